@@ -1,0 +1,317 @@
+"""What crosses a border: frozen records, each field with its meaning, its check and its JSON schema in one row.
+
+The same words stand in SQL, JSON and TypeScript. `from_json` believes nothing and names the place of what is
+wrong as a JSON pointer; unknown fields are ignored, so an older reader understands a newer writer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, ClassVar, Self
+
+from py_edge.errors import IntegrityError, ModelFormatError
+from py_edge.fields import (
+    Field,
+    boolean,
+    canonical_json,
+    free_object,
+    integer,
+    many,
+    number,
+    one_of,
+    optional,
+    payload,
+    text,
+)
+
+# Every state of a question and where it may go from there; SQL, JSON and TypeScript use these words.
+TRANSITIONS: Mapping[str, tuple[str, ...]] = {
+    "asked": ("answered", "unresolved"),
+    "unresolved": ("queued", "answered", "expired", "cancelled", "failed"),
+    "queued": ("working", "answered", "expired", "cancelled", "failed"),
+    "working": ("answered", "queued", "expired", "cancelled", "failed"),
+    "answered": (),
+    "expired": ("answered",),  # a late answer is still an answer
+    "cancelled": (),
+    "failed": ("queued", "answered"),  # a dead letter can be replayed
+}
+STATES = tuple(TRANSITIONS)
+TERMINAL = ("answered", "expired", "cancelled", "failed")
+HOP_LIMIT = 8
+RUNGS = ("input", "crop", "features")
+VERDICTS = ("label", "skip", "cannot_tell", "none_of_these")
+
+DEVICE = text("[0-9a-f]{16,64}", longest=64)
+DIGEST = text("[0-9a-f]{64}", longest=64)
+NAME = text("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", longest=64)
+LABEL = text(longest=200)
+TIME = integer()
+
+
+def row(check: Field, meaning: str, **default: Any) -> Any:
+    """One field of a record: how it is checked and what it means."""
+    return dataclasses.field(metadata={"check": check, "meaning": meaning}, **default)
+
+
+@dataclass(frozen=True)
+class Record:
+    """The base: JSON in and out by the rows of the class."""
+
+    name_on_wire: ClassVar[str] = ""
+
+    @classmethod
+    def from_json(cls, value: Any, where: str = "") -> Self:
+        """Read an untrusted JSON object. Raises ModelFormatError or a child of it, with the pointer."""
+        if not isinstance(value, dict):
+            raise ModelFormatError(
+                "not an object", where=where or "/", got=type(value).__name__, want="object"
+            )
+        found = {}
+        for name, check, has_default in cls._rows():
+            if name in value:
+                found[name] = check.read(value[name], f"{where}/{name}")
+            elif not has_default:
+                raise ModelFormatError("missing", where=f"{where}/{name}", want=dict(check.schema))
+        record = cls(**found)
+        record.check(where)
+        return record
+
+    @classmethod
+    def _rows(cls) -> list[tuple[str, Field, bool]]:
+        rows: list[tuple[str, Field, bool]] | None = cls.__dict__.get("_row_list")
+        if rows is None:
+            missing = dataclasses.MISSING
+            rows = [
+                (f.name, f.metadata["check"], f.default is not missing or f.default_factory is not missing)
+                for f in dataclasses.fields(cls)
+            ]
+            cls._row_list = rows  # type: ignore[attr-defined]
+        return rows
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """The record as JSON schema."""
+        fields = dataclasses.fields(cls)
+        rows = cls._rows()
+        return {
+            "type": "object",
+            "description": (cls.__doc__ or "").strip().splitlines()[0],
+            "required": [name for name, _, has_default in rows if not has_default],
+            "properties": {
+                f.name: {**f.metadata["check"].schema, "description": f.metadata["meaning"]} for f in fields
+            },
+        }
+
+    def check(self, where: str = "") -> None:
+        """What no single field can check; nothing by default."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as plain JSON values."""
+        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    def but(self, **changes: Any) -> Self:
+        """The same record with other values in some fields."""
+        return dataclasses.replace(self, **changes)
+
+
+def nested(kind: type[Record]) -> Field:
+    """A record inside a record."""
+    return Field(kind.schema(), lambda value, where: kind.from_json(value, where))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Record):
+        return value.to_json()
+    return [_plain(entry) for entry in value] if isinstance(value, tuple) else value
+
+
+@dataclass(frozen=True)
+class Candidate(Record):
+    """A label that the asker thought of, with its probability."""
+
+    label: str = row(LABEL, "the label")
+    probability: float = row(number(0, 1), "how likely the asker found it")
+
+
+@dataclass(frozen=True)
+class Question(Record):
+    """Something that a tier was not sure of, on its way up. Its id is (device, sequence)."""
+
+    device: str = row(DEVICE, "who asks: random 128 bit as hex, made once by the device")
+    sequence: int = row(integer(1), "counts up on the device; the same question sent again has the same")
+    digest: str = row(DIGEST, "sha256 of the canonical JSON of {input, model}")
+    model: str = row(NAME, "name of the model that was not sure")
+    input: dict[str, Any] = row(payload(), "what was seen, as {shape, dtype, data}")
+    model_version: int = row(integer(), "its version", default=0)
+    rung: str = row(one_of(*RUNGS), "how much of the input was sent", default="input")
+    candidates: tuple[Candidate, ...] = row(
+        many(nested(Candidate), most=100), "best guesses so far", default=()
+    )
+    confidence: float = row(number(0, 1), "calibrated confidence of the asker", default=0.0)
+    labels: tuple[str, ...] | None = row(
+        optional(many(LABEL, most=10_000)), "all labels, in order", default=None
+    )
+    asked_at_ms: int = row(TIME, "clock of the device, Unix milliseconds; recorded, never trusted", default=0)
+    deadline_ms: int | None = row(optional(TIME), "an answer later than this is worth nothing", default=None)
+    patience_ms: int | None = row(
+        optional(TIME), "how long the asker waits for a better answer", default=None
+    )
+    hops: tuple[str, ...] = row(many(NAME, most=HOP_LIMIT), "nodes passed so far", default=())
+    trace: str = row(text("[0-9a-f-]{0,64}", longest=64), "one id over all tiers", default="")
+    audit: bool = row(
+        boolean(), "a confident answer checked at random; models do not answer it", default=False
+    )
+
+    @property
+    def id(self) -> str:
+        """`device:sequence`."""
+        return f"{self.device}:{self.sequence}"
+
+    def check(self, where: str = "") -> None:
+        """The digest must be the digest of the content."""
+        wanted = digest_of_content(self.input, self.model)
+        if self.digest != wanted:
+            raise IntegrityError(
+                "digest is not that of the content", where=f"{where}/digest", got=self.digest, want=wanted
+            )
+
+
+@dataclass(frozen=True)
+class Answer(Record):
+    """What came home for a question. A better one later has a higher revision."""
+
+    device: str = row(DEVICE, "who asked")
+    sequence: int = row(integer(1), "its number on the device")
+    revision: int = row(integer(1), "1 first; the highest counts")
+    label: str | None = row(
+        optional(LABEL), "the label; null when a person found none that fits", default=None
+    )
+    label_index: int | None = row(optional(integer(0, 1 << 31)), "its place among the labels", default=None)
+    source: str = row(
+        text("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"), "device, person, or the name of a node", default="device"
+    )
+    tier: int = row(integer(0, 99), "0 device, then nodes upward; a person is 99", default=0)
+    confidence: float = row(number(0, 1), "of the one who answered", default=1.0)
+    provisional: bool = row(boolean(), "best so far; the climb goes on", default=False)
+    model_version: int | None = row(
+        optional(integer()), "version that answered, if a model did", default=None
+    )
+    annotators: tuple[str, ...] = row(
+        many(text(longest=64), most=100), "persons whose votes count", default=()
+    )
+    answered_at_ms: int = row(TIME, "clock of the one who answered", default=0)
+    hops: tuple[str, ...] = row(many(NAME, most=2 * HOP_LIMIT), "nodes passed on the way home", default=())
+
+    @property
+    def id(self) -> str:
+        """`device:sequence`."""
+        return f"{self.device}:{self.sequence}"
+
+
+@dataclass(frozen=True)
+class Transition(Record):
+    """One step of a question; steps are only ever added."""
+
+    number: int = row(integer(1), "1 first, per question and node")
+    state: str = row(one_of(*STATES), "the state entered")
+    at_ms: int = row(TIME, "clock of the node")
+    reason: str = row(text(longest=500), "why, for people", default="")
+
+
+@dataclass(frozen=True)
+class Receipt(Record):
+    """What the asker hears at once."""
+
+    state: str = row(one_of(*STATES), "where the question stands")
+    place: int | None = row(optional(integer()), "questions to be answered before this one", default=None)
+    estimate_s: float | None = row(
+        optional(number(0)), "honest guess of the wait; null when unknown", default=None
+    )
+    answer: Answer | None = row(optional(nested(Answer)), "the best answer so far", default=None)
+    event: int | None = row(optional(integer()), "acknowledge this when the answer is taken", default=None)
+
+
+@dataclass(frozen=True)
+class Example(Record):
+    """A question with its answer, to learn from."""
+
+    device: str = row(DEVICE, "who asked")
+    sequence: int = row(integer(1), "its number on the device")
+    model: str = row(NAME, "the model that asked")
+    input: dict[str, Any] = row(payload(), "what was seen")
+    label_index: int = row(integer(0, 1 << 31), "what it is")
+    label: str | None = row(optional(LABEL), "the label in words", default=None)
+    source: str = row(text(longest=64), "person, a node, or device", default="person")
+    tier: int = row(integer(0, 99), "of the source", default=99)
+    weight: float = row(number(0, 1), "how much to believe it", default=1.0)
+    audit: bool = row(boolean(), "came from a random audit", default=False)
+    annotators: tuple[str, ...] = row(
+        many(text(longest=64), most=100), "for unlearning a bad source", default=()
+    )
+    at_ms: int = row(TIME, "when it became an example here", default=0)
+
+
+@dataclass(frozen=True)
+class Vote(Record):
+    """What one person said about one task; votes are facts and are only ever added."""
+
+    annotator: str = row(text("[^\\s].{0,63}", longest=64), "who")
+    verdict: str = row(one_of(*VERDICTS), "a label, or why there is none", default="label")
+    label_index: int | None = row(
+        optional(integer(0, 1 << 31)), "the label, when verdict is label", default=None
+    )
+    seconds: float = row(number(0, 86_400), "time spent", default=0.0)
+
+    def check(self, where: str = "") -> None:
+        """A label vote names a label, the others do not."""
+        if (self.verdict == "label") != (self.label_index is not None):
+            raise ModelFormatError("label_index goes with verdict label only", where=f"{where}/label_index")
+
+
+@dataclass(frozen=True)
+class ReleaseFile(Record):
+    """One file of a release; its bytes are found by their digest."""
+
+    path: str = row(
+        text("[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}){0,3}"),
+        "name in the folder",
+    )
+    size: int = row(integer(0, 2 << 30), "bytes")
+    sha256: str = row(DIGEST, "of the bytes")
+
+
+@dataclass(frozen=True)
+class Release(Record):
+    """One version of a model: files by digest, and what is known about it."""
+
+    name: str = row(NAME, "the model")
+    version: int = row(integer(1, 1 << 31), "counts up; a rollback is a new version with old files")
+    digest: str = row(DIGEST, "sha256 of the canonical JSON of {files, metadata}")
+    files: tuple[ReleaseFile, ...] = row(many(nested(ReleaseFile), most=1024), "what it consists of")
+    metadata: dict[str, Any] = row(
+        free_object(limit_bytes=1 << 20), "labels, temperature, threshold, parent_digest, metrics"
+    )
+    released_at_ms: int = row(TIME, "clock of the releasing node", default=0)
+
+    def check(self, where: str = "") -> None:
+        """The digest must be that of files and metadata."""
+        wanted = digest_of_release(self.files, self.metadata)
+        if self.digest != wanted:
+            raise IntegrityError(
+                "digest is not that of the content", where=f"{where}/digest", got=self.digest, want=wanted
+            )
+
+
+def digest_of_content(content: Mapping[str, Any], model: str) -> str:
+    """What binds a question's id to its content; equal questions have equal digests."""
+    return sha256(canonical_json({"input": content, "model": model})).hexdigest()
+
+
+def digest_of_release(files: tuple[ReleaseFile, ...], metadata: Mapping[str, Any]) -> str:
+    """What names a release whoever hands it on."""
+    return sha256(
+        canonical_json({"files": [file.to_json() for file in files], "metadata": metadata})
+    ).hexdigest()
