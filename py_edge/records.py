@@ -49,6 +49,8 @@ DIGEST = text("[0-9a-f]{64}", longest=64)
 NAME = text("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", longest=64)
 LABEL = text(longest=200)
 TIME = integer()
+PAYLOAD = payload()
+METADATA = free_object(limit_bytes=1 << 20)
 
 
 def row(check: Field, meaning: str, **default: Any) -> Any:
@@ -66,9 +68,7 @@ class Record:
     def from_json(cls, value: Any, where: str = "") -> Self:
         """Read an untrusted JSON object. Raises ModelFormatError or a child of it, with the pointer."""
         if not isinstance(value, dict):
-            raise ModelFormatError(
-                "not an object", where=where or "/", got=type(value).__name__, want="object"
-            )
+            raise ModelFormatError("not an object", where=where or "/", got=type(value).__name__, want="object")
         found = {}
         for name, check, has_default in cls._rows():
             if name in value:
@@ -144,26 +144,18 @@ class Question(Record):
     sequence: int = row(integer(1), "counts up on the device; the same question sent again has the same")
     digest: str = row(DIGEST, "sha256 of the canonical JSON of {input, model}")
     model: str = row(NAME, "name of the model that was not sure")
-    input: dict[str, Any] = row(payload(), "what was seen, as {shape, dtype, data}")
+    input: Mapping[str, Any] = row(PAYLOAD, "what was seen, as {shape, dtype, data}")
     model_version: int = row(integer(), "its version", default=0)
     rung: str = row(one_of(*RUNGS), "how much of the input was sent", default="input")
-    candidates: tuple[Candidate, ...] = row(
-        many(nested(Candidate), most=100), "best guesses so far", default=()
-    )
+    candidates: tuple[Candidate, ...] = row(many(nested(Candidate), most=100), "best guesses so far", default=())
     confidence: float = row(number(0, 1), "calibrated confidence of the asker", default=0.0)
-    labels: tuple[str, ...] | None = row(
-        optional(many(LABEL, most=10_000)), "all labels, in order", default=None
-    )
+    labels: tuple[str, ...] | None = row(optional(many(LABEL, most=10_000)), "all labels, in order", default=None)
     asked_at_ms: int = row(TIME, "clock of the device, Unix milliseconds; recorded, never trusted", default=0)
     deadline_ms: int | None = row(optional(TIME), "an answer later than this is worth nothing", default=None)
-    patience_ms: int | None = row(
-        optional(TIME), "how long the asker waits for a better answer", default=None
-    )
+    patience_ms: int | None = row(optional(TIME), "how long the asker waits for a better answer", default=None)
     hops: tuple[str, ...] = row(many(NAME, most=HOP_LIMIT), "nodes passed so far", default=())
     trace: str = row(text("[0-9a-f-]{0,64}", longest=64), "one id over all tiers", default="")
-    audit: bool = row(
-        boolean(), "a confident answer checked at random; models do not answer it", default=False
-    )
+    audit: bool = row(boolean(), "a confident answer checked at random; models do not answer it", default=False)
 
     @property
     def id(self) -> str:
@@ -186,9 +178,7 @@ class Answer(Record):
     device: str = row(DEVICE, "who asked")
     sequence: int = row(integer(1), "its number on the device")
     revision: int = row(integer(1), "1 first; the highest counts")
-    label: str | None = row(
-        optional(LABEL), "the label; null when a person found none that fits", default=None
-    )
+    label: str | None = row(optional(LABEL), "the label; null when a person found none that fits", default=None)
     label_index: int | None = row(optional(integer(0, 1 << 31)), "its place among the labels", default=None)
     source: str = row(
         text("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"), "device, person, or the name of a node", default="device"
@@ -196,12 +186,8 @@ class Answer(Record):
     tier: int = row(integer(0, 99), "0 device, then nodes upward; a person is 99", default=0)
     confidence: float = row(number(0, 1), "of the one who answered", default=1.0)
     provisional: bool = row(boolean(), "best so far; the climb goes on", default=False)
-    model_version: int | None = row(
-        optional(integer()), "version that answered, if a model did", default=None
-    )
-    annotators: tuple[str, ...] = row(
-        many(text(longest=64), most=100), "persons whose votes count", default=()
-    )
+    model_version: int | None = row(optional(integer()), "version that answered, if a model did", default=None)
+    annotators: tuple[str, ...] = row(many(text(longest=64), most=100), "persons whose votes count", default=())
     answered_at_ms: int = row(TIME, "clock of the one who answered", default=0)
     hops: tuple[str, ...] = row(many(NAME, most=2 * HOP_LIMIT), "nodes passed on the way home", default=())
 
@@ -221,16 +207,17 @@ class Transition(Record):
     reason: str = row(text(longest=500), "why, for people", default="")
 
 
+ANSWER = optional(nested(Answer))
+
+
 @dataclass(frozen=True)
 class Receipt(Record):
     """What the asker hears at once."""
 
     state: str = row(one_of(*STATES), "where the question stands")
     place: int | None = row(optional(integer()), "questions to be answered before this one", default=None)
-    estimate_s: float | None = row(
-        optional(number(0)), "honest guess of the wait; null when unknown", default=None
-    )
-    answer: Answer | None = row(optional(nested(Answer)), "the best answer so far", default=None)
+    estimate_s: float | None = row(optional(number(0)), "honest guess of the wait; null when unknown", default=None)
+    answer: Answer | None = row(ANSWER, "the best answer so far", default=None)  # noqa: RUF009
     event: int | None = row(optional(integer()), "acknowledge this when the answer is taken", default=None)
 
 
@@ -241,16 +228,14 @@ class Example(Record):
     device: str = row(DEVICE, "who asked")
     sequence: int = row(integer(1), "its number on the device")
     model: str = row(NAME, "the model that asked")
-    input: dict[str, Any] = row(payload(), "what was seen")
+    input: Mapping[str, Any] = row(PAYLOAD, "what was seen")
     label_index: int = row(integer(0, 1 << 31), "what it is")
     label: str | None = row(optional(LABEL), "the label in words", default=None)
     source: str = row(text(longest=64), "person, a node, or device", default="person")
     tier: int = row(integer(0, 99), "of the source", default=99)
     weight: float = row(number(0, 1), "how much to believe it", default=1.0)
     audit: bool = row(boolean(), "came from a random audit", default=False)
-    annotators: tuple[str, ...] = row(
-        many(text(longest=64), most=100), "for unlearning a bad source", default=()
-    )
+    annotators: tuple[str, ...] = row(many(text(longest=64), most=100), "for unlearning a bad source", default=())
     at_ms: int = row(TIME, "when it became an example here", default=0)
 
 
@@ -260,9 +245,7 @@ class Vote(Record):
 
     annotator: str = row(text("[^\\s].{0,63}", longest=64), "who")
     verdict: str = row(one_of(*VERDICTS), "a label, or why there is none", default="label")
-    label_index: int | None = row(
-        optional(integer(0, 1 << 31)), "the label, when verdict is label", default=None
-    )
+    label_index: int | None = row(optional(integer(0, 1 << 31)), "the label, when verdict is label", default=None)
     seconds: float = row(number(0, 86_400), "time spent", default=0.0)
 
     def check(self, where: str = "") -> None:
@@ -291,9 +274,7 @@ class Release(Record):
     version: int = row(integer(1, 1 << 31), "counts up; a rollback is a new version with old files")
     digest: str = row(DIGEST, "sha256 of the canonical JSON of {files, metadata}")
     files: tuple[ReleaseFile, ...] = row(many(nested(ReleaseFile), most=1024), "what it consists of")
-    metadata: dict[str, Any] = row(
-        free_object(limit_bytes=1 << 20), "labels, temperature, threshold, parent_digest, metrics"
-    )
+    metadata: Mapping[str, Any] = row(METADATA, "labels, temperature, threshold, parent_digest, metrics")
     released_at_ms: int = row(TIME, "clock of the releasing node", default=0)
 
     def check(self, where: str = "") -> None:
@@ -312,6 +293,4 @@ def digest_of_content(content: Mapping[str, Any], model: str) -> str:
 
 def digest_of_release(files: tuple[ReleaseFile, ...], metadata: Mapping[str, Any]) -> str:
     """What names a release whoever hands it on."""
-    return sha256(
-        canonical_json({"files": [file.to_json() for file in files], "metadata": metadata})
-    ).hexdigest()
+    return sha256(canonical_json({"files": [file.to_json() for file in files], "metadata": metadata})).hexdigest()

@@ -1,0 +1,1 @@
+"""Where facts are kept: four ports (Store, JobQueue, BlobStore, EventBus) and their bodies."""

@@ -1,0 +1,216 @@
+"""The verbs of a transaction as SQLAlchemy Core statements, shared by every SQL body.
+
+Each statement is built and compiled once per shape and dialect; what runs in the hot path is its text with
+named parameters on the driver's cursor.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql import ClauseElement
+
+from py_edge.storage.ports import Row, Where
+from py_edge.storage.tables import ALL, COUNTERS, Table
+
+_KINDS: dict[str, sa.types.TypeEngine[Any]] = {
+    "text": sa.Text(),
+    "integer": sa.BigInteger(),
+    "real": sa.Double(),
+}
+
+
+def make_metadata() -> sa.MetaData:
+    """The declared tables as SQLAlchemy tables."""
+    metadata = sa.MetaData()
+    for table in ALL:
+        columns = [
+            sa.Column(name, _KINDS[kind], primary_key=name in table.key, nullable=False, autoincrement=False)
+            for name, kind in table.columns.items()
+        ]
+        indexes = [sa.Index(f"ix_{table.name}_{'_'.join(index)}", *index) for index in table.indexes]
+        sa.Table(table.name, metadata, *columns, *indexes, sqlite_with_rowid=True)
+    return metadata
+
+
+METADATA = make_metadata()
+_COMPARE = {
+    "=": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__",
+}  # fmt: skip
+
+
+class Statements:
+    """Statement texts of one dialect, made when first asked for."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+        self._texts: dict[Any, str] = {}
+
+    def insert(self, table: Table) -> str:
+        """Add a row unless its key is taken."""
+        return self._text(("insert", table.name), lambda: self._insert(_sql(table)).on_conflict_do_nothing())
+
+    def put(self, table: Table) -> str:
+        """Add or replace a row."""
+        return self._text(("put", table.name), lambda: self._upsert(table))
+
+    def update(self, table: Table, columns: tuple[str, ...]) -> str:
+        """Change some columns of the row with a key; key parameters are called key_*."""
+        return self._text(("update", table.name, columns), lambda: self._update(table, columns))
+
+    def delete(self, table: Table, where: tuple[Where, ...]) -> str:
+        """Remove rows."""
+        return self._text(
+            ("delete", table.name, _shape(where)), lambda: sa.delete(_sql(table)).where(*_conditions(table, where))
+        )
+
+    def select(self, table: Table, where: tuple[Where, ...], order: tuple[str, ...], limited: bool) -> str:
+        """Find rows."""
+        key = ("select", table.name, _shape(where), order, limited)
+        return self._text(key, lambda: _select(table, where, order, limited))
+
+    def tally(self, table: Table, column: str, where: tuple[Where, ...]) -> str:
+        """Count rows by a column; by nothing when it is empty."""
+
+        def build() -> ClauseElement:
+            by = [_sql(table).c[column]] if column else []
+            return (
+                sa.select(*by, sa.func.count()).where(*_conditions(table, where)).group_by(*by).select_from(_sql(table))
+            )
+
+        return self._text(("tally", table.name, column, _shape(where)), build)
+
+    def next_number(self) -> str:
+        """Count a counter up and give its new value."""
+
+        def build() -> ClauseElement:
+            counters = _sql(COUNTERS)
+            insert = self._insert(counters).values(name=sa.bindparam("name"), value=sa.literal_column("1"))
+            counted = insert.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + sa.literal_column("1")})
+            return counted.returning(counters.c.value)
+
+        return self._text(("next_number",), build)
+
+    def _upsert(self, table: Table) -> ClauseElement:
+        insert = self._insert(_sql(table))
+        rest = {name: insert.excluded[name] for name in table.columns if name not in table.key}
+        if not rest:
+            return insert.on_conflict_do_nothing()
+        return insert.on_conflict_do_update(index_elements=list(table.key), set_=rest)
+
+    def _update(self, table: Table, columns: tuple[str, ...]) -> ClauseElement:
+        sql = _sql(table)
+        keys = [sql.c[name] == sa.bindparam(f"key_{name}", type_=sql.c[name].type) for name in table.key]
+        return sa.update(sql).where(*keys).values({name: sa.bindparam(name) for name in columns})
+
+    def _text(self, key: Any, build: Any) -> str:
+        text = self._texts.get(key)
+        if text is None:
+            text = self._texts[key] = str(build().compile(dialect=self._dialect))
+        return text
+
+
+class SqlTransaction:
+    """The verbs on one cursor of an open transaction."""
+
+    def __init__(self, cursor: Any, statements: Statements) -> None:
+        self._cursor = cursor
+        self._statements = statements
+        self.topics: list[str] = []
+
+    def get(self, table: Table, *key: Any) -> Row | None:
+        """See ports.Reading."""
+        rows = self.select(table, *[(name, "=", value) for name, value in zip(table.key, key, strict=True)])
+        return rows[0] if rows else None
+
+    def select(self, table: Table, *where: Where, order: tuple[str, ...] = (), limit: int | None = None) -> list[Row]:
+        """See ports.Reading."""
+        parameters = _parameters(where)
+        if limit is not None:
+            parameters |= {"row_limit": limit, "no_offset": 0}
+        self._cursor.execute(self._statements.select(table, where, order or table.key, limit is not None), parameters)
+        names = tuple(table.columns)
+        return [dict(zip(names, values, strict=True)) for values in self._cursor.fetchall()]
+
+    def count(self, table: Table, *where: Where) -> int:
+        """See ports.Reading."""
+        self._cursor.execute(self._statements.tally(table, "", where), _parameters(where))
+        return int(self._cursor.fetchone()[0])
+
+    def tally(self, table: Table, column: str, *where: Where) -> dict[Any, int]:
+        """See ports.Reading."""
+        self._cursor.execute(self._statements.tally(table, column, where), _parameters(where))
+        return dict(self._cursor.fetchall())
+
+    def insert(self, table: Table, row: Row) -> bool:
+        """See ports.Transaction."""
+        self._cursor.execute(self._statements.insert(table), table.checked(row))
+        return bool(self._cursor.rowcount == 1)
+
+    def put(self, table: Table, row: Row) -> None:
+        """See ports.Transaction."""
+        self._cursor.execute(self._statements.put(table), table.checked(row))
+
+    def update(self, table: Table, key: tuple[Any, ...], **changes: Any) -> bool:
+        """See ports.Transaction."""
+        keys = {f"key_{name}": value for name, value in zip(table.key, key, strict=True)}
+        self._cursor.execute(self._statements.update(table, tuple(changes)), {**changes, **keys})
+        return bool(self._cursor.rowcount == 1)
+
+    def delete(self, table: Table, *where: Where) -> int:
+        """See ports.Transaction."""
+        self._cursor.execute(self._statements.delete(table, where), _parameters(where))
+        return int(self._cursor.rowcount)
+
+    def next_number(self, name: str) -> int:
+        """See ports.Transaction."""
+        self._cursor.execute(self._statements.next_number(), {"name": name})
+        return int(self._cursor.fetchone()[0])
+
+    def notify(self, topic: str) -> None:
+        """See ports.Transaction."""
+        self.topics.append(topic)
+
+
+def _sql(table: Table) -> sa.Table:
+    return METADATA.tables[table.name]
+
+
+def _shape(where: tuple[Where, ...]) -> tuple[Any, ...]:
+    return tuple((column, operator, len(value) if operator == "in" else 0) for column, operator, value in where)
+
+
+def _conditions(table: Table, where: tuple[Where, ...]) -> list[Any]:
+    found: list[Any] = []
+    for place, (column, operator, value) in enumerate(where):
+        target = _sql(table).c[column]
+        if operator == "in":
+            names = [sa.bindparam(f"w{place}_{index}", type_=target.type) for index in range(len(value))]
+            found.append(sa.or_(sa.false(), *[target == name for name in names]))
+        else:
+            found.append(getattr(target, _COMPARE[operator])(sa.bindparam(f"w{place}", type_=target.type)))
+    return found
+
+
+def _parameters(where: tuple[Where, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for place, (_, operator, value) in enumerate(where):
+        if operator == "in":
+            found |= {f"w{place}_{index}": entry for index, entry in enumerate(value)}
+        else:
+            found[f"w{place}"] = value
+    return found
+
+
+def _select(table: Table, where: tuple[Where, ...], order: tuple[str, ...], limited: bool) -> ClauseElement:
+    sql = _sql(table)
+    by = [sql.c[name[1:]].desc() if name.startswith("-") else sql.c[name] for name in order]
+    statement = sa.select(sql).where(*_conditions(table, where)).order_by(*by)
+    if not limited:
+        return statement
+    rows, none = sa.bindparam("row_limit", type_=sa.Integer()), sa.bindparam("no_offset", type_=sa.Integer())
+    return statement.limit(rows).offset(none)

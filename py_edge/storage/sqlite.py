@@ -1,0 +1,215 @@
+"""The SQLite body: WAL, synchronous=FULL, one writing and checkpointing connection, settings read back.
+
+Why each setting: auto-checkpoint hides I/O errors, NORMAL may lose an acknowledged commit, mmap amplifies
+corruption, and two checkpointing connections of one file can reset a WAL that is in use (SQLite < 3.51.3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+from py_edge.errors import StorageError
+from py_edge.storage.in_memory import MemoryBus
+from py_edge.storage.migrate import migrate
+from py_edge.storage.ports import Reading, T, Transaction
+from py_edge.storage.sql import SqlTransaction, Statements
+from py_edge.storage.writer import GroupWriter
+
+# name, what is set, what must be read back
+SETTINGS: tuple[tuple[str, str, Any], ...] = (
+    ("busy_timeout", "5000", 5000),
+    ("journal_mode", "wal", "wal"),
+    ("synchronous", "2", 2),
+    ("wal_autocheckpoint", "0", 0),
+    ("foreign_keys", "1", 1),
+    ("trusted_schema", "0", 0),
+    ("cell_size_check", "1", 1),
+    ("secure_delete", "1", 1),
+    ("mmap_size", "0", 0),
+    ("fullfsync", "1" if sys.platform == "darwin" else "0", 1 if sys.platform == "darwin" else 0),
+)
+PASSIVE_ABOVE_BYTES = 4 << 20
+TRUNCATE_ABOVE_BYTES = 32 << 20
+
+
+class SqliteStore:
+    """A Store in one SQLite file."""
+
+    def __init__(self, path: Path, bus: MemoryBus | None = None, threaded: bool = True) -> None:
+        """Open or make the file. Raises StorageError: locked by another node, unwritable, or a newer schema."""
+        self.bus = bus or MemoryBus()
+        self.trouble = ""
+        self.path = path
+        self._lock = _lock_file(path)
+        try:
+            with _Mapped(path):
+                self._engine = _make_engine(path)
+                with self._engine.connect() as connection:
+                    migrate(connection)
+                    broken = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+                    if broken != "ok":
+                        raise StorageError(
+                            f"the database is damaged: {broken}", where=str(path), remedy="restore a backup"
+                        )
+                self._statements = Statements(SQLiteDialect_pysqlite(paramstyle="named"))
+                self._reader = _open(path)
+                self._reader.execute("PRAGMA query_only=1")
+                self._writer = GroupWriter(
+                    lambda: _SqliteConnection(path, self._statements), self._publish, self._stop, threaded
+                )
+        except BaseException:
+            _unlock(self._lock)
+            raise
+        self._read_thread = ThreadPoolExecutor(1, "py_edge-reader") if threaded else None
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """See ports.Store."""
+        return cast(T, await self._writer.write(work))
+
+    async def read(self, work: Callable[[Reading], T]) -> T:
+        """See ports.Store."""
+
+        def run() -> T:
+            cursor = self._reader.cursor()
+            cursor.execute("BEGIN")
+            try:
+                return work(SqlTransaction(cursor, self._statements))
+            finally:
+                cursor.execute("COMMIT")
+                cursor.close()
+
+        if self._read_thread is None:
+            return run()
+        return await asyncio.get_running_loop().run_in_executor(self._read_thread, run)
+
+    async def close(self) -> None:
+        """See ports.Store."""
+        if self._read_thread is not None:
+            self._read_thread.shutdown()
+        self._reader.close()
+        await self._writer.close()
+        self._engine.dispose()
+        _unlock(self._lock)
+
+    def _publish(self, topics: list[str]) -> None:
+        for topic in dict.fromkeys(topics):
+            self.bus.publish(topic)
+
+    def _stop(self, reason: str) -> None:
+        self.trouble = reason
+
+
+class _SqliteConnection:
+    """The one connection that writes and checkpoints."""
+
+    def __init__(self, path: Path, statements: Statements) -> None:
+        self._wal = Path(f"{path}-wal")
+        self._connection = _open(path)
+        self._cursor = self._connection.cursor()
+        self._statements = statements
+
+    def begin(self) -> SqlTransaction:
+        self._cursor.execute("BEGIN IMMEDIATE")
+        return SqlTransaction(self._cursor, self._statements)
+
+    def savepoint(self, verb: str) -> None:
+        self._cursor.execute(f"{verb} item")
+
+    def commit(self) -> None:
+        self._cursor.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._cursor.execute("ROLLBACK")
+
+    def after_commit(self, idle: bool) -> None:
+        size = self._wal.stat().st_size if self._wal.exists() else 0
+        if size > TRUNCATE_ABOVE_BYTES or (idle and size > 0):
+            self._checkpoint("TRUNCATE")
+        elif size > PASSIVE_ABOVE_BYTES:
+            self._checkpoint("PASSIVE")
+
+    def _checkpoint(self, kind: str) -> None:
+        self._cursor.execute(f"PRAGMA wal_checkpoint({kind})")
+        self._cursor.fetchall()
+
+    def is_disk_trouble(self, error: BaseException) -> bool:
+        ours = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.IntegrityError, sqlite3.DataError)
+        return isinstance(error, sqlite3.Error) and not isinstance(error, ours)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _make_engine(path: Path) -> sa.Engine:
+    """An engine for migrations and checks; its connections get the same settings."""
+    return sa.create_engine("sqlite://", creator=lambda: _open(path), poolclass=sa.pool.NullPool)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    for name, value, wanted in SETTINGS:
+        connection.execute(f"PRAGMA {name}={value}").fetchall()
+        got = connection.execute(f"PRAGMA {name}").fetchone()
+        if got is None or got[0] != wanted:
+            connection.close()
+            raise StorageError(
+                f"SQLite did not take the setting {name}", where=str(path), got=got and got[0], want=wanted,
+                remedy="use a local disk and a stock SQLite",
+            )  # fmt: skip
+    return connection
+
+
+class _Mapped:
+    """Turns what SQLite and the system say while opening into one sentence with a remedy."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (sqlite3.Error, sa.exc.DBAPIError, OSError)):
+            cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            raise StorageError(
+                f"cannot use the database: {cause}", where=str(self._path),
+                remedy="check that the folder exists, is writable and has free space",
+            ) from error  # fmt: skip
+
+
+def _lock_file(path: Path) -> int:
+    """Hold a lock beside the file, so that a second node on it is told so instead of corrupting it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write there: {error.strerror}", where=str(path),
+            remedy="check that the folder exists, is writable and has free space",
+        ) from error  # fmt: skip
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:
+        pass
+    except OSError as error:
+        os.close(handle)
+        raise StorageError(
+            "another node uses this database", where=str(path), remedy="stop it, or choose another --data folder"
+        ) from error
+    return handle
+
+
+def _unlock(handle: int) -> None:
+    os.close(handle)
