@@ -102,9 +102,12 @@ class Tensor:
         return self.data.nbytes
 
     @property
-    def flat(self) -> memoryview:
+    def flat(self) -> memoryview[Any]:
         """The elements as a one-dimensional typed view, no copy."""
-        return self.data.cast("B").cast(_FORMAT[self.dtype]) if self.nbytes else memoryview(array(_FORMAT[self.dtype]))
+        if not self.nbytes:
+            return memoryview(array(_FORMAT[self.dtype]))
+        raw = self.data.cast("B")
+        return raw.cast("f") if self.dtype == "float32" else raw.cast("i") if self.dtype == "int32" else raw
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
@@ -121,7 +124,7 @@ class Tensor:
 
     def tolist(self) -> Any:
         """Nested lists; a plain number for the empty shape."""
-        values = [bool(v) for v in self.flat] if self.dtype == "bool" else self.flat.tolist()
+        values: list[Any] = [bool(v) for v in self.flat] if self.dtype == "bool" else self.flat.tolist()
         for width in reversed(self.shape[1:]):
             values = [values[i : i + width] for i in range(0, len(values), width)] if width else values
         return values if self.shape else values[0]

@@ -67,6 +67,10 @@ class Graph:
     def uses(self) -> dict[int, int]:
         """value id -> how often a node, an output or an update reads it."""
         read: dict[int, int] = {}
-        for reader in [*(i for node in self.nodes for i in node.inputs), *self.outputs.values(), *self.updates.values()]:
+        for reader in [
+            *(i for node in self.nodes for i in node.inputs),
+            *self.outputs.values(),
+            *self.updates.values(),
+        ]:
             read[reader] = read.get(reader, 0) + 1
         return read

@@ -22,7 +22,7 @@ class Op:
 
 
 def _rows(names: str, op: Op) -> dict[str, Op]:
-    return {name: op for name in names.split()}
+    return dict.fromkeys(names.split(), op)
 
 
 _UNARY = (
@@ -40,7 +40,9 @@ OPS: dict[str, Op] = {
     **_rows(_BINARY, Op(shapes.elementwise(), "elementwise")),
     **_rows(_INTEGER, Op(shapes.elementwise(), "elementwise", gradient=False)),
     **_rows(_COMPARE, Op(shapes.elementwise("bool"), "elementwise", gradient=False)),
-    **_rows("logical_and logical_or logical_xor logical_not", Op(shapes.elementwise("bool"), "elementwise", gradient=False)),
+    **_rows(
+        "logical_and logical_or logical_xor logical_not", Op(shapes.elementwise("bool"), "elementwise", gradient=False)
+    ),
     **_rows("is_nan is_inf is_finite", Op(shapes.elementwise("bool"), "elementwise", gradient=False)),
     "select": Op(shapes.elementwise(), "elementwise"),
     "cast": Op(shapes.cast, "elementwise"),

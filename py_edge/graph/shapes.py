@@ -43,7 +43,9 @@ def window(size: int, kernel: int, stride: int, dilation: int, pad: tuple[int, i
         raise ShapeError("kernel, stride and dilation are at least 1", got=(kernel, stride, dilation, pad))
     room = size + sum(pad) - (kernel - 1) * dilation - 1
     if room < 0:
-        raise ShapeError("the window is larger than the input", got=(kernel - 1) * dilation + 1, want=f"<= {size + sum(pad)}")
+        raise ShapeError(
+            "the window is larger than the input", got=(kernel - 1) * dilation + 1, want=f"<= {size + sum(pad)}"
+        )
     return room // stride + 1
 
 
@@ -204,8 +206,13 @@ def concat(specs: Specs, attrs: Attrs) -> list[Spec]:
     axis = axis_of(attrs["axis"], len(specs[0].shape))
     first = specs[0].shape
     for spec in specs:
-        if spec.shape[:axis] + spec.shape[axis + 1 :] != first[:axis] + first[axis + 1 :] or spec.dtype != specs[0].dtype:
-            raise ShapeError("inputs to concat differ", got=f"{spec.shape} {spec.dtype}", want=f"{first} {specs[0].dtype}")
+        if (
+            spec.shape[:axis] + spec.shape[axis + 1 :] != first[:axis] + first[axis + 1 :]
+            or spec.dtype != specs[0].dtype
+        ):
+            raise ShapeError(
+                "inputs to concat differ", got=f"{spec.shape} {spec.dtype}", want=f"{first} {specs[0].dtype}"
+            )
     return [Spec((*first[:axis], sum(s.shape[axis] for s in specs), *first[axis + 1 :]), specs[0].dtype)]
 
 

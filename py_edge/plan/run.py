@@ -1,0 +1,116 @@
+"""A run: one plan with its memory, on one library. A plan can be shared, a run cannot."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from py_edge.errors import KernelError, LimitError, NotFoundError, ShapeError
+from py_edge.graph.graph import Graph
+from py_edge.plan.arena import ALIGN
+from py_edge.plan.compile import compile_graph
+from py_edge.plan.plan import Plan, Port
+from py_edge.tensor import ITEM_BYTES, Tensor, count
+
+_STATUS = {
+    1: "the code is not a plan's",
+    2: "an index is out of range",
+    3: "a parameter is out of range",
+    4: "a loop ran too long",
+}
+
+
+class Library(Protocol):
+    """The compiled kernels, see kernels/load.py."""
+
+    panel: int
+
+    def run(self, code: int, begin: int, end: int, arena: int, weights: int, blob: int) -> int: ...
+
+
+class _Memory:
+    """Zeroed bytes at an aligned address."""
+
+    def __init__(self, size: int) -> None:
+        try:
+            self._raw = bytearray(size + ALIGN)
+        except MemoryError as error:
+            raise LimitError("not enough memory for this plan", got=size) from error
+        base = ctypes.addressof((ctypes.c_char * len(self._raw)).from_buffer(self._raw))
+        skip = -base % ALIGN
+        self.address = base + skip
+        self.view = memoryview(self._raw)[skip : skip + size]
+
+
+class Run:
+    """Holds arena and weights of one plan; call it with the inputs, get the outputs."""
+
+    def __init__(self, plan: Plan, library: Library) -> None:
+        if plan.panel != library.panel:
+            raise ShapeError("plan was made for another build of the kernels", got=plan.panel, want=library.panel)
+        self.plan, self.library = plan, library
+        self._arena, self._weights = _Memory(plan.arena_bytes), _Memory(plan.weights_bytes)
+        self._code = _Memory(len(plan.code))
+        self._code.view[:] = plan.code
+        self._inputs = {port.name: (port, self._port(port, self._arena)) for port in plan.inputs}
+        self._outputs = {port.name: (port, self._port(port, self._arena)) for port in plan.outputs}
+        self._variables = {port.name: (port, self._port(port, self._weights)) for port in plan.variables}
+        blob = _Memory(len(plan.blob))
+        blob.view[:] = plan.blob
+        self._execute(plan.init, blob.address)
+
+    @staticmethod
+    def _port(port: Port, memory: _Memory) -> memoryview:
+        return memory.view[port.offset : port.offset + count(port.shape) * ITEM_BYTES[port.dtype]]
+
+    def _execute(self, part: tuple[int, int], blob: int = 0) -> None:
+        status = self.library.run(self._code.address, *part, self._arena.address, self._weights.address, blob)
+        if status:
+            kind, step = divmod(-status, 65536)
+            raise KernelError(_STATUS.get(kind, "a kernel failed"), where=f"plan step {step}", got=status)
+
+    def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+        """inputs: name -> Tensor, array or nested lists of exactly the plan's shape. Returns copies of the outputs."""
+        self.load(inputs)
+        self._execute(self.plan.run)
+        return {name: self.output(name) for name in self._outputs}
+
+    def load(self, inputs: Mapping[str, Any]) -> None:
+        """Copy inputs into the arena without running."""
+        if self._inputs.keys() != inputs.keys():
+            raise NotFoundError("inputs do not match the model's", got=sorted(inputs), want=sorted(self._inputs))
+        for name, value in inputs.items():
+            port, view = self._inputs[name]
+            tensor = Tensor.of(value, port.dtype)
+            if tensor.shape != port.shape:
+                raise ShapeError("input has another shape", where=name, got=tensor.shape, want=port.shape)
+            view[:] = tensor.data.cast("B") if tensor.nbytes else b""
+
+    def output(self, name: str) -> Tensor:
+        port, view = self._outputs[name]
+        return Tensor(memoryview(view.tobytes()), port.shape, port.dtype)
+
+    @property
+    def variables(self) -> list[str]:
+        return list(self._variables)
+
+    def variable(self, name: str) -> Tensor:
+        port, view = self._variables[name]
+        return Tensor(memoryview(view.tobytes()), port.shape, port.dtype)
+
+    def set_variable(self, name: str, tensor: Tensor) -> None:
+        port, view = self._variables[name]
+        if (tensor.shape, tensor.dtype) != (port.shape, port.dtype):
+            raise ShapeError(
+                "variable has another shape",
+                where=name,
+                got=(tensor.shape, tensor.dtype),
+                want=(port.shape, port.dtype),
+            )
+        view[:] = tensor.data.cast("B") if tensor.nbytes else b""
+
+
+def evaluate(graph: Graph, library: Library, inputs: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
+    """Compile and run once; for constant folding, tests and small things."""
+    return Run(compile_graph(graph, library.panel), library)(inputs or {})

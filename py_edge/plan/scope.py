@@ -1,0 +1,68 @@
+"""What the compiler knows of one graph or loop body: where each value lives, and how often it will still be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from py_edge.graph.graph import Graph, Node
+from py_edge.plan.abi import WEIGHTS
+from py_edge.plan.arena import Slot
+from py_edge.tensor import ITEM_BYTES, Tensor
+
+
+@dataclass(slots=True, eq=False)
+class Constant(Slot):
+    """A slot in the weights space. fixed: nothing writes to it, so a packed copy may stand for it."""
+
+    tensor: Tensor | None = None
+    fixed: bool = True
+    resident: bool = False
+
+
+def constant(tensor: Tensor, fixed: bool) -> Constant:
+    return Constant(tensor.nbytes, 0, 0, WEIGHTS, tensor=tensor, fixed=fixed)
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """place: value id -> slot. reads: root value -> reads still to come. children: bodies of control nodes, by node index."""
+
+    graph: Graph
+    place: dict[int, Slot] = field(default_factory=dict)
+    reads: dict[int, int] = field(default_factory=dict)
+    root: dict[int, int] = field(default_factory=dict)
+    owned: set[int] = field(default_factory=set)
+    children: dict[int, list[Scope]] = field(default_factory=dict)
+    temporaries: dict[int, list[Slot]] = field(default_factory=dict)
+    moves: list[tuple[Slot, Slot]] = field(default_factory=list)
+    results: list[Slot] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for node in self.graph.nodes:
+            if node.op == "reshape":
+                self.root[node.outputs[0]] = self.root_of(node.inputs[0])
+        for value, times in self.graph.uses().items():
+            self.reads[self.root_of(value)] = self.reads.get(self.root_of(value), 0) + times
+
+    def root_of(self, value: int) -> int:
+        return self.root.get(value, value)
+
+    def nbytes(self, value: int) -> int:
+        spec = self.graph.specs[value]
+        return spec.size * ITEM_BYTES[spec.dtype]
+
+    def new(self, value: int, time: int) -> Slot:
+        """A fresh arena slot for a value that is made at `time`."""
+        self.place[value] = Slot(self.nbytes(value), time, time)
+        self.owned.add(self.root_of(value))
+        return self.place[value]
+
+    def read(self, node: Node, time: int) -> None:
+        """Note that `node` reads its inputs at `time`."""
+        for value in node.inputs:
+            self.place[value].use(time)
+            self.reads[self.root_of(value)] -= 1
+
+    def dies_here(self, value: int) -> bool:
+        """After `read`: nobody reads this value again, and its slot is this scope's own."""
+        return self.reads[self.root_of(value)] == 0 and self.root_of(value) in self.owned
