@@ -1,0 +1,50 @@
+# Everything a person or CI runs has a name here. `make demo` and `make test` do all the set-up themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install check test browser-test build demo wheels bench conformance chaos experiments fuzz sanitize clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=python3.12, say." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+install: $(VENV)/installed ## Make .venv and install everything that Python needs.
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed to build web/." >&2; exit 1; }
+	@cd web && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+build: install web/node_modules/.package-lock.json ## Build the kernels, fetch the locked browser runtime, bundle the site.
+	@$(BIN)/python -m py_edge.kernels.build --all
+	@$(BIN)/py-edge bundle --prepare
+
+demo: build ## Play the story: two nodes, the page, the desk.
+	@$(BIN)/py-edge demo $(ARGS)
+
+test: build ## All tests: unit, node, browser.
+	@$(BIN)/python -m pytest tests playwright -m 'not slow' $(ARGS)
+
+browser-test: build ## The stories in a real Chromium only.
+	@$(BIN)/python -m pytest playwright $(ARGS)
+
+check: install ## Format, lint and types.
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+	@cd web && npx --no-install tsc --noEmit
+
+wheels: install web/node_modules/.package-lock.json ## Build the native and the Pyodide wheels into wheels/.
+	@$(BIN)/python -m py_edge.bundle.wheels
+
+clean: ## Remove what was built; fetched bytes stay in .cache.
+	rm -rf build dist site py_edge/kernels/_build py_edge/_site wheels/*.whl .demo
