@@ -1,0 +1,19 @@
+"""How sure an answer is, and whether that is sure enough: scores, temperature, certified thresholds, the decision."""
+
+from py_edge.confidence.calibrate import fit_temperature
+from py_edge.confidence.certify import NEVER_SURE, Certificate, certify, error_bound
+from py_edge.confidence.defer import Decision, decide
+from py_edge.confidence.scores import Scores, score, to_probabilities
+
+__all__ = [
+    "NEVER_SURE",
+    "Certificate",
+    "Decision",
+    "Scores",
+    "certify",
+    "decide",
+    "error_bound",
+    "fit_temperature",
+    "score",
+    "to_probabilities",
+]
