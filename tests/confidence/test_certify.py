@@ -44,17 +44,19 @@ def test_needs_as_many_answers_as_the_theory_says() -> None:
 def test_promise_is_kept(rule: Rule) -> None:
     """Over 400 draws the true risk at the certified threshold is above the promise in at most delta of them."""
     rng = np.random.default_rng(7)
-    fine = np.linspace(0, 1, 20001)  # confidence is uniform; wrong with chance (1 - confidence) / 8
+    fine = np.linspace(
+        0, 1, 20001
+    )  # confidence is uniform; wrong with chance (1 - confidence) ** 4, so 5 % at coverage 0.71
     broken = coverage = 0.0
     for _ in range(400):
         confidence = rng.random(400)
-        right = rng.random(400) > (1 - confidence) / 8
+        right = rng.random(400) > (1 - confidence) ** 4
         found = certify(confidence.tolist(), right.tolist(), risk=0.05, delta=0.1, rule=rule)
         answered = fine[fine >= found.threshold]
-        broken += bool(len(answered)) and float(((1 - answered) / 8).mean()) > 0.05
+        broken += bool(len(answered)) and float(((1 - answered) ** 4).mean()) > 0.05
         coverage += found.coverage / 400
     assert broken / 400 <= 0.1
-    assert coverage > 0.1
+    assert coverage > 0.45
 
 
 def test_certificate_tells_what_it_rests_on() -> None:
