@@ -87,6 +87,22 @@ class Run:
                 raise ShapeError("input has another shape", where=name, got=tensor.shape, want=port.shape)
             view[:] = tensor.data.cast("B") if tensor.nbytes else b""
 
+    def execute(self) -> None:
+        """Run on what the inputs hold now; read results with `output`."""
+        self._execute(self.plan.run)
+
+    def input_view(self, name: str) -> memoryview:
+        """The bytes of an input, to be written in place before `execute`: a training loop fills batches row by row."""
+        return self._inputs[name][1]
+
+    def output_view(self, name: str) -> memoryview:
+        """The bytes of an output, valid until the next run."""
+        return self._outputs[name][1]
+
+    def variable_view(self, name: str) -> memoryview:
+        """The bytes of a variable as it stands."""
+        return self._variables[name][1]
+
     def output(self, name: str) -> Tensor:
         port, view = self._outputs[name]
         return Tensor(memoryview(view.tobytes()), port.shape, port.dtype)
