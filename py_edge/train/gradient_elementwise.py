@@ -174,7 +174,8 @@ def _default_alpha(call: Call) -> float:
 
 def binary_row(rule: Binary) -> Row:
     def row(call: Call) -> Sequence[Gradient]:
-        thunks = rule(call.b, *call.inputs, call.y, call.dy)
+        x, z = call.inputs
+        thunks = rule(call.b, x, z, call.y, call.dy)
         return [sum_to(call.b, thunk(), call.shape(i)) if call.needs[i] else None for i, thunk in enumerate(thunks)]
 
     return row
