@@ -1,0 +1,102 @@
+"""An answer takes effect: one revision more, told to everyone who asked the same, and an example to learn from.
+
+Everything here happens in the caller's transaction, so it happens once or not at all.
+"""
+
+from __future__ import annotations
+
+from py_edge.chain import downstream, outbox
+from py_edge.chain.states import PENDING, enter
+from py_edge.fields import canonical_json, read_json
+from py_edge.records import Answer, Example, Question
+from py_edge.storage.ports import Reading, Row, Transaction
+from py_edge.storage.tables import ANSWERS, EXAMPLES, INBOX, QUESTIONS
+
+PERSON_TIER = 99
+
+
+def take_home(tx: Transaction, origin: str, answer: Answer, now_ms: int) -> bool:
+    """An answer arrived from above: note it in the inbox and let it take effect; False when it was here before."""
+    row = tx.get(QUESTIONS, answer.device, answer.sequence)
+    known = {"origin": origin, "device": answer.device, "sequence": answer.sequence, "revision": answer.revision}
+    if row is None or not tx.insert(INBOX, known | {"at_ms": now_ms}):
+        return False
+    return settle(tx, row, answer, now_ms)
+
+
+def settle(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> bool:
+    """Give a question this answer, and every pending question of the same digest too; False if it is no better."""
+    if not _settle_one(tx, row, answer, now_ms):
+        return False
+    if not answer.provisional:
+        for twin in pending_twins(tx, row):
+            if not twin["audit"] or answer.tier == PERSON_TIER:
+                _settle_one(tx, twin, answer, now_ms)
+    return True
+
+
+def end_without_answer(tx: Transaction, row: Row, state: str, now_ms: int, reason: str) -> Row:
+    """Expire, cancel or fail a question and tell its askers."""
+    row = enter(tx, row, state, now_ms, reason)
+    outbox.sent(tx, row["device"], row["sequence"])
+    downstream.deliver(tx, row, 0)
+    return row
+
+
+def pending_twins(tx: Reading, row: Row) -> list[Row]:
+    """Other questions with the same content that still wait."""
+    rows = tx.select(QUESTIONS, ("digest", "=", row["digest"]), ("state", "in", PENDING), order=("changed_at_ms",))
+    return [twin for twin in rows if (twin["device"], twin["sequence"]) != (row["device"], row["sequence"])]
+
+
+def known_answer(tx: Reading, digest: str, audit: bool, above_tier: int) -> Answer | None:
+    """The best final answer that the same content already has from a higher tier; audits want a person's."""
+    least = PERSON_TIER if audit else above_tier + 1
+    same = (("digest", "=", digest), ("state", "=", "answered"), ("tier", ">=", least))
+    rows = tx.select(QUESTIONS, *same, order=("-tier", "-changed_at_ms"), limit=1)
+    return downstream.last_answer(tx, rows[0]) if rows else None
+
+
+def _settle_one(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> bool:
+    final = row["revision"] > 0 and not row["provisional"]
+    if row["state"] == "cancelled" or (final and (answer.provisional or answer.tier < row["tier"])):
+        return False
+    revision = row["revision"] + 1
+    answer = answer.but(device=row["device"], sequence=row["sequence"], revision=revision)
+    key = {"device": row["device"], "sequence": row["sequence"], "revision": revision}
+    tx.insert(ANSWERS, key | {"at_ms": now_ms, "body": canonical_json(answer.to_json()).decode()})
+    facts = {
+        "revision": revision, "tier": answer.tier, "answered_by": answer.source, "provisional": int(answer.provisional)
+    }  # fmt: skip
+    if answer.provisional or row["state"] == "answered":
+        tx.update(QUESTIONS, (row["device"], row["sequence"]), **facts)
+        row = {**row, **facts}
+    else:
+        row = enter(tx, row, "answered", now_ms, f"by {answer.source}", **facts)
+        outbox.sent(tx, row["device"], row["sequence"])
+    downstream.deliver(tx, row, revision)
+    if not answer.provisional:
+        remember(tx, row, answer, now_ms)
+    return True
+
+
+def remember(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> None:
+    """Keep the pair to learn from; `tier` says who said it, for no model may learn from its own words."""
+    if answer.label_index is None:
+        return
+    question = Question.from_json(read_json(row["body"]))
+    example = Example(
+        device=row["device"], sequence=row["sequence"], model=question.model, input=question.input,
+        label_index=answer.label_index, label=answer.label, source=answer.source, tier=answer.tier,
+        weight=1.0 if answer.tier == PERSON_TIER else answer.confidence, audit=question.audit,
+        annotators=answer.annotators, at_ms=now_ms,
+    )  # fmt: skip
+    keep_example(tx, example)
+
+
+def keep_example(tx: Transaction, example: Example) -> None:
+    """Write an example, or replace the older one of the same question."""
+    words = ("device", "sequence", "model", "source", "tier", "weight", "label_index", "at_ms")
+    row = {name: getattr(example, name) for name in words}
+    tx.put(EXAMPLES, {**row, "audit": int(example.audit), "body": canonical_json(example.to_json()).decode()})
+    tx.notify("examples")

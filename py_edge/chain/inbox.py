@@ -1,0 +1,106 @@
+"""A question arrives from below: it is taken in once, joined to its equals, and sent on if nobody here knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from py_edge.chain import downstream, outbox
+from py_edge.chain.answers import known_answer, pending_twins, settle
+from py_edge.chain.states import enter, write_step
+from py_edge.errors import ConflictError, PolicyError
+from py_edge.fields import canonical_json
+from py_edge.records import HOP_LIMIT, Answer, Question, Receipt
+from py_edge.storage.ports import Reading, Row, Transaction
+from py_edge.storage.tables import QUESTIONS
+
+Escalate = Callable[[Transaction, Row, Question, int], None]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Everything about one arrival that is known before the transaction."""
+
+    question: Question
+    asker: str
+    own: Answer | None  # what this tier thinks, provisional when it is not sure
+    own_tier: int
+    now_ms: int
+
+
+def check_hops(question: Question, name: str) -> None:
+    """Refuse what was here before. Raises PolicyError."""
+    if name in question.hops or len(question.hops) >= HOP_LIMIT:
+        raise PolicyError(
+            "the question goes in a circle", where="/hops", got=" > ".join(question.hops),
+            want=f"at most {HOP_LIMIT} hops, none of them twice", remedy="look at the --parent of each node",
+        )  # fmt: skip
+
+
+def seen_before(tx: Reading, question: Question) -> Row | None:
+    """The row of a question that was asked before. Raises ConflictError when its content was another."""
+    row = tx.get(QUESTIONS, question.device, question.sequence)
+    if row is not None and row["digest"] != question.digest:
+        raise ConflictError(
+            "the same id was used for another question", where="/digest", got=question.digest, want=row["digest"],
+            remedy="a new question needs a new sequence",
+        )  # fmt: skip
+    return row
+
+
+def take_question(tx: Transaction, arrival: Arrival, escalate: Escalate) -> Row:
+    """Take a question in; asked again, it is found as it stands, and the asker is added."""
+    question, now_ms = arrival.question, arrival.now_ms
+    row = seen_before(tx, question)
+    if row is not None:
+        _ask_again(tx, row, arrival.asker)
+        return row
+    row = _new_row(question, now_ms)
+    tx.insert(QUESTIONS, row)
+    write_step(tx, row, "asked", now_ms, f"from {arrival.asker}")
+    downstream.add_asker(tx, question.device, question.sequence, arrival.asker)
+    found = known_answer(tx, question.digest, question.audit, arrival.own_tier)
+    answer = found or (None if question.audit else arrival.own)
+    if answer is not None and not answer.provisional:
+        settle(tx, row, answer, now_ms)
+        return tx.get(QUESTIONS, question.device, question.sequence) or row
+    row = enter(tx, row, "unresolved", now_ms, "nobody here is sure")
+    twins = [twin for twin in pending_twins(tx, row) if twin["audit"] or not question.audit]
+    row = enter(tx, row, "queued", now_ms, "with an equal question" if twins else "to the next tier")
+    if not twins:
+        escalate(tx, row, question, now_ms)
+    if answer is not None and question.patience_ms is not None:
+        settle(tx, row, answer, now_ms)
+    return tx.get(QUESTIONS, question.device, question.sequence) or row
+
+
+def receipt_of(tx: Reading, row: Row, asker: str) -> Receipt:
+    """What the asker is told: where it stands, the place and wait if known, the answer if there is one."""
+    answer = downstream.last_answer(tx, row)
+    waiting = row["state"] in ("unresolved", "queued", "working")
+    return Receipt(
+        state=row["state"],
+        place=row["place"] if waiting and row["place"] >= 0 else None,
+        estimate_s=row["estimate_s"] if waiting and row["estimate_s"] >= 0 else None,
+        answer=answer,
+        event=downstream.pending_event(tx, asker, row) if answer else None,
+    )
+
+
+def _ask_again(tx: Transaction, row: Row, asker: str) -> None:
+    new = downstream.add_asker(tx, row["device"], row["sequence"], asker)
+    if new and row["revision"] > 0:
+        downstream.deliver(tx, row, row["revision"], only=asker)
+
+
+def _new_row(question: Question, now_ms: int) -> Row:
+    deadline = question.deadline_ms
+    # Clocks differ: what counts is how long the device gave us, from now.
+    limit = now_ms + max(0, deadline - question.asked_at_ms) if deadline is not None else 0
+    return {
+        "device": question.device, "sequence": question.sequence, "digest": question.digest, "model": question.model,
+        "state": "asked", "asked_at_ms": now_ms, "deadline_ms": limit,
+        "priority": outbox.priority(question.confidence, now_ms), "audit": int(question.audit), "revision": 0,
+        "tier": 0, "answered_by": "", "provisional": 0, "place": -1, "estimate_s": -1.0, "changed_at_ms": now_ms,
+        "body": canonical_json(question.to_json()).decode(),
+    }  # fmt: skip

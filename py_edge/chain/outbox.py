@@ -1,0 +1,69 @@
+"""Questions on their way up: a row stands in the transaction that decided to ask, and goes when the parent has it.
+
+Order is by uncertainty and age together: everything ages alike, so `priority` is written once and nothing starves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from py_edge.storage.ports import Reading, Row, Transaction
+from py_edge.storage.tables import DEAD_LETTERS, OUTBOX
+
+AGE_OF_ONE_MS = 600_000  # waiting this long counts as much as being wholly unsure
+
+
+def priority(confidence: float, now_ms: int) -> float:
+    """Higher goes first; compare only within one node."""
+    return (1.0 - confidence) - now_ms / AGE_OF_ONE_MS
+
+
+def send_later(tx: Transaction, row: Row, now_ms: int, kind: str = "question") -> None:
+    """Put a question (or its cancellation) in the outbox."""
+    sending = {"device": row["device"], "sequence": row["sequence"], "kind": kind, "priority": row["priority"]}
+    waiting = {"attempts": 0, "next_try_ms": now_ms, "failure": "", "reason": "", "created_at_ms": now_ms}
+    tx.put(OUTBOX, sending | waiting)
+    tx.notify("outbox")
+
+
+def due(tx: Reading, now_ms: int, limit: int, flying: Collection[tuple[str, int, str]]) -> list[Row]:
+    """What may be sent now and is not in flight, most urgent first."""
+    rows = tx.select(OUTBOX, ("next_try_ms", "<=", now_ms), order=("-priority",), limit=limit + len(flying))
+    return [row for row in rows if key_of(row) not in flying][:limit]
+
+
+def next_try(tx: Reading) -> int | None:
+    """When the earliest row wants to be sent; None when there is none."""
+    rows = tx.select(OUTBOX, order=("next_try_ms",), limit=1)
+    return int(rows[0]["next_try_ms"]) if rows else None
+
+
+def sent(tx: Transaction, device: str, sequence: int, kind: str = "question") -> None:
+    """The parent has it, or it is not wanted any more."""
+    tx.delete(OUTBOX, ("device", "=", device), ("sequence", "=", sequence), ("kind", "=", kind))
+
+
+def try_again(tx: Transaction, row: Row, failure: str, reason: str, at_ms: int) -> None:
+    """Write down why it failed and when it goes out again."""
+    changes = {"attempts": row["attempts"] + 1, "failure": failure, "reason": reason[:500], "next_try_ms": at_ms}
+    tx.update(OUTBOX, key_of(row), **changes)
+
+
+def wake(tx: Transaction, failure: str, now_ms: int) -> None:
+    """The link is back: everything that failed for this reason may go at once."""
+    for row in tx.select(OUTBOX, ("failure", "=", failure), ("next_try_ms", ">", now_ms)):
+        tx.update(OUTBOX, key_of(row), next_try_ms=now_ms)
+
+
+def bury(tx: Transaction, row: Row, status: int, reason: str, body: str, now_ms: int) -> int:
+    """Move a row that was refused for good to the dead letters, with its payload; gives its number."""
+    number = tx.next_number("dead_letters")
+    letter = {"number": number, "device": row["device"], "sequence": row["sequence"], "kind": row["kind"]}
+    tx.insert(DEAD_LETTERS, letter | {"status": status, "reason": reason[:500], "at_ms": now_ms, "body": body})
+    sent(tx, row["device"], row["sequence"], row["kind"])
+    return number
+
+
+def key_of(row: Row) -> tuple[str, int, str]:
+    """The primary key of an outbox row."""
+    return row["device"], row["sequence"], row["kind"]

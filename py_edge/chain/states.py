@@ -1,0 +1,37 @@
+"""The state machine of a question: the table stands in `records.TRANSITIONS`; here it is walked and written down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from py_edge.errors import ConflictError
+from py_edge.records import TERMINAL
+from py_edge.records import TRANSITIONS as ALLOWED
+from py_edge.storage.ports import Row, Transaction
+from py_edge.storage.tables import QUESTIONS, TRANSITIONS
+
+PENDING = tuple(state for state in ALLOWED if state not in TERMINAL)
+
+
+def enter(tx: Transaction, row: Row, state: str, now_ms: int, reason: str = "", **changes: Any) -> Row:
+    """Move a question to a state, write the step down, and give the new row.
+
+    Raises ConflictError when there is no way from its state to this one.
+    """
+    if state not in ALLOWED[row["state"]]:
+        raise ConflictError(
+            "a question cannot go there", where=f"{row['device']}:{row['sequence']}", got=f"{row['state']} -> {state}",
+            want=", ".join(ALLOWED[row["state"]]) or "nothing: the state is final",
+        )  # fmt: skip
+    changes |= {"state": state, "changed_at_ms": now_ms}
+    write_step(tx, row, state, now_ms, reason)
+    tx.update(QUESTIONS, (row["device"], row["sequence"]), **changes)
+    tx.notify("status")
+    return {**row, **changes}
+
+
+def write_step(tx: Transaction, row: Row, state: str, now_ms: int, reason: str = "") -> None:
+    """Add one step to the history."""
+    number = tx.count(TRANSITIONS, ("device", "=", row["device"]), ("sequence", "=", row["sequence"])) + 1
+    step = {"device": row["device"], "sequence": row["sequence"], "number": number, "state": state}
+    tx.insert(TRANSITIONS, {**step, "at_ms": now_ms, "reason": reason[:500]})

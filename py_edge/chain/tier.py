@@ -1,0 +1,188 @@
+"""One tier of the chain, the same in a tab, a node and the simulator: answer if sure, else send on, and bring home.
+
+`escalate` decides inside the transaction where an unsure question goes: to the outbox of a parent, or to a desk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from py_edge.chain import downstream, outbox
+from py_edge.chain.answers import end_without_answer, pending_twins, take_home
+from py_edge.chain.inbox import Arrival, Escalate, check_hops, receipt_of, seen_before, take_question
+from py_edge.chain.ports import Answerer, Chance, Clock, Guess
+from py_edge.chain.states import PENDING
+from py_edge.errors import ConflictError, NotFoundError
+from py_edge.fields import read_json
+from py_edge.records import Answer, Question, Receipt, Transition
+from py_edge.storage.ports import Reading, Row, Store, Transaction
+from py_edge.storage.tables import ANSWERS, OUTBOX, QUESTIONS, TRANSITIONS
+
+Think = Callable[[Callable[[Question], Any], Question], Awaitable[Any]]
+Release = Callable[[Transaction, Row, int], None]
+
+
+async def think_here(answer: Callable[[Question], Any], question: Question) -> Any:
+    """Run an answerer where we are; a node hands in a thread instead."""
+    return answer(question)
+
+
+def to_parent(tx: Transaction, row: Row, question: Question, now_ms: int) -> None:
+    """The usual way to escalate: the outbox."""
+    outbox.send_later(tx, row, now_ms)
+
+
+@dataclass
+class Tier:
+    """A tier with what was handed to it. `name` goes into hops; `level` is its tier number (device 0)."""
+
+    name: str
+    level: int
+    store: Store
+    clock: Clock
+    chance: Chance
+    escalate: Escalate = to_parent
+    answerer: Answerer | None = None
+    think: Think = think_here
+    forget: Release | None = None  # told when a waiting question ends without an answer
+
+    async def ask(self, question: Question, asker: str) -> tuple[Receipt, bool]:
+        """Take a question in; gives the receipt and whether it is new. Raises ConflictError, PolicyError."""
+        check_hops(question, self.name)
+        known = await self.store.read(lambda tx: seen_before(tx, question))
+        own = None if known or question.audit else await self._own_answer(question)
+        arrival = Arrival(question, asker, own, self.level, self.clock.now_ms())
+
+        def work(tx: Transaction) -> Receipt:
+            return receipt_of(tx, take_question(tx, arrival, self.escalate), asker)
+
+        return await self.store.write(work), known is None
+
+    async def bring_home(self, origin: str, answers: Sequence[Answer]) -> int:
+        """Answers came from above; gives how many were new."""
+        now = self.clock.now_ms()
+        homeward = [answer.but(hops=(*answer.hops, self.name)[-16:]) for answer in answers]
+
+        def work(tx: Transaction) -> int:
+            return sum(take_home(tx, origin, answer, now) for answer in homeward)
+
+        return await self.store.write(work)
+
+    async def hear_outcome(self, device: str, sequence: int, state: str) -> None:
+        """The parent says there will be no answer."""
+        now = self.clock.now_ms()
+
+        def work(tx: Transaction) -> None:
+            row = tx.get(QUESTIONS, device, sequence)
+            if row is None or state not in ("expired", "cancelled", "failed"):
+                return
+            if row["state"] in PENDING:
+                row = end_without_answer(tx, row, state, now, "the next tier said so")
+            twins = pending_twins(tx, row)
+            if twins and not any(tx.get(OUTBOX, twin["device"], twin["sequence"], "question") for twin in twins):
+                outbox.send_later(tx, twins[0], now)
+
+        await self.store.write(work)
+
+    async def cancel(self, device: str, sequence: int, asker: str) -> Receipt:
+        """The asker does not want it any more. Raises NotFoundError, ConflictError when it is over."""
+        now = self.clock.now_ms()
+
+        def work(tx: Transaction) -> Receipt:
+            row = _existing(tx, device, sequence)
+            if row["state"] == "cancelled":
+                return receipt_of(tx, row, asker)
+            if row["state"] not in PENDING:
+                raise ConflictError("the question is over", where=f"{device}:{sequence}", got=row["state"])
+            return receipt_of(tx, self._end(tx, row, "cancelled", now, f"by {asker}"), asker)
+
+        return await self.store.write(work)
+
+    async def expire(self) -> int:
+        """End every question whose deadline has passed; gives how many."""
+        now = self.clock.now_ms()
+
+        def work(tx: Transaction) -> int:
+            late = tx.select(QUESTIONS, ("state", "in", PENDING), ("deadline_ms", ">", 0), ("deadline_ms", "<=", now))
+            for row in late:
+                self._end(tx, row, "expired", now, "deadline")
+            return len(late)
+
+        return await self.store.write(work)
+
+    async def history(self, device: str, sequence: int, asker: str = "") -> dict[str, Any]:
+        """Everything known about one question. Raises NotFoundError."""
+
+        def work(tx: Reading) -> dict[str, Any]:
+            row = _existing(tx, device, sequence)
+            mine = (("device", "=", device), ("sequence", "=", sequence))
+            steps = [
+                Transition(step["number"], step["state"], step["at_ms"], step["reason"]).to_json()
+                for step in tx.select(TRANSITIONS, *mine)
+            ]
+            answers = [read_json(answer["body"]) for answer in tx.select(ANSWERS, *mine)]
+            sending = tx.select(OUTBOX, *mine)
+            return {
+                **receipt_of(tx, row, asker).to_json(),
+                "question": read_json(row["body"]),
+                "transitions": steps,
+                "answers": answers,
+                "sending": [
+                    {name: each[name] for name in ("kind", "attempts", "reason", "next_try_ms")} for each in sending
+                ],
+            }
+
+        return await self.store.read(work)
+
+    async def deliveries(self, asker: str, after: int, limit: int = 100) -> list[downstream.Delivery]:
+        """What an asker has not acknowledged."""
+        return await self.store.read(lambda tx: downstream.pending(tx, asker, after, limit))
+
+    async def acknowledge(self, asker: str, events: Sequence[int]) -> int:
+        """An asker has taken these."""
+        return await self.store.write(lambda tx: downstream.acknowledge(tx, asker, events))
+
+    def _end(self, tx: Transaction, row: Row, state: str, now_ms: int, reason: str) -> Row:
+        """End one question; an equal one that still waits takes over its place in the outbox."""
+        was_waiting = tx.get(OUTBOX, row["device"], row["sequence"], "question") is not None
+        row = end_without_answer(tx, row, state, now_ms, reason)
+        twins = pending_twins(tx, row)
+        if twins and was_waiting:
+            outbox.send_later(tx, twins[0], now_ms)
+        if not twins:
+            if self.forget is not None:
+                self.forget(tx, row, now_ms)
+            elif not was_waiting and state == "cancelled":
+                outbox.send_later(tx, row, now_ms, kind="cancel")
+        return row
+
+    async def _own_answer(self, question: Question) -> Answer | None:
+        """What our model thinks; provisional when it is not sure. Empty or not finite counts as no idea."""
+        if self.answerer is None:
+            return None
+        guess = await self.think(self.answerer.answer, question)
+        if guess is None:
+            return None
+        if not isinstance(guess, Guess):
+            guess = Guess(*guess)
+        chances = [float(value) for value in guess.probabilities]
+        if not chances or not all(math.isfinite(value) for value in chances):
+            return None
+        confidence = min(1.0, max(0.0, max(chances)))
+        labels = self.answerer.labels
+        return Answer(
+            device=question.device, sequence=question.sequence, revision=1, label_index=int(guess.label_index),
+            label=labels[guess.label_index] if guess.label_index < len(labels) else None, source=self.name,
+            tier=self.level, confidence=confidence, provisional=confidence < self.answerer.threshold,
+            model_version=guess.model_version, answered_at_ms=self.clock.now_ms(), hops=(self.name,),
+        )  # fmt: skip
+
+
+def _existing(tx: Reading, device: str, sequence: int) -> Row:
+    row = tx.get(QUESTIONS, device, sequence)
+    if row is None:
+        raise NotFoundError("no such question", where=f"{device}:{sequence}")
+    return row

@@ -1,0 +1,176 @@
+"""The link to the parent, sending half: store and forward, with back-off, dead letters, and no blocked lane.
+
+Several rows are in flight at once and each has its own next try, so one poisoned question delays only itself.
+When the parent cannot be reached at all, one row at a time probes it; the first success frees all the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from py_edge.chain import outbox, retry
+from py_edge.chain.answers import end_without_answer, take_home
+from py_edge.chain.ports import Network, Response
+from py_edge.chain.states import PENDING
+from py_edge.chain.tier import Tier
+from py_edge.errors import NetworkError, PyEdgeError
+from py_edge.fields import canonical_json, read_json
+from py_edge.records import Question, Receipt
+from py_edge.storage.ports import EventBus, Reading, Row, Transaction
+from py_edge.storage.tables import QUESTIONS
+
+IDLE_S = 30.0
+ANSWER_LIMIT_BYTES = 4 << 20
+
+
+@dataclass
+class Upstream:
+    """Sends what stands in the outbox of `tier` to the parent called `origin`."""
+
+    tier: Tier
+    network: Network
+    bus: EventBus
+    origin: str = "parent"
+    window: int = 16
+    attempts_while_down: int = 0
+    next_probe_ms: int = 0
+    acknowledge: Any = None  # async function(events): how a taken answer is confirmed to the parent
+    _flying: dict[tuple[str, int, str], asyncio.Task[None]] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        try:
+            with self.bus.listen("outbox", "upstream") as waiter:
+                while True:
+                    wait_s = await self._start_due()
+                    await waiter.wait(min(wait_s, IDLE_S))
+        finally:
+            for task in list(self._flying.values()):
+                task.cancel()
+            await asyncio.gather(*self._flying.values(), return_exceptions=True)
+
+    def reconnected(self) -> None:
+        """Something shows that the parent is back: try at once."""
+        if self.attempts_while_down:
+            self.next_probe_ms = 0
+            self.bus.publish("upstream")
+
+    async def _start_due(self) -> float:
+        """Put rows in flight; gives how long nothing more can happen by itself, in seconds."""
+        now = self.tier.clock.now_ms()
+        down = self.attempts_while_down > 0
+        if down and now < self.next_probe_ms:
+            return (self.next_probe_ms - now) / 1000
+        room = (1 if down else self.window) - len(self._flying)
+        if room <= 0:
+            return IDLE_S
+
+        def look(tx: Reading) -> tuple[list[Row], int | None]:
+            return outbox.due(tx, now, room, self._flying), outbox.next_try(tx)
+
+        rows, soonest = await self.tier.store.read(look)
+        for row in rows:
+            task = asyncio.create_task(self._send(row))
+            self._flying[outbox.key_of(row)] = task
+        if rows or soonest is None:
+            return IDLE_S
+        return max(0.001, (soonest - now) / 1000) if soonest > now else IDLE_S
+
+    async def _send(self, row: Row) -> None:
+        try:
+            question = await self._load(row)
+            if question is None:
+                await self.tier.store.write(lambda tx: outbox.sent(tx, *outbox.key_of(row)))
+                return
+            try:
+                response = await self._request(row, question)
+            except NetworkError as error:
+                await self._unreachable(row, str(error))
+                return
+            await self._judge(row, question, response)
+        except PyEdgeError:
+            await self.tier.clock.sleep(1.0)
+        finally:
+            self._flying.pop(outbox.key_of(row), None)
+            self.bus.publish("upstream")
+
+    async def _load(self, row: Row) -> Question | None:
+        def work(tx: Reading) -> Row | None:
+            return tx.get(QUESTIONS, row["device"], row["sequence"])
+
+        found = await self.tier.store.read(work)
+        if found is None or (row["kind"] == "question" and found["state"] not in PENDING):
+            return None
+        question = Question.from_json(read_json(found["body"]))
+        return question.but(hops=(*question.hops, self.tier.name))
+
+    async def _request(self, row: Row, question: Question) -> Response:
+        path = f"/v1/questions/{question.device}/{question.sequence}"
+        if row["kind"] == "cancel":
+            return await self.network.request("POST", f"{path}/cancel", b"{}")
+        return await self.network.request("PUT", path, canonical_json(question.to_json()))
+
+    async def _unreachable(self, row: Row, reason: str) -> None:
+        now = self.tier.clock.now_ms()
+        self.next_probe_ms = now + int(1000 * retry.delay_s(self.attempts_while_down, self.tier.chance))
+        self.attempts_while_down += 1
+        at = self.next_probe_ms
+        await self.tier.store.write(lambda tx: outbox.try_again(tx, row, "network", reason, at))
+
+    async def _judge(self, row: Row, question: Question, response: Response) -> None:
+        now = self.tier.clock.now_ms()
+        if self.attempts_while_down:
+            self.attempts_while_down = 0
+            await self.tier.store.write(lambda tx: outbox.wake(tx, "network", now))
+        kind = retry.kind_of(response)
+        if row["kind"] == "cancel" and kind == retry.REFUSED:
+            kind = retry.DONE  # it is over there already, which is what was wanted
+        if kind == retry.DONE:
+            await self._accepted(row, response)
+        elif kind == retry.REFUSED:
+            await self.tier.store.write(lambda tx: self._bury(tx, row, question, response))
+        else:
+            wait_s = max(retry.delay_s(row["attempts"], self.tier.chance), retry.wished_delay_s(response))
+            reason = f"{response.status}: {response.body[:200].decode(errors='replace')}"
+            at = now + int(wait_s * 1000)
+            await self.tier.store.write(lambda tx: outbox.try_again(tx, row, kind, reason, at))
+
+    async def _accepted(self, row: Row, response: Response) -> None:
+        """The parent has it; if it knew the answer, take it in the same transaction."""
+        receipt = _receipt(response) if row["kind"] == "question" else None
+        tier, now = self.tier, self.tier.clock.now_ms()
+
+        def work(tx: Transaction) -> None:
+            outbox.sent(tx, *outbox.key_of(row))
+            if receipt is None:
+                return
+            key = (row["device"], row["sequence"])
+            place = -1 if receipt.place is None else receipt.place
+            tx.update(
+                QUESTIONS, key, place=place, estimate_s=-1.0 if receipt.estimate_s is None else receipt.estimate_s
+            )
+            if receipt.answer is not None:
+                answer = receipt.answer.but(hops=(*receipt.answer.hops, tier.name)[-16:])
+                take_home(tx, self.origin, answer, now)
+
+        await tier.store.write(work)
+        if receipt is not None and receipt.event is not None and self.acknowledge is not None:
+            self.acknowledge([receipt.event])
+
+    def _bury(self, tx: Transaction, row: Row, question: Question, response: Response) -> None:
+        now = self.tier.clock.now_ms()
+        reason = response.body[:300].decode(errors="replace")
+        outbox.bury(tx, row, response.status, reason, canonical_json(question.to_json()).decode(), now)
+        found = tx.get(QUESTIONS, row["device"], row["sequence"])
+        if found is not None and found["state"] in PENDING:
+            end_without_answer(tx, found, "failed", now, f"refused with {response.status}")
+
+
+def _receipt(response: Response) -> Receipt | None:
+    """What the parent said; nothing when it cannot be understood (the question is safe there all the same)."""
+    try:
+        return Receipt.from_json(read_json(response.body, limit_bytes=ANSWER_LIMIT_BYTES))
+    except PyEdgeError:
+        return None

@@ -1,0 +1,78 @@
+"""Who looks at what: a lease that is judged when it is read, so an expired one frees its task by itself.
+
+Order: one's own open lease, then tasks begun by others that need more votes, then the most urgent. What one
+skipped comes back only when nothing else is left.
+"""
+
+from __future__ import annotations
+
+from py_edge.chain.states import enter
+from py_edge.desk.annotators import votes_of
+from py_edge.desk.verdict import Rules, standing_votes
+from py_edge.storage.ports import Reading, Row, Transaction
+from py_edge.storage.tables import LEASES, QUESTIONS, TASKS, VOTES
+
+LOOK_AT = 200
+LEASE_UNKNOWN_MS, LEASE_LEAST_MS, LEASE_MOST_MS = 60_000, 30_000, 3_600_000
+
+
+def lease_next(tx: Transaction, annotator: str, now_ms: int, rules: Rules) -> tuple[Row, int] | None:
+    """The next task for this person and until when it is theirs (Unix ms); None when there is nothing."""
+    mine = _own_lease(tx, annotator, now_ms)
+    row = mine or _pick(tx, annotator, now_ms, rules)
+    if row is None:
+        return None
+    until = now_ms + lease_ms(tx)
+    tx.delete(LEASES, ("annotator", "=", annotator))
+    tx.put(LEASES, {"task": row["task"], "annotator": annotator, "until_ms": until})
+    for question in tx.select(QUESTIONS, ("digest", "=", row["digest"]), ("state", "=", "queued")):
+        enter(tx, question, "working", now_ms, "a person looks at it")
+    return row, until
+
+
+def lease_ms(tx: Reading) -> int:
+    """Three times the median time of recent votes, in milliseconds."""
+    votes = tx.select(VOTES, ("seconds", ">", 0.0), order=("-number",), limit=21)
+    if not votes:
+        return LEASE_UNKNOWN_MS
+    median = sorted(vote["seconds"] for vote in votes)[len(votes) // 2]
+    return min(LEASE_MOST_MS, max(LEASE_LEAST_MS, int(3000 * median)))
+
+
+def let_go(tx: Transaction, task: str, annotator: str) -> None:
+    """The person is done with this task."""
+    tx.delete(LEASES, ("task", "=", task), ("annotator", "=", annotator))
+
+
+def _own_lease(tx: Reading, annotator: str, now_ms: int) -> Row | None:
+    for lease in tx.select(LEASES, ("annotator", "=", annotator), ("until_ms", ">", now_ms)):
+        task = tx.get(TASKS, lease["task"])
+        if task is not None and task["state"] == "open":
+            return task
+    return None
+
+
+def _pick(tx: Reading, annotator: str, now_ms: int, rules: Rules) -> Row | None:
+    fresh: Row | None = None
+    skipped: Row | None = None
+    for row in tx.select(TASKS, ("state", "=", "open"), order=("-priority",), limit=LOOK_AT):
+        votes = standing_votes(votes_of(tx, row["task"]))
+        own = [vote for vote in votes if vote.annotator == annotator]
+        if own and own[0].verdict != "skip":
+            continue
+        counted = sum(vote.verdict != "skip" for vote in votes)
+        if counted + _busy(tx, row["task"], annotator, now_ms) >= rules.most:
+            continue
+        if own:
+            skipped = skipped or row
+        elif counted:
+            return row
+        else:
+            fresh = fresh or row
+            if rules.most == 1:
+                return row
+    return fresh or skipped
+
+
+def _busy(tx: Reading, task: str, annotator: str, now_ms: int) -> int:
+    return tx.count(LEASES, ("task", "=", task), ("annotator", "!=", annotator), ("until_ms", ">", now_ms))

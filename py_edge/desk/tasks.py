@@ -1,0 +1,85 @@
+"""Tasks: what a person is shown. One per content digest, so equal questions are looked at once.
+
+A task knows no device: its id is cut from the digest, and the body holds only what the eye needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from py_edge.errors import NotFoundError
+from py_edge.fields import canonical_json, read_json
+from py_edge.records import Question
+from py_edge.storage.ports import Reading, Row, Transaction
+from py_edge.storage.tables import TASKS, VOTES
+
+RECENT_VOTES = 20
+
+
+def task_id(digest: str) -> str:
+    """The name of the task for this content."""
+    return digest[:32]
+
+
+def open_task(tx: Transaction, row: Row, question: Question, now_ms: int) -> None:
+    """Put a question before the persons (an `Escalate`); an ended task of the same content is opened again."""
+    shown = {
+        "input": question.input,
+        "rung": question.rung,
+        "candidates": [candidate.to_json() for candidate in question.candidates],
+        "labels": list(question.labels) if question.labels is not None else None,
+        "model": question.model,
+    }
+    name = task_id(row["digest"])
+    known = tx.get(TASKS, name)
+    if known is not None and known["state"] == "open":
+        return
+    tx.put(TASKS, {
+        "task": name, "digest": row["digest"], "state": "open", "priority": row["priority"],
+        "created_at_ms": now_ms, "deadline_ms": row["deadline_ms"], "gold": known["gold"] if known else 0,
+        "gold_index": known["gold_index"] if known else -1, "revision": known["revision"] if known else 0,
+        "body": canonical_json(shown).decode(),
+    })  # fmt: skip
+    tx.notify("desk")
+
+
+def close_task(tx: Transaction, row: Row, now_ms: int) -> None:
+    """Nobody waits for this content any more."""
+    if tx.update(TASKS, (task_id(row["digest"]),), state="cancelled"):
+        tx.notify("desk")
+
+
+def add_gold(tx: Transaction, question: Question, label_index: int, now_ms: int) -> None:
+    """Put a task whose answer is known among the others, to learn how far each person can be trusted."""
+    row = {"digest": question.digest, "priority": -now_ms / 600_000, "deadline_ms": 0}
+    open_task(tx, row, question, now_ms)
+    tx.update(TASKS, (task_id(question.digest),), gold=1, gold_index=label_index)
+
+
+def existing_task(tx: Reading, name: str) -> Row:
+    """The task with this id. Raises NotFoundError."""
+    row = tx.get(TASKS, name)
+    if row is None:
+        raise NotFoundError("no such task", where=name)
+    return row
+
+
+def shown(row: Row) -> dict[str, Any]:
+    """What the page gets: no device, no digest."""
+    body: dict[str, Any] = read_json(row["body"])
+    return {"task": row["task"], **body, "deadline_ms": row["deadline_ms"] or None}
+
+
+def waiting(tx: Reading) -> int:
+    """How many tasks are open."""
+    return tx.count(TASKS, ("state", "=", "open"))
+
+
+def place_and_estimate(tx: Reading, row: Row) -> tuple[int, float | None]:
+    """How many come before this question, and how long that takes at the pace of the last votes (None: no pace yet)."""
+    place = tx.count(TASKS, ("state", "=", "open"), ("priority", ">", row["priority"]))
+    votes = tx.select(VOTES, order=("-number",), limit=RECENT_VOTES)
+    if len(votes) < 3:
+        return place, None
+    gaps = sorted(newer["at_ms"] - older["at_ms"] for newer, older in zip(votes, votes[1:], strict=False))
+    return place, round((place + 1) * gaps[len(gaps) // 2] / 1000, 1)
