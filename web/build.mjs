@@ -1,0 +1,19 @@
+// Bundle the sources with esbuild into dist/: entries (unhashed, carrying the asset table), app (workers), pages.
+// Names are final only after `py-edge bundle` has put the app folder under its hash.
+import { cp, mkdir, rm } from "node:fs/promises";
+import { build } from "esbuild";
+
+const common = { bundle: true, format: "esm", target: "es2022", minify: true, legalComments: "none", logLevel: "warning" };
+
+await rm("dist", { recursive: true, force: true });
+await mkdir("dist/app", { recursive: true });
+await build({ ...common, entryPoints: ["src/py-edge.ts", "src/predict.ts"], outdir: "dist" });
+await build({ ...common, entryPoints: ["src/predict.worker.ts", "src/learn.worker.ts"], outdir: "dist/app" });
+await build({
+  ...common,
+  entryPoints: ["demo.ts", "desk.ts", "dashboard.ts", "look.css"].map((name) => `src/pages/${name}`),
+  outdir: "dist/app",
+  external: ["../py-edge.js"],
+});
+await cp("src/pages/icon.svg", "dist/app/icon.svg");
+await cp("pages", "dist", { recursive: true });

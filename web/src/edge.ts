@@ -1,0 +1,365 @@
+// One model in this page: predicts, asks, takes answers home, learns, follows releases. The element is a thin skin of it.
+import { startPredictor, startPython, type Python } from "./runtime.ts";
+import { EdgeError, toProblem } from "./problem.ts";
+import type {
+  Answer, Events, LearnOptions, ModelInfo, Policy, Prediction, PredictCalls, Progress, Question, Release, StartReport, Trained,
+} from "./protocol.ts";
+import { ASSETS, executorsAt } from "./assets.ts";
+import type { Remote } from "./rpc.ts";
+import { fetchFile, keepRelease, makeSource, MEMORY_FILE, PLAN_FILE, type Source } from "./source.ts";
+import { deviceId, openStore, type ExampleRow, type QuestionRow, releaseOf, type Store, type Tuned } from "./store.ts";
+import { Uplink } from "./uplink.ts";
+import { decodeTensor, encodeTensor, makeQuestion } from "./wire.ts";
+
+export interface EdgeOptions {
+  src?: string;
+  origin?: string | null;
+  model?: string;
+  /** Overrides the released threshold: below it the device asks. */
+  threshold?: number;
+  /** "auto": fine-tune by itself after `learnEvery` new answers; "manual": only when told; "off": Python never starts. */
+  learn?: "auto" | "manual" | "off";
+  learnEvery?: number;
+  signal?: AbortSignal;
+  onprogress?: (progress: Progress) => void;
+}
+
+type Name = keyof Events;
+
+export class Edge extends EventTarget {
+  readonly source: Source;
+  readonly options: EdgeOptions;
+  device = "";
+  release: Release | null = null;
+  info: ModelInfo | null = null;
+  tuned = false;
+  python: StartReport | null = null;
+  #store!: Store;
+  #predictor!: Remote<PredictCalls>;
+  #uplink: Uplink | null = null;
+  #learner: Promise<Python> | null = null;
+  #loadedDigest = "";
+  #learning: Promise<unknown> = Promise.resolve();
+  #channel: BroadcastChannel | null = null;
+  #release: (() => void) | null = null;
+  #online = false;
+  #closed = false;
+
+  private constructor(options: EdgeOptions) {
+    super();
+    this.options = options;
+    this.source = makeSource(options.src ?? "", options.origin ?? null, options.model ?? "");
+  }
+
+  /** Resolves when the predict worker can answer. Throws EdgeError with the code of what is wrong. */
+  static async load(options: EdgeOptions, listen?: (edge: Edge) => void): Promise<Edge> {
+    const edge = new Edge(options);
+    listen?.(edge);
+    const begin = performance.now();
+    edge.#store = await openStore(`py-edge:${new URL(edge.source.api || document.baseURI).pathname}:${edge.source.name}`);
+    if (!edge.#store.durable) edge.#emit("error", { code: "E_STORAGE", message: "this browser keeps nothing for this page; questions and learning last until the tab closes" });
+    edge.#startPredictor();
+    edge.device = await edge.#store.write(deviceId);
+    await edge.#loadFirst();
+    options.signal?.addEventListener("abort", () => edge.close());
+    edge.#emit("ready", { stage: "predict", ms: performance.now() - begin });
+    edge.#join();
+    if (options.learn !== "off") edge.learner().catch((error: unknown) => edge.#emit("error", toProblem(error)));
+    return edge;
+  }
+
+  // ---- answering ----
+
+  async predict(input: Float32Array): Promise<Prediction> {
+    const prediction = await this.#predictor.call("predict", { input, policy: this.#policy() });
+    this.#emit("prediction", { ...prediction, sequence: null });
+    return prediction;
+  }
+
+  predictMany(inputs: Float32Array, count: number): Promise<{ labels: number[]; confidences: number[] }> {
+    return this.#predictor.call("predictMany", { inputs, count });
+  }
+
+  /** Predict, and ask when unsure. */
+  async predictOrAsk(input: Float32Array, extra: Partial<Question> = {}): Promise<{ prediction: Prediction; sequence: number | null }> {
+    const prediction = await this.#predictor.call("predict", { input, policy: this.#policy() });
+    const sequence = prediction.defer || extra.audit ? (await this.ask(input, prediction, extra)).sequence : null;
+    this.#emit("prediction", { ...prediction, sequence });
+    return { prediction, sequence };
+  }
+
+  /** Keep a question durably, then send it up. Resolves once it is kept, not once it is answered. */
+  async ask(input: Float32Array, prediction?: Prediction, extra: Partial<Question> = {}): Promise<{ device: string; sequence: number }> {
+    prediction ??= await this.#predictor.call("predict", { input, policy: this.#policy() });
+    const shape = this.info!.input_shape;
+    const made = await makeQuestion(this.source.name, encodeTensor(input, shape), prediction, this.info!.labels, extra);
+    const sequence = await this.#store.write(async (tables) => {
+      const next = (((await tables.get("pointers", "sequence")) as number | undefined) ?? 0) + 1;
+      await tables.put("pointers", "sequence", next);
+      const question: Question = { ...made, device: this.device, sequence: next };
+      const row: QuestionRow = { sequence: next, question, state: "asked", attempts: 0, next_ms: 0, sent_ms: null, answered_ms: null, answer: null, problem: null };
+      await tables.put("questions", next, row);
+      return next;
+    });
+    this.#post("asked");
+    this.#uplink?.drain();
+    return { device: this.device, sequence };
+  }
+
+  /** Counts of the outbox, of what waits for an answer, of what came home and of what was refused. */
+  async counts(): Promise<{ outbox: number; waiting: number; answered: number; dead: number }> {
+    const rows = await this.questions();
+    const of = (state: QuestionRow["state"]) => rows.filter((row) => row.state === state).length;
+    return { outbox: of("asked"), waiting: of("sent"), answered: of("answered"), dead: of("dead") };
+  }
+
+  questions(): Promise<QuestionRow[]> {
+    return this.#store.read((tables) => tables.all("questions"));
+  }
+
+  // ---- learning ----
+
+  /** Python in its worker with this model loaded; starts it on the first call. */
+  learner(): Promise<Python> {
+    this.#learner ??= (async () => {
+      const python = await startPython((progress) => this.#emit("progress", progress));
+      if (!this.python) this.#emit("ready", { stage: "learn", ms: performance.now() });
+      this.python = python.report;
+      await this.#loadLearner(python);
+      return python;
+    })();
+    this.#learner.catch(() => (this.#learner = null));
+    return this.#learner;
+  }
+
+  /** Fine-tune on the answers that came home; swaps the new plan in between two predictions. */
+  learn(options: LearnOptions = {}): Promise<Trained> {
+    const run = this.#learning.then(() => this.#learnNow(options));
+    this.#learning = run.catch(() => undefined);
+    return run;
+  }
+
+  /** Add an example of the page's own, as if an answer had come home. */
+  async teach(input: Float32Array, label_index: number, weight = 1): Promise<void> {
+    await this.#store.write(async (tables) => {
+      const next = (((await tables.get("pointers", "taught")) as number | undefined) ?? 0) - 1;
+      await tables.put("pointers", "taught", next);
+      await tables.put("examples", next, { sequence: next, input, label_index, weight, source: "page", generation: 0 });
+    });
+  }
+
+  async #learnNow(options: LearnOptions): Promise<Trained> {
+    const begin = performance.now();
+    const python = await this.learner();
+    if (this.#loadedDigest !== this.release!.digest) await this.#loadLearner(python);
+    const rows = await this.#store.read((tables) => tables.all("examples"));
+    const size = this.info!.input_shape.reduce((a, b) => a * b, 1);
+    const inputs = new Float32Array(rows.length * size);
+    rows.forEach((row, i) => inputs.set(row.input, i * size));
+    const trained = await python.call<Trained>(
+      "learn", this.source.name, inputs, Int32Array.from(rows, (row) => row.label_index), Float32Array.from(rows, (row) => row.weight), options,
+    );
+    await this.#install(trained, rows);
+    const result = { ...trained, ms: performance.now() - begin };
+    this.#emit("trained", { examples: rows.length, ms: result.ms, train_ms: trained.train_ms, loss: trained.loss, model_version: this.release!.version });
+    return result;
+  }
+
+  async #install(trained: Trained, rows: ExampleRow[]): Promise<void> {
+    const tuned: Tuned = { base_digest: this.release!.digest, plan: trained.plan, temperature: trained.temperature, threshold: trained.threshold, examples: rows.length };
+    await this.#swap(tuned.plan, tuned);
+    this.tuned = true;
+    await this.#store.write(async (tables) => {
+      await tables.put("pointers", "tuned", tuned);
+      for (const row of rows) await tables.put("examples", row.sequence, { ...row, generation: row.generation + 1 });
+    });
+    this.#post("tuned");
+  }
+
+  async #loadLearner(python: Python): Promise<void> {
+    const release = this.release!;
+    const names = release.files.map((file) => file.path).filter((path) => path !== PLAN_FILE);
+    const files = await Promise.all(names.map((path) => fetchFile(this.source, this.#store, release, path)));
+    await python.call("load", this.source.name, new Map(names.map((path, i) => [path, files[i]])), release.metadata, { memory: MEMORY_FILE });
+    this.#loadedDigest = release.digest;
+    if (!this.info) await this.#swap(await python.call<Uint8Array<ArrayBuffer>>("plan", this.source.name), {});
+  }
+
+  async #learnIfDue(): Promise<void> {
+    if (this.options.learn !== "auto" || this.#closed) return;
+    const fresh = (await this.#store.read((tables) => tables.all("examples"))).filter((row) => row.generation === 0);
+    if (fresh.length >= (this.options.learnEvery ?? 8)) await this.learn().catch((error: unknown) => this.#emit("error", toProblem(error)));
+  }
+
+  // ---- models ----
+
+  async #loadFirst(): Promise<void> {
+    const kept = await this.#store.read(releaseOf);
+    let release: Release;
+    try {
+      release = await this.source.current(this.options.signal);
+    } catch (error) {
+      if (!kept) throw error;
+      release = kept;
+    }
+    if (kept && kept.version > release.version && kept.name === release.name && this.source.api) release = kept;
+    await this.#use(release);
+  }
+
+  /** Make this release the one that answers: its own plan, or what was learnt on top of it. */
+  async #use(release: Release): Promise<void> {
+    const tuned = (await this.#store.read((tables) => tables.get("pointers", "tuned"))) as Tuned | undefined;
+    const size = release.files.find((file) => file.path === PLAN_FILE)?.size ?? 0;
+    const before = this.release;
+    if (tuned?.base_digest === release.digest) {
+      this.release = release;
+      await this.#swap(tuned.plan, tuned);
+      this.tuned = true;
+    } else if (size) {
+      let done = 0;
+      const plan = await fetchFile(this.source, this.#store, release, PLAN_FILE, (count) => this.#emit("progress", { phase: "model", done: (done += count), total: size }), this.options.signal);
+      this.release = release;
+      await this.#swap(plan, {});
+      this.tuned = false;
+    } else {
+      this.release = release;
+      this.info = null;
+      await (this.#learner ? this.#loadLearner(await this.#learner) : this.learner());
+    }
+    await keepRelease(this.#store, release);
+    if (before && before.digest !== release.digest) this.#emit("released", { name: release.name, version: release.version, digest: release.digest });
+  }
+
+  async #offered(release: Release): Promise<void> {
+    if (release.name !== this.source.name || release.digest === this.release?.digest) return;
+    if (this.release && release.version <= this.release.version) return;
+    const work = this.#learning.then(async () => {
+      await this.#use(release);
+      this.#post("released");
+    });
+    this.#learning = work.catch((error: unknown) => this.#emit("error", toProblem(error)));
+    await this.#learning;
+    const examples = await this.#store.read((tables) => tables.all("examples"));
+    if (this.options.learn === "auto" && examples.length >= (this.options.learnEvery ?? 8) && this.#learner)
+      await this.learn().catch((error: unknown) => this.#emit("error", toProblem(error)));
+  }
+
+  async #swap(plan: Uint8Array<ArrayBuffer>, own: Partial<Tuned>): Promise<void> {
+    const { labels, temperature, threshold } = this.release!.metadata;
+    const policy: Policy = { version: this.release!.version };
+    if (labels) policy.labels = labels;
+    const t = own.temperature ?? temperature;
+    const limit = own.threshold ?? threshold;
+    if (t !== undefined) policy.temperature = t;
+    if (limit !== undefined) policy.threshold = limit;
+    this.info = await this.#predictor.call("load", { plan: plan.slice().buffer, executors: executorsAt(ASSETS), policy });
+  }
+
+  #policy(): Policy {
+    return this.options.threshold === undefined ? {} : { threshold: this.options.threshold };
+  }
+
+  #startPredictor(): void {
+    this.#predictor = startPredictor();
+    this.#predictor.onlost = (error) => {
+      this.#emit("error", error.problem);
+      if (this.#closed || !this.release || error.message.includes("could not be loaded")) return;
+      this.#startPredictor();
+      void this.#use(this.release).catch((failure: unknown) => this.#emit("error", toProblem(failure)));
+    };
+  }
+
+  // ---- answers coming home ----
+
+  /** One tab sends and listens for all; the others hear from it. */
+  #join(): void {
+    if (!this.source.api) return;
+    const name = `py-edge:${this.source.api}:${this.source.name}`;
+    if (typeof BroadcastChannel === "function") {
+      this.#channel = new BroadcastChannel(name);
+      this.#channel.addEventListener("message", (event: MessageEvent<{ kind: string; detail?: unknown }>) => void this.#heard(event.data));
+    }
+    const lead = () => {
+      this.#uplink = new Uplink(this.source.api, this.device, this.#store, {
+        accepted: (row, receipt) => this.#emit("escalated", { device: this.device, sequence: row.sequence, state: receipt.state, place: String(receipt.place ?? ""), estimate_s: receipt.estimate_s }),
+        answered: (answer) => this.#answered(answer),
+        released: (release) => void this.#offered(release),
+        refused: (_row, problem) => this.#emit("error", problem),
+        online: (online) => void this.#setOnline(online),
+      });
+      this.#uplink.start();
+    };
+    if (!navigator.locks) return lead();
+    void navigator.locks.request(name, () => {
+      if (this.#closed) return;
+      lead();
+      return new Promise<void>((resolve) => (this.#release = resolve));
+    });
+  }
+
+  async #heard({ kind, detail }: { kind: string; detail?: unknown }): Promise<void> {
+    if (kind === "asked") this.#uplink?.drain();
+    if (kind === "answered") this.#emit("answered", detail as Events["answered"]);
+    if (kind === "released" || kind === "tuned") {
+      const release = await this.#store.read(releaseOf);
+      if (release) await this.#use(release).catch((error: unknown) => this.#emit("error", toProblem(error)));
+    }
+  }
+
+  async #answered(answer: Answer): Promise<void> {
+    const fresh = await this.#store.write(async (tables) => {
+      const row = await tables.get("questions", answer.sequence);
+      if (!row || answer.device !== this.device || (row.answer && row.answer.revision >= answer.revision)) return false;
+      await tables.put("questions", answer.sequence, { ...row, answer, state: answer.provisional ? row.state : "answered", answered_ms: Date.now() });
+      if (answer.label_index !== null && !answer.provisional)
+        await tables.put("examples", answer.sequence, {
+          sequence: answer.sequence, input: decodeTensor(row.question.input), label_index: answer.label_index, weight: answer.confidence, source: answer.source, generation: 0,
+        });
+      return true;
+    });
+    if (!fresh) return;
+    const detail = { ...answer, repeated: answer.revision > 1 };
+    this.#emit("answered", detail);
+    this.#post("answered", detail);
+    void this.#learnIfDue();
+  }
+
+  async #setOnline(online: boolean): Promise<void> {
+    if (online === this.#online && online) return;
+    this.#online = online;
+    const { outbox, waiting } = await this.counts();
+    this.#emit("state", { online, outbox, waiting });
+  }
+
+  #post(kind: string, detail?: unknown): void {
+    this.#channel?.postMessage({ kind, detail });
+  }
+
+  #emit<N extends Name>(name: N, detail: Events[N]): void {
+    if (name === "progress") this.options.onprogress?.(detail as Progress);
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#uplink?.close();
+    this.#channel?.close();
+    this.#release?.();
+    this.#predictor.onlost = null;
+    this.#predictor.close();
+    this.#store.close();
+  }
+
+  /** Forget everything this device keeps of this model: questions, answers, examples, weights, its own id. */
+  async erase(): Promise<void> {
+    await this.#store.write(async (tables) => {
+      for (const row of await tables.all("questions")) await tables.delete("questions", row.sequence);
+      for (const row of await tables.all("examples")) await tables.delete("examples", row.sequence);
+      for (const file of this.release?.files ?? []) await tables.delete("blobs", file.sha256);
+      for (const key of ["device", "sequence", "taught", "release", "tuned"]) await tables.delete("pointers", key);
+    });
+    this.close();
+  }
+}
+
+export { EdgeError };

@@ -1,0 +1,186 @@
+// <py-edge>: a thin skin over Edge. Attributes are configuration in, events `pyedge:<name>` are facts out.
+import { Edge, type EdgeOptions } from "./edge.ts";
+import { sentence, toProblem } from "./problem.ts";
+import type { Events, LearnOptions, Prediction, Progress, StartReport, Trained } from "./protocol.ts";
+
+const NAMES: (keyof Events)[] = ["progress", "ready", "prediction", "escalated", "answered", "trained", "released", "state", "error"];
+
+const SKIN = `
+:host { display: block; font: inherit; }
+:host([hidden]) { display: none; }
+progress { width: 100%; height: .4rem; accent-color: var(--pyedge-accent, #0072b2); }
+progress[hidden] { display: none; }
+[part=status] { font-size: .875em; min-height: 1.4em; margin: .25em 0; }
+[part=result] { font-weight: 600; margin: .25em 0; }
+`;
+
+interface Deferred<T> {
+  promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+function deferred<T>(): Deferred<T> {
+  let resolve!: (value: T) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<T>((yes, no) => ([resolve, reject] = [yes, no]));
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}
+
+export class PyEdgeElement extends HTMLElement {
+  static readonly observedAttributes = ["threshold"];
+  /** The model behind the element, once loading has begun. */
+  edge: Edge | null = null;
+  #ready = deferred<Edge>();
+  #status: HTMLElement;
+  #bar: HTMLProgressElement;
+  #result: HTMLElement;
+  #begun = false;
+  #most = 0;
+  #observer: IntersectionObserver | null = null;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open" });
+    const style = new CSSStyleSheet();
+    style.replaceSync(SKIN);
+    root.adoptedStyleSheets = [style];
+    const make = <K extends keyof HTMLElementTagNameMap>(tag: K, part: string) => {
+      const node = document.createElement(tag);
+      node.setAttribute("part", part);
+      return node;
+    };
+    const slot = document.createElement("slot");
+    this.#bar = make("progress", "bar");
+    this.#bar.setAttribute("aria-label", "loading");
+    this.#bar.hidden = true;
+    this.#result = make("div", "result");
+    this.#status = make("div", "status");
+    this.#status.setAttribute("role", "status");
+    root.append(slot, this.#bar, this.#result, this.#status);
+  }
+
+  /** Resolves with the Edge when the predict worker can answer. */
+  get ready(): Promise<Edge> {
+    return this.#ready.promise;
+  }
+
+  /** Resolves when Python is up and has the model. */
+  get learning(): Promise<StartReport> {
+    return this.ready.then((edge) => edge.learner()).then((python) => python.report);
+  }
+
+  connectedCallback(): void {
+    if (this.#begun) return;
+    if (this.getAttribute("loading") !== "visible") return void this.load();
+    this.#observer = new IntersectionObserver((entries) => {
+      if (entries.some((entry) => entry.isIntersecting)) void this.load();
+    });
+    this.#observer.observe(this);
+  }
+
+  disconnectedCallback(): void {
+    // A move inside the document disconnects and connects again in one task.
+    queueMicrotask(() => this.isConnected || this.close());
+  }
+
+  attributeChangedCallback(): void {
+    if (this.edge) this.edge.options.threshold = this.#number("threshold")!;
+  }
+
+  /** Begin loading; called by itself unless loading="lazy". Never throws: what goes wrong is an error event. */
+  async load(): Promise<void> {
+    if (this.#begun) return;
+    this.#begun = true;
+    this.#observer?.disconnect();
+    const options: EdgeOptions = {
+      src: this.getAttribute("src") ?? "",
+      origin: this.getAttribute("origin"),
+      model: this.getAttribute("model") ?? "",
+      learn: (this.getAttribute("learn") as EdgeOptions["learn"]) ?? "auto",
+      learnEvery: this.#number("learn-every") ?? 8,
+    };
+    const threshold = this.#number("threshold");
+    if (threshold !== undefined) options.threshold = threshold;
+    this.#say("Loading the model");
+    try {
+      this.edge = await Edge.load(options, (edge) => this.#relay(edge));
+      this.#ready.resolve(this.edge);
+    } catch (error) {
+      const problem = toProblem(error);
+      this.#tell("error", problem);
+      this.#ready.reject(error);
+    }
+  }
+
+  predict(input: Float32Array): Promise<Prediction> {
+    return this.ready.then((edge) => edge.predict(input));
+  }
+
+  predictOrAsk(input: Float32Array): Promise<{ prediction: Prediction; sequence: number | null }> {
+    return this.ready.then((edge) => edge.predictOrAsk(input));
+  }
+
+  ask(input: Float32Array): Promise<{ device: string; sequence: number }> {
+    return this.ready.then((edge) => edge.ask(input));
+  }
+
+  learn(options: LearnOptions = {}): Promise<Trained> {
+    return this.ready.then((edge) => edge.learn(options));
+  }
+
+  close(): void {
+    this.edge?.close();
+    this.edge = null;
+    this.#begun = false;
+    this.#ready = deferred<Edge>();
+  }
+
+  #number(name: string): number | undefined {
+    const text = this.getAttribute(name);
+    const value = text === null || text === "" ? NaN : Number(text);
+    return Number.isFinite(value) ? value : undefined;
+  }
+
+  #relay(edge: Edge): void {
+    for (const name of NAMES) edge.addEventListener(name, (event) => this.#tell(name, (event as CustomEvent<never>).detail));
+  }
+
+  #tell<N extends keyof Events>(name: N, detail: Events[N]): void {
+    this.#show(name, detail);
+    this.dispatchEvent(new CustomEvent(`pyedge:${name}`, { detail, bubbles: true, composed: true }));
+  }
+
+  #show<N extends keyof Events>(name: N, detail: Events[N]): void {
+    if (name === "progress") return this.#advance(detail as Progress);
+    if (name === "ready") this.#say((detail as Events["ready"]).stage === "predict" ? "Ready" : "Ready, and able to learn");
+    if (name === "prediction") {
+      const { label, confidence, defer } = detail as Prediction;
+      this.#result.textContent = `${label} (${Math.round(confidence * 100)} %)`;
+      this.#say(defer ? "Not sure: asking" : "Answered on this device");
+    }
+    if (name === "answered") {
+      const { label, source } = detail as Events["answered"];
+      this.#result.textContent = label ?? "no label fits";
+      this.#say(`Answered by ${source === "person" ? "a person" : source}`);
+    }
+    if (name === "trained") this.#say(`Learnt from ${(detail as Events["trained"]).examples} answers`);
+    if (name === "released") this.#say(`New model, version ${(detail as Events["released"]).version}`);
+    if (name === "state" && !(detail as Events["state"]).online) this.#say("The node does not answer; questions are kept");
+    if (name === "error") this.#say(sentence(detail as Events["error"]));
+  }
+
+  #advance({ done, total }: Progress): void {
+    this.#most = Math.max(this.#most, total ? done / total : 0);
+    this.#bar.hidden = this.#most >= 1;
+    this.#bar.value = this.#most;
+    if (this.#most >= 1) this.#most = 0;
+  }
+
+  #say(text: string): void {
+    if (this.#status.textContent !== text) this.#status.textContent = text;
+  }
+}
+
+if (!customElements.get("py-edge")) customElements.define("py-edge", PyEdgeElement);

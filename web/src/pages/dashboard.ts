@@ -1,0 +1,106 @@
+// The node at a glance, fed by SSE: three big numbers, who answers, queues, versions, children. Unknown facts that a
+// newer node sends are shown as they are.
+import { toProblem, sentence } from "../problem.ts";
+import { callNode } from "../wire.ts";
+import { type Series, ShareChart } from "./chart.ts";
+import { byId, el, percent } from "./dom.ts";
+
+type Status = Record<string, unknown>;
+
+const STORED_POINTS = 60;
+const POLL_MS = 2_000;
+const origin = new URLSearchParams(location.search).get("origin") ?? ".";
+const api = new URL("v1/", new URL(origin, document.baseURI)).href;
+const history: Status[] = [];
+const chart = new ShareChart("look");
+byId("curve").append(chart.node);
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const numbers = (value: unknown): [string, number][] => (isObject(value) ? Object.entries(value).filter((entry): entry is [string, number] => typeof entry[1] === "number") : []);
+
+function words(name: string): string {
+  return name.replaceAll("_", " ").replace(/\b(ms|s)$/, "($1)");
+}
+
+function show(status: Status): void {
+  history.push(status);
+  if (history.length > STORED_POINTS) history.shift();
+  byId("state").textContent = `Live, ${new Date().toLocaleTimeString()}`;
+  const tiers = shares(status);
+  byId("numbers").replaceChildren(
+    ...big("answered without a person", tiers.length ? percent(1 - (tiers.find(([kind]) => kind === "person")?.[1] ?? 0)) : "none yet"),
+    ...big("questions", String(total(status["questions"] ?? status["states"]))),
+    ...big("models", models(status["models"])),
+  );
+  chart.draw(["site", "cloud", "person"].map((kind) => ({ name: `answered by ${kind}`, kind: kind as Series["kind"], values: history.map((past) => Object.fromEntries(shares(past))[kind] ?? 0) })));
+  byId("facts").replaceChildren(...Object.entries(status).map(([name, value]) => section(name, value)));
+}
+
+/** Share of answers by kind of place. */
+function shares(status: Status): [string, number][] {
+  const counts = numbers(status["answers"] ?? status["tiers"] ?? status["share_by_tier"] ?? status["answered_by"]);
+  const sum = counts.reduce((all, [, count]) => all + count, 0);
+  return sum ? counts.map(([name, count]) => [/person|99/.test(name) ? "person" : name, count / sum]) : [];
+}
+
+function total(value: unknown): number {
+  return typeof value === "number" ? value : numbers(value).reduce((sum, [, count]) => sum + count, 0);
+}
+
+function models(value: unknown): string {
+  const list = Array.isArray(value) ? value : isObject(value) ? Object.entries(value).map(([name, fact]) => (isObject(fact) ? { name, ...fact } : { name, version: fact })) : [];
+  return list.map((entry) => (isObject(entry) ? `${String(entry["name"])} v${String(entry["version"])}` : String(entry))).join(", ") || "none yet";
+}
+
+function big(name: string, value: string): HTMLElement[] {
+  return [el("div", { class: "big" }, el("dt", {}, name), el("dd", {}, value))];
+}
+
+function section(name: string, value: unknown): HTMLElement {
+  if (Array.isArray(value)) return el("section", {}, el("h3", {}, words(name)), list(value));
+  if (!isObject(value)) return el("section", { class: "fact" }, el("h3", {}, words(name)), el("p", {}, cell(value)));
+  const rows = Object.entries(value).map(([key, fact]) => el("tr", {}, el("th", { scope: "row" }, words(key)), el("td", {}, cell(fact))));
+  return el("section", {}, el("h3", {}, words(name)), rows.length ? el("table", {}, el("tbody", {}, ...rows)) : el("p", { class: "hint" }, "none"));
+}
+
+function list(values: unknown[]): HTMLElement {
+  if (!values.length) return el("p", { class: "hint" }, "none");
+  if (!values.every(isObject)) return el("p", {}, values.map(cell).join(", "));
+  const columns = [...new Set(values.flatMap((value) => Object.keys(value)))].filter((column) => !["files", "metadata", "digest"].includes(column));
+  const head = el("tr", {}, ...columns.map((column) => el("th", { scope: "col" }, words(column))));
+  const rows = values.slice(-10).reverse().map((value) => el("tr", {}, ...columns.map((column) => el("td", {}, cell(value[column])))));
+  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
+}
+
+function cell(value: unknown): string {
+  if (value === null || value === undefined) return "–";
+  if (typeof value === "number") return Number.isInteger(value) ? String(value) : value.toFixed(3);
+  if (typeof value === "string") return value.length > 60 ? `${value.slice(0, 57)}…` : value;
+  if (isObject(value)) return Object.entries(value).map(([key, fact]) => `${words(key)} ${cell(fact)}`).join(", ");
+  return Array.isArray(value) ? value.map(cell).join(", ") : String(value);
+}
+
+async function look(): Promise<void> {
+  try {
+    show(await callNode<Status>(`${api}status`));
+  } catch (error) {
+    byId("state").textContent = sentence(toProblem(error));
+  }
+}
+
+function listen(): void {
+  const stream = new EventSource(`${api}status/stream`);
+  let poll: ReturnType<typeof setInterval> | undefined;
+  const take = (event: Event) => {
+    clearInterval(poll);
+    show(JSON.parse((event as MessageEvent<string>).data) as Status);
+  };
+  stream.addEventListener("status", take);
+  stream.addEventListener("message", take);
+  stream.addEventListener("error", () => {
+    clearInterval(poll);
+    poll = setInterval(() => void look(), POLL_MS);
+  });
+}
+
+void look().then(listen);

@@ -1,0 +1,230 @@
+// The story on one page: a picture, what the device thinks, who answered, how the questions become fewer.
+import type { Edge } from "../edge.ts";
+import type { PyEdgeElement } from "../element.ts";
+import type { Answer, Events, LearnOptions, Prediction } from "../protocol.ts";
+import { type Series, ShareChart } from "./chart.ts";
+import { byId, el, percent, placeOf } from "./dom.ts";
+import { Pad, paint, picture } from "./digit.ts";
+import { annotatorName, DeskPanel } from "./panel.ts";
+import { SAMPLES } from "./samples.ts";
+import "../py-edge.js";
+
+/** One row of the story's table. */
+interface Round {
+  round: number;
+  device_share: number;
+  site_share: number;
+  cloud_share: number;
+  person_share: number;
+  system_accuracy: number;
+  device_alone: number;
+}
+
+const LIST_LENGTH = 12;
+const begin_ms = performance.timeOrigin;
+const element = byId<PyEdgeElement>("edge");
+const rounds: Round[] = [];
+const answers: Answer[] = [];
+const timings = { first_prediction_ms: 0, python_ready_ms: 0, round_trip_ms: [] as number[] };
+const asked = new Map<number, { image: Float32Array; begin: number; row: HTMLElement }>();
+let desk: DeskPanel | null = null;
+
+const chart = new ShareChart("round");
+byId("curve").append(chart.node);
+byId("bars").append(...Array.from({ length: 10 }, (_, digit) =>
+  el("li", {}, el("span", { class: "name" }, String(digit)), el("span", { class: "track" }, el("span", { class: "fill" })), el("span", { class: "value" }, "")),
+));
+
+// ---- what the page shows ----
+
+function showImage(image: Float32Array): void {
+  const canvas = byId<HTMLCanvasElement>("now");
+  paint(canvas, image);
+}
+
+function showPrediction(prediction: Prediction): void {
+  const bars = byId("bars").children;
+  prediction.probabilities.forEach((share, i) => {
+    const bar = bars[i] as HTMLElement | undefined;
+    if (!bar) return;
+    bar.classList.toggle("best", i === prediction.label_index);
+    bar.querySelector<HTMLElement>(".fill")!.style.setProperty("--share", String(share));
+    bar.querySelector(".value")!.textContent = percent(share);
+  });
+  const says = prediction.defer ? `Not sure: perhaps ${prediction.label}` : `It is ${prediction.label}`;
+  byId("says").textContent = `${says} (${percent(prediction.confidence)})`;
+}
+
+function showPlace(kind: string | null): void {
+  for (const node of document.querySelectorAll<HTMLElement>("#chain [data-place]")) {
+    const on = node.dataset["place"] === kind;
+    node.classList.toggle("on", on);
+    if (on) node.setAttribute("aria-current", "step");
+    else node.removeAttribute("aria-current");
+  }
+}
+
+function showModel(): void {
+  const { edge } = element;
+  if (!edge?.info) return;
+  byId("version").textContent = `model v${edge.info.version ?? "?"}${edge.tuned ? " + learnt here" : ""}`;
+  const { threshold } = edge.info;
+  byId("threshold").textContent = Number.isFinite(threshold) ? `answers alone from ${percent(threshold)}` : "asks about everything";
+}
+
+function listQuestion(sequence: number, image: Float32Array, prediction: Prediction): void {
+  const row = el("li", {}, picture(image, `question ${sequence}`), el("span", { class: "what" }, `perhaps ${prediction.label}`), el("span", { class: "state chip" }, "kept"));
+  asked.set(sequence, { image, begin: performance.now(), row });
+  const list = byId("questions");
+  list.prepend(row);
+  while (list.children.length > LIST_LENGTH) list.lastElementChild!.remove();
+  void counts();
+}
+
+async function counts(): Promise<void> {
+  if (!element.edge) return;
+  const { outbox, waiting, answered } = await element.edge.counts();
+  byId("counts").textContent = `${answered} answered, ${waiting} waiting, ${outbox} not yet sent`;
+}
+
+function showCurve(): void {
+  const pick = (name: string, kind: Series["kind"], of: (round: Round) => number): Series => ({ name, kind, values: rounds.map(of) });
+  chart.draw([
+    pick("asked by the device", "device", (round) => 1 - round.device_share),
+    pick("answered by a person", "person", (round) => round.person_share),
+    pick("right in all", "accuracy", (round) => round.system_accuracy),
+    pick("device alone, on unseen", "cloud", (round) => round.device_alone),
+  ]);
+}
+
+// ---- what happens ----
+
+async function ask(input: ArrayLike<number>, options: { show?: boolean } = {}): Promise<{ prediction: Prediction; sequence: number | null }> {
+  const edge = await element.ready;
+  const image = Float32Array.from(input);
+  const result = await edge.predictOrAsk(image);
+  if (options.show ?? true) {
+    showImage(image);
+    showPrediction(result.prediction);
+    showPlace(result.sequence === null ? "device" : "site");
+  }
+  if (result.sequence !== null) listQuestion(result.sequence, image, result.prediction);
+  return result;
+}
+
+element.addEventListener("pyedge:answered", (event) => {
+  const answer = (event as CustomEvent<Events["answered"]>).detail;
+  answers.push(answer);
+  const entry = asked.get(answer.sequence);
+  const { name, kind } = placeOf(answer.source, answer.tier);
+  if (entry) {
+    if (!answer.repeated) timings.round_trip_ms.push(performance.now() - entry.begin);
+    entry.row.querySelector(".what")!.textContent = answer.label === null ? "no label fits" : `it is ${answer.label}`;
+    entry.row.querySelector(".state")!.textContent = `${name}${answer.provisional ? ", for now" : ""}`;
+    entry.row.className = kind;
+  }
+  showPlace(kind);
+  void counts();
+});
+element.addEventListener("pyedge:escalated", (event) => {
+  const { sequence, state } = (event as CustomEvent<Events["escalated"]>).detail;
+  const chip = asked.get(sequence)?.row.querySelector(".state");
+  if (chip && chip.textContent === "kept") chip.textContent = state;
+  void counts();
+});
+element.addEventListener("pyedge:trained", (event) => {
+  const { examples, train_ms, loss } = (event as CustomEvent<Events["trained"]>).detail;
+  byId("learnt").textContent = `Learnt from ${examples} answers in ${Math.round(train_ms)} ms; loss ${loss[0]?.toFixed(2) ?? "?"} to ${loss.at(-1)?.toFixed(2) ?? "?"}.`;
+  showModel();
+});
+element.addEventListener("pyedge:released", showModel);
+element.addEventListener("pyedge:ready", (event) => {
+  const { stage } = (event as CustomEvent<Events["ready"]>).detail;
+  showModel();
+  if (stage === "learn") {
+    timings.python_ready_ms = performance.timeOrigin + performance.now() - begin_ms;
+    byId("learnt").textContent = `Python is up after ${(timings.python_ready_ms / 1000).toFixed(1)} s.`;
+    byId<HTMLButtonElement>("learn").disabled = false;
+  }
+});
+
+const firstPrediction = element.ready.then(async (edge) => {
+  await edge.predict(new Float32Array(edge.info!.input_shape.reduce((a, b) => a * b, 1)));
+  timings.first_prediction_ms = performance.timeOrigin + performance.now() - begin_ms;
+  showModel();
+  if (edge.source.api) openDesk(edge);
+  return { device: edge.device, first_prediction_ms: timings.first_prediction_ms, model_version: edge.info!.version };
+});
+firstPrediction.catch(() => byId("says").replaceChildren("The model could not be loaded; see the line below."));
+
+function openDesk(edge: Edge): void {
+  desk = new DeskPanel(edge.source.api, annotatorName());
+  const pane = byId("person");
+  pane.append(desk.node);
+  pane.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey && !event.altKey && desk?.key(event.key)) event.preventDefault();
+  });
+}
+
+// ---- what a visitor can do ----
+
+const pad = new Pad(byId<HTMLCanvasElement>("pad"), (image) => void ask(image));
+byId("clear").addEventListener("click", () => pad.clear());
+byId("draw-ask").addEventListener("click", () => pad.empty || void ask(pad.image()));
+let sample = 0;
+byId("sample").addEventListener("click", () => void ask(SAMPLES[sample++ % SAMPLES.length]!.image));
+byId("learn").addEventListener("click", () => void learn().catch(() => undefined));
+byId("play").addEventListener("click", () => void play());
+
+async function play(): Promise<void> {
+  const button = byId<HTMLButtonElement>("play");
+  button.disabled = true;
+  for (const { image } of SAMPLES) {
+    await ask(image);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+  }
+  button.disabled = false;
+}
+
+async function learn(options: LearnOptions = {}) {
+  const edge = await element.ready;
+  byId("learnt").textContent = "Learning …";
+  const { plan: _plan, ...trained } = await edge.learn(options);
+  return trained;
+}
+
+/** What the headless story drives; see the table in the web room's notes. */
+const pyEdgeDemo = {
+  ready: () => firstPrediction,
+  pythonReady: async () => {
+    const report = await element.learning;
+    return { python_ready_ms: timings.python_ready_ms, python: report.python, py_edge: report.py_edge, steps: report.steps };
+  },
+  ask,
+  askMany: async (images: number[][], options: { show?: boolean } = {}) => {
+    const results = [];
+    for (const image of images) results.push(await ask(image, { show: options.show ?? false }));
+    return results;
+  },
+  predictMany: async (images: number[][]) => (await element.ready).predictMany(Float32Array.from(images.flat()), images.length),
+  answers: (after = 0) => ({ answers: answers.slice(after), next: answers.length }),
+  waiting: async () => (await element.ready).counts(),
+  ids: async () => (await (await element.ready).questions()).map(({ question, state }) => ({ device: question.device, sequence: question.sequence, state })),
+  learn,
+  model: async () => {
+    const edge = await element.ready;
+    return { version: edge.info?.version, digest: edge.release?.digest, threshold: edge.info?.threshold, temperature: edge.info?.temperature, tuned: edge.tuned };
+  },
+  round: (round: Round) => {
+    rounds.push(round);
+    showCurve();
+  },
+  timings: () => timings,
+};
+
+declare global {
+  interface Window {
+    pyEdgeDemo: typeof pyEdgeDemo;
+  }
+}
+window.pyEdgeDemo = pyEdgeDemo;

@@ -1,0 +1,38 @@
+// The few lines that stand in for a framework.
+
+type Attributes = Record<string, string | number | boolean | ((event: Event) => void)>;
+
+/** Make an element: attributes, `on…` listeners, children. */
+export function el<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Attributes = {}, ...children: (Node | string)[]): HTMLElementTagNameMap[K] {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false) node.setAttribute(name, String(value));
+  }
+  node.append(...children);
+  return node;
+}
+
+export function svg<K extends keyof SVGElementTagNameMap>(tag: K, attributes: Record<string, string | number> = {}, ...children: (Node | string)[]): SVGElementTagNameMap[K] {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
+  node.append(...children);
+  return node;
+}
+
+/** The element with this id; a page without it is our mistake. */
+export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
+  const node = document.getElementById(id);
+  if (!node) throw new Error(`the page has no #${id}`);
+  return node as T;
+}
+
+export const percent = (share: number) => `${Math.round(share * 100)} %`;
+
+/** Who answered, in words and as the colour class of the look. */
+export function placeOf(source: string, tier: number): { name: string; kind: "device" | "site" | "cloud" | "person" } {
+  if (source === "device") return { name: "this device", kind: "device" };
+  if (source === "person" || tier >= 99) return { name: "a person", kind: "person" };
+  return { name: source, kind: tier <= 1 ? "site" : "cloud" };
+}

@@ -1,0 +1,124 @@
+// The desk as a part of a page: one doubtful picture, the model's guess, a key per label. Digits answer, s skips.
+import { toProblem, sentence } from "../problem.ts";
+import type { DeskTask } from "../protocol.ts";
+import { callNode, decodeTensor } from "../wire.ts";
+import { el, percent } from "./dom.ts";
+import { picture } from "./digit.ts";
+
+const IDLE_MS = 1_000;
+
+export class DeskPanel {
+  readonly node = el("div", { class: "desk" });
+  readonly #api: string;
+  readonly #annotator: string;
+  #task: DeskTask | null = null;
+  #shown_ms = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+  /** Told after each vote that was kept. */
+  onvote: ((count: number) => void) | null = null;
+  #count = 0;
+
+  /** api: the node's `…/v1/`. */
+  constructor(api: string, annotator: string) {
+    this.#api = api;
+    this.#annotator = annotator;
+    this.#message("Looking for questions");
+    void this.next();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** True if the key meant something here. */
+  key(key: string): boolean {
+    const task = this.#task;
+    if (!task) return false;
+    if (key === "s") void this.#vote("skip", null);
+    else if (key === "c") void this.#vote("cannot_tell", null);
+    else if (key === "n") void this.#vote("none_of_these", null);
+    else {
+      const index = "1234567890".indexOf(key);
+      const byName = task.labels.indexOf(key);
+      const label = byName >= 0 ? byName : index;
+      if (key.length !== 1 || label < 0 || label >= task.labels.length) return false;
+      void this.#vote("label", label);
+    }
+    return true;
+  }
+
+  async next(): Promise<void> {
+    clearTimeout(this.#timer);
+    if (this.#closed) return;
+    try {
+      const { task, waiting } = await callNode<{ task: DeskTask | null; waiting: number }>(`${this.#api}desk/next?annotator=${encodeURIComponent(this.#annotator)}`);
+      this.#task = task;
+      if (task) return this.#show(task, waiting);
+      this.#message("Nobody is waiting. New questions appear here by themselves.");
+    } catch (error) {
+      this.#message(sentence(toProblem(error)));
+    }
+    this.#timer = setTimeout(() => void this.next(), IDLE_MS);
+  }
+
+  #show(task: DeskTask, waiting: number): void {
+    this.#shown_ms = performance.now();
+    const best = task.candidates.slice(0, 3);
+    const guess = best.map(({ label, probability }) => `${label} ${percent(probability)}`).join(", ");
+    const buttons = task.labels.map((label, index) =>
+      el("button", { type: "button", class: "label", onclick: () => void this.#vote("label", index) }, label, ...(index < 10 ? keyHint(label, index) : [])),
+    );
+    const others = ([["s", "Skip", "skip"], ["c", "Cannot tell", "cannot_tell"], ["n", "None of these", "none_of_these"]] as const).map(([key, words, verdict]) =>
+      el("button", { type: "button", class: "quiet", onclick: () => void this.#vote(verdict, null) }, words, el("kbd", {}, key)),
+    );
+    this.node.replaceChildren(
+      picture(decodeTensor(task.input), "the doubtful picture", "large"),
+      el("p", { role: "status" }, waiting ? `${waiting} more waiting. ` : "The last one waiting. ", guess ? el("span", { class: "hint" }, `The models' guess: ${guess}`) : ""),
+      el("div", { class: "labels", role: "group", "aria-label": "labels" }, ...buttons),
+      el("div", { class: "row" }, ...others),
+    );
+  }
+
+  #message(text: string): void {
+    this.#task = null;
+    this.node.replaceChildren(el("p", { role: "status", class: "hint" }, text));
+  }
+
+  async #vote(verdict: string, label_index: number | null): Promise<void> {
+    const task = this.#task;
+    if (!task) return;
+    this.#task = null;
+    const seconds = (performance.now() - this.#shown_ms) / 1000;
+    try {
+      await callNode(`${this.#api}desk/${encodeURIComponent(task.task)}/vote`, {
+        method: "POST", headers: { "content-type": "application/json" },
+        body: JSON.stringify({ annotator: this.#annotator, label_index, verdict, seconds }),
+      });
+      this.onvote?.(++this.#count);
+    } catch (error) {
+      this.#message(sentence(toProblem(error)));
+      this.#timer = setTimeout(() => void this.next(), IDLE_MS);
+      return;
+    }
+    await this.next();
+  }
+}
+
+function keyHint(label: string, index: number): Node[] {
+  const key = "1234567890"[index]!;
+  return /^\d$/.test(label) ? [] : [el("kbd", {}, key)];
+}
+
+/** Who sits here: kept in this browser, so that votes of one person are known as one person's. */
+export function annotatorName(): string {
+  const asked = new URLSearchParams(location.search).get("annotator");
+  try {
+    const name = asked ?? localStorage.getItem("py-edge:annotator") ?? `person-${Math.random().toString(36).slice(2, 8)}`;
+    localStorage.setItem("py-edge:annotator", name);
+    return name;
+  } catch {
+    return asked ?? "person";
+  }
+}

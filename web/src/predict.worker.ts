@@ -1,0 +1,63 @@
+// The predict worker: executor + plan + policy. Answers before Python is up, and keeps answering while it trains.
+import { decide, policyOf, score } from "./confidence.ts";
+import { compileExecutor, Executor } from "./executor.ts";
+import { fetchBytes } from "./fetching.ts";
+import { EdgeError } from "./problem.ts";
+import type { ModelInfo, Policy, PredictCalls } from "./protocol.ts";
+import { type Endpoint, serve } from "./rpc.ts";
+
+let compiled: ReturnType<typeof compileExecutor> | null = null;
+let current: { executor: Executor; policy: Required<Policy>; info: ModelInfo } | null = null;
+
+function loaded(): NonNullable<typeof current> {
+  if (!current) throw new EdgeError({ code: "E_NOT_FOUND", message: "no model is loaded yet", where: "predict worker" });
+  return current;
+}
+
+serve<PredictCalls>(self as unknown as Endpoint, {
+  async load({ plan, executors, policy }, { progress }) {
+    compiled ??= compileExecutor(executors);
+    compiled.catch(() => (compiled = null));
+    let done = 0;
+    const total = plan instanceof ArrayBuffer ? plan.byteLength : plan.size;
+    const [{ module, variant }, bytes] = await Promise.all([
+      compiled,
+      plan instanceof ArrayBuffer
+        ? new Uint8Array(plan)
+        : fetchBytes(plan, { onbytes: (count) => progress({ phase: "model", done: (done += count), total: Math.max(done, total) }) }),
+    ]);
+    const executor = new Executor(module, bytes);
+    const { header } = executor;
+    const full = policyOf(header.meta, policy);
+    const info: ModelInfo = {
+      version: full.version, digest: header.meta?.digest ?? "", labels: full.labels,
+      temperature: full.temperature, threshold: full.threshold,
+      input_shape: header.inputs[0]?.shape ?? [], memory_bytes: executor.memoryBytes, variant,
+    };
+    current = { executor, policy: full, info };
+    return info;
+  },
+  predict({ input, policy }) {
+    const { executor, policy: own } = loaded();
+    const begin = performance.now();
+    const [output] = executor.run([input]);
+    return decide(output ?? [], policy ? { ...own, ...policy } : own, performance.now() - begin);
+  },
+  predictMany({ inputs, count }) {
+    const { executor, policy } = loaded();
+    const size = inputs.length / count;
+    const labels: number[] = [];
+    const confidences: number[] = [];
+    for (let i = 0; i < count; i++) {
+      const [output] = executor.run([inputs.subarray(i * size, (i + 1) * size)]);
+      const { label_index, confidence } = score(output ?? [], policy.temperature);
+      labels.push(label_index);
+      confidences.push(confidence);
+    }
+    return { labels, confidences };
+  },
+  dispose() {
+    current = null;
+    return null;
+  },
+});

@@ -1,0 +1,261 @@
+// Every message that crosses a border of the page, as types only: wire records (the same words as records.py),
+// what the page asks its two workers, and what the element tells the page. Nothing here runs.
+
+// ---- wire records -------------------------------------------------------------------------------------------
+
+/** One tensor in JSON: `data` is base64 of the little-endian bytes. */
+export interface WireTensor {
+  shape: number[];
+  dtype: "float32" | "int32" | "uint8";
+  data: string;
+}
+
+export interface Candidate {
+  label: string;
+  probability: number;
+}
+
+/** What a device could not answer itself. Identity is (device, sequence), bound to `digest`. */
+export interface Question {
+  device: string;
+  sequence: number;
+  digest: string;
+  model: string;
+  model_version: number;
+  input: WireTensor;
+  rung: "input" | "crop" | "features";
+  candidates: Candidate[];
+  confidence: number;
+  labels: string[] | null;
+  asked_at_ms: number;
+  deadline_ms: number | null;
+  patience_ms: number | null;
+  hops: string[];
+  trace: string;
+  audit?: boolean;
+}
+
+export type State = "asked" | "unresolved" | "queued" | "working" | "answered" | "expired" | "cancelled" | "failed";
+
+/** A verdict on a question; a later, better one is a higher revision. */
+export interface Answer {
+  device: string;
+  sequence: number;
+  revision: number;
+  label: string | null;
+  label_index: number | null;
+  source: string;
+  tier: number;
+  confidence: number;
+  provisional: boolean;
+  model_version: number | null;
+  annotators: string[];
+  answered_at_ms: number;
+  hops: string[];
+}
+
+export interface ReleaseFile {
+  path: string;
+  size: number;
+  sha256: string;
+}
+
+/** One version of a model; `digest` covers files and metadata. */
+export interface Release {
+  name: string;
+  version: number;
+  digest: string;
+  files: ReleaseFile[];
+  metadata: ReleaseMetadata;
+  released_at_ms: number;
+}
+
+export interface ReleaseMetadata {
+  labels?: string[] | null;
+  temperature?: number;
+  threshold?: number;
+  parameters?: number;
+  parent_digest?: string | null;
+  metrics?: Record<string, unknown>;
+}
+
+/** What the asker hears at once. */
+export interface Receipt {
+  state: State;
+  place: number | null;
+  estimate_s: number | null;
+  answer: Answer | null;
+  event: number | null;
+}
+
+/** problem+json as a node sends it, and the shape of every error that this library gives. */
+export interface Problem {
+  code: string;
+  message: string;
+  where?: string;
+  got?: unknown;
+  want?: unknown;
+  remedy?: string;
+}
+
+/** One task of the desk. */
+export interface DeskTask {
+  task: string;
+  input: WireTensor;
+  candidates: Candidate[];
+  labels: string[];
+  lease_until_ms: number;
+}
+
+// ---- the plan file ------------------------------------------------------------------------------------------
+
+export interface PlanSlot {
+  name: string;
+  shape: number[];
+  dtype: string;
+  offset: number;
+}
+
+/** Header JSON of a plan file; offsets of inputs and outputs are bytes in the arena. */
+export interface PlanHeader {
+  abi: number;
+  target: string;
+  panel: number;
+  arena_bytes: number;
+  weights_bytes: number;
+  blob_bytes: number;
+  inputs: PlanSlot[];
+  outputs: PlanSlot[];
+  init: [number, number];
+  run: [number, number];
+  segments?: unknown[];
+  variables?: PlanSlot[];
+  meta?: PlanMeta;
+}
+
+export interface PlanMeta {
+  labels?: string[] | null;
+  temperature?: number;
+  threshold?: number;
+  version?: number | null;
+  digest?: string;
+}
+
+// ---- what the page asks its workers -------------------------------------------------------------------------
+
+/** A file to fetch: where, and the length and sha256 that it must have ("" = nobody promised one). */
+export interface Locked {
+  url: string;
+  size: number;
+  sha256: string;
+}
+
+export interface Progress {
+  phase: "model" | "runtime" | "packages" | "warmup";
+  done: number;
+  total: number;
+}
+
+export interface ModelInfo {
+  version: number | null;
+  digest: string;
+  labels: string[] | null;
+  temperature: number;
+  threshold: number;
+  input_shape: number[];
+  memory_bytes: number;
+  variant: "relaxed" | "simd128";
+}
+
+/** What the device says about one input. `defer`: it is not sure, somebody else should answer. */
+export interface Prediction {
+  label: string;
+  label_index: number;
+  confidence: number;
+  probabilities: number[];
+  defer: boolean;
+  model_version: number | null;
+  ms: number;
+}
+
+/** Calls of the predict worker: no Python here. */
+export interface PredictCalls {
+  load(args: { plan: Locked | ArrayBuffer; executors: Executors; policy: Policy }): ModelInfo;
+  predict(args: { input: Float32Array; policy?: Policy }): Prediction;
+  predictMany(args: { inputs: Float32Array; count: number }): { labels: number[]; confidences: number[] };
+  dispose(args: Record<string, never>): null;
+}
+
+export interface Executors {
+  relaxed: Locked;
+  simd128: Locked;
+}
+
+/** What overrides the values carried by the plan; absent = the plan's own. */
+export interface Policy {
+  temperature?: number;
+  threshold?: number;
+  labels?: string[] | null;
+  version?: number | null;
+}
+
+/** One learnt thing: an input and the label that came home for it. */
+export interface Example {
+  input: Float32Array;
+  label_index: number;
+  weight: number;
+}
+
+export interface LearnOptions {
+  epochs?: number;
+  learning_rate?: number;
+  batch?: number;
+  layers?: number;
+  seed?: number;
+}
+
+/** What a fine-tune gives: a new plan for the predict worker and how it was reached. */
+export interface Trained {
+  plan: Uint8Array<ArrayBuffer>;
+  temperature: number;
+  threshold: number;
+  loss: number[];
+  examples: number;
+  ms: number;
+  train_ms: number;
+}
+
+/** Calls of the learn worker: Pyodide with py_edge inside. `call` reaches named functions of py_edge modules only. */
+export interface LearnCalls {
+  start(args: { runtime: string; files: Locked[]; wheel: Locked; snapshot: Locked | null }): StartReport;
+  call(args: { module: string; name: string; args: unknown[] }): unknown;
+}
+
+export interface StartReport {
+  python: string;
+  py_edge: string;
+  ms: number;
+  steps: Record<string, number>;
+}
+
+/** One call on the wire between page and worker, and the three things that can come back. */
+export type Request = { id: number; call: string; args: unknown };
+export type Reply =
+  | { id: number; value: unknown }
+  | { id: number; problem: Problem }
+  | { id: number; progress: Progress };
+
+// ---- what the element tells the page ------------------------------------------------------------------------
+
+/** `detail` of each event `pyedge:<name>`; all plain JSON. */
+export interface Events {
+  progress: Progress;
+  ready: { stage: "predict" | "learn"; ms: number };
+  prediction: Prediction & { sequence: number | null };
+  escalated: { device: string; sequence: number; state: State; place: string; estimate_s: number | null };
+  answered: Answer & { repeated: boolean };
+  trained: { examples: number; ms: number; train_ms: number; loss: number[]; model_version: number | null };
+  released: { name: string; version: number; digest: string };
+  state: { online: boolean; outbox: number; waiting: number };
+  error: Problem;
+}

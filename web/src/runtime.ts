@@ -1,0 +1,77 @@
+// The two workers. Predict workers are small and one per model; the learn worker is one per page, shared by all
+// elements, started once and started again if it dies.
+import { ASSETS, BASE, locked } from "./assets.ts";
+import { EdgeError } from "./problem.ts";
+import type { LearnCalls, PredictCalls, Progress, StartReport } from "./protocol.ts";
+import { Remote } from "./rpc.ts";
+
+const START_TIMEOUT_MS = 120_000;
+const LEARN_TIMEOUT_MS = 300_000;
+
+function makeWorker(file: string, name: string): Worker {
+  return new Worker(new URL(ASSETS.app + file, BASE), { type: "module", name });
+}
+
+export function startPredictor(): Remote<PredictCalls> {
+  return new Remote<PredictCalls>(makeWorker("predict.worker.js", "py-edge predict"), "predict worker");
+}
+
+export interface Python {
+  report: StartReport;
+  call<T>(name: string, ...args: unknown[]): Promise<T>;
+}
+
+let python: Promise<Python> | null = null;
+let lastProgress: Progress | null = null;
+const watchers = new Set<(progress: Progress) => void>();
+
+/** Python in its worker; the same one for every caller on this page. */
+export function startPython(onprogress?: (progress: Progress) => void): Promise<Python> {
+  if (onprogress) {
+    watchers.add(onprogress);
+    if (lastProgress) onprogress(lastProgress);
+  }
+  python ??= launch().finally(() => watchers.clear());
+  python.catch(() => (python = null));
+  return python;
+}
+
+/** Bytes that starting Python will fetch. */
+export function pythonBytes(): number {
+  return runtimeFiles().reduce((sum, file) => sum + file.size, 0) + locked(ASSETS, ASSETS.wheel).size;
+}
+
+function runtimeFiles() {
+  return Object.keys(ASSETS.files).filter((path) => path.startsWith(ASSETS.runtime)).map((path) => locked(ASSETS, path));
+}
+
+async function launch(): Promise<Python> {
+  const remote = new Remote<LearnCalls>(makeWorker("learn.worker.js", "py-edge learn"), "learn worker");
+  remote.onlost = () => (python = null);
+  try {
+    const report = await remote.call(
+      "start",
+      {
+        runtime: new URL(ASSETS.runtime, BASE).href,
+        files: runtimeFiles(),
+        wheel: locked(ASSETS, ASSETS.wheel),
+        snapshot: ASSETS.snapshot ? locked(ASSETS, ASSETS.snapshot) : null,
+      },
+      {
+        timeout_ms: START_TIMEOUT_MS,
+        onprogress: (progress) => {
+          lastProgress = progress;
+          for (const watcher of watchers) watcher(progress);
+        },
+      },
+    );
+    return {
+      report,
+      call: <T>(name: string, ...args: unknown[]) =>
+        remote.call("call", { module: "py_edge.host.browser", name, args }, { timeout_ms: LEARN_TIMEOUT_MS }) as Promise<T>,
+    };
+  } catch (error) {
+    remote.close();
+    throw error instanceof EdgeError ? error : new EdgeError({ code: "E_WORKER", message: String(error), where: "learn worker" });
+  }
+}

@@ -1,0 +1,73 @@
+// Where a model comes from: a folder with release.json beside its files, or a node's /v1/models/{name}. Both give a
+// Release whose files are known by digest; verified bytes are kept, so the next start needs no network.
+import { fetchBytes, request } from "./fetching.ts";
+import { EdgeError } from "./problem.ts";
+import type { Locked, Release, ReleaseFile } from "./protocol.ts";
+import type { Store } from "./store.ts";
+
+export const PLAN_FILE = "wasm.plan";
+export const MEMORY_FILE = "memory.json";
+
+export interface Source {
+  /** Name of the model, and what storage is keyed by. */
+  name: string;
+  /** The node's `…/v1/`, or "" when there is no node to ask. */
+  api: string;
+  current(signal?: AbortSignal): Promise<Release>;
+  locate(release: Release, file: ReleaseFile): Locked;
+}
+
+/** src: folder or "" ; origin: the node or "". Relative to the page. Throws E_FORMAT when both are empty. */
+export function makeSource(src: string, origin: string | null, model: string): Source {
+  const base = document.baseURI;
+  const api = origin === null ? "" : new URL("v1/", new URL(origin || ".", base).href.replace(/\/?$/, "/")).href;
+  if (src) {
+    const folder = new URL(src.endsWith("/") ? src : `${src}/`, base).href;
+    return {
+      name: model || folder.split("/").at(-2) || "model",
+      api,
+      current: (signal) => readRelease(`${folder}release.json`, signal),
+      locate: (_release, file) => ({ url: folder + file.path, size: file.size, sha256: file.sha256 }),
+    };
+  }
+  if (!api) throw new EdgeError({ code: "E_FORMAT", message: "a model needs src or origin", where: "<py-edge>" });
+  const name = model || "device";
+  return {
+    name,
+    api,
+    current: (signal) => readRelease(`${api}models/${name}`, signal),
+    locate: (_release, file) => ({ url: `${api}blobs/${file.sha256}`, size: file.size, sha256: file.sha256 }),
+  };
+}
+
+async function readRelease(url: string, signal?: AbortSignal): Promise<Release> {
+  const response = await request(url, { signal, cache: "no-cache" });
+  const release = (await response.json().catch(() => null)) as Partial<Release> | null;
+  if (!release?.digest || !Array.isArray(release.files) || typeof release.version !== "number")
+    throw new EdgeError({ code: "E_FORMAT", message: "this is not a release", where: url, remedy: "src must be a folder with release.json, made by py-edge bundle" });
+  return { metadata: {}, name: "model", released_at_ms: 0, ...release } as Release;
+}
+
+/** One file of a release: from the store if its verified bytes are there, else fetched, verified and kept. */
+export async function fetchFile(source: Source, store: Store, release: Release, path: string, onbytes?: (count: number) => void, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  const file = release.files.find((entry) => entry.path === path);
+  if (!file) throw new EdgeError({ code: "E_NOT_FOUND", message: "the release has no such file", where: `${release.name} ${release.version}`, got: path });
+  const kept = await store.read((tables) => tables.get("blobs", file.sha256));
+  if (kept) {
+    onbytes?.(kept.length);
+    return kept;
+  }
+  const bytes = await fetchBytes(source.locate(release, file), { onbytes, signal });
+  await store.write((tables) => tables.put("blobs", file.sha256, bytes)).catch(() => undefined);
+  return bytes;
+}
+
+/** Make this release the current one of the store and drop bytes that nobody needs any more. */
+export async function keepRelease(store: Store, release: Release): Promise<void> {
+  await store.write(async (tables) => {
+    const old = (await tables.get("pointers", "release")) as Release | undefined;
+    const needed = new Set(release.files.map((file) => file.sha256));
+    for (const file of old?.files ?? []) if (!needed.has(file.sha256)) await tables.delete("blobs", file.sha256);
+    await tables.put("pointers", "release", release);
+  });
+}

@@ -1,0 +1,156 @@
+// Durable state of one model on this device: questions, answers, examples, weights, pointers. IndexedDB with strict
+// durability; plain memory where the browser denies storage (the page then says so).
+import { type DBSchema, type IDBPDatabase, openDB } from "idb";
+import { hex } from "./digest.ts";
+import type { Answer, Problem, Question, Release } from "./protocol.ts";
+
+/** One question of this device with all that is known of it; `state` "asked" is the outbox. */
+export interface QuestionRow {
+  sequence: number;
+  question: Question;
+  state: "asked" | "sent" | "answered" | "dead";
+  attempts: number;
+  next_ms: number;
+  sent_ms: number | null;
+  answered_ms: number | null;
+  answer: Answer | null;
+  problem: Problem | null;
+}
+
+/** What the device may learn from; `generation` counts the fine-tunes that have already seen it. */
+export interface ExampleRow {
+  sequence: number;
+  input: Float32Array;
+  label_index: number;
+  weight: number;
+  source: string;
+  generation: number;
+}
+
+/** What the device has learnt on top of a release. */
+export interface Tuned {
+  base_digest: string;
+  plan: Uint8Array<ArrayBuffer>;
+  temperature: number;
+  threshold: number;
+  examples: number;
+}
+
+interface Schema extends DBSchema {
+  questions: { key: number; value: QuestionRow };
+  examples: { key: number; value: ExampleRow };
+  blobs: { key: string; value: Uint8Array<ArrayBuffer> };
+  pointers: { key: string; value: unknown };
+}
+
+export type StoreName = "questions" | "examples" | "blobs" | "pointers";
+export const STORES: StoreName[] = ["questions", "examples", "blobs", "pointers"];
+
+/** What work inside one transaction may do; nothing else may be awaited there. */
+export interface Tables {
+  get<S extends StoreName>(store: S, key: Schema[S]["key"]): Promise<Schema[S]["value"] | undefined>;
+  all<S extends StoreName>(store: S): Promise<Schema[S]["value"][]>;
+  put<S extends StoreName>(store: S, key: Schema[S]["key"], value: Schema[S]["value"]): Promise<void>;
+  delete<S extends StoreName>(store: S, key: Schema[S]["key"]): Promise<void>;
+}
+
+export interface Store {
+  readonly durable: boolean;
+  write<T>(work: (tables: Tables) => Promise<T>): Promise<T>;
+  read<T>(work: (tables: Tables) => Promise<T>): Promise<T>;
+  close(): void;
+}
+
+/** Open the store of this name; never fails, but `durable` may be false. */
+export async function openStore(name: string): Promise<Store> {
+  try {
+    const database = await openDB<Schema>(name, 1, {
+      upgrade: (db) => STORES.forEach((store) => db.createObjectStore(store)),
+      blocking: (_now, _next, event) => (event.target as IDBDatabase).close(),
+    });
+    return new Durable(database);
+  } catch {
+    return new Volatile();
+  }
+}
+
+class Durable implements Store {
+  readonly durable = true;
+  readonly #database: IDBPDatabase<Schema>;
+
+  constructor(database: IDBPDatabase<Schema>) {
+    this.#database = database;
+  }
+
+  write<T>(work: (tables: Tables) => Promise<T>): Promise<T> {
+    return this.#run("readwrite", work);
+  }
+
+  read<T>(work: (tables: Tables) => Promise<T>): Promise<T> {
+    return this.#run("readonly", work);
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  async #run<T>(mode: "readonly" | "readwrite", work: (tables: Tables) => Promise<T>): Promise<T> {
+    const transaction = this.#database.transaction(STORES, mode, { durability: "strict" });
+    const tables: Tables = {
+      get: async (store, key) => transaction.objectStore(store).get(key as never),
+      all: async (store) => transaction.objectStore(store).getAll(),
+      put: async (store, key, value) => void (await transaction.objectStore(store).put!(value as never, key as never)),
+      delete: async (store, key) => void (await transaction.objectStore(store).delete!(key as never)),
+    };
+    try {
+      const [value] = await Promise.all([work(tables), transaction.done]);
+      return value;
+    } catch (error) {
+      try {
+        transaction.abort();
+      } catch {
+        // It has ended already, which is what was wanted.
+      }
+      throw transaction.error ?? error;
+    }
+  }
+}
+
+class Volatile implements Store {
+  readonly durable = false;
+  readonly #stores = Object.fromEntries(STORES.map((store) => [store, new Map<unknown, unknown>()])) as Record<StoreName, Map<unknown, unknown>>;
+  #last: Promise<unknown> = Promise.resolve();
+
+  write<T>(work: (tables: Tables) => Promise<T>): Promise<T> {
+    const tables: Tables = {
+      get: async (store, key) => structuredClone(this.#stores[store].get(key)) as never,
+      all: async (store) => structuredClone([...this.#stores[store].values()]) as never,
+      put: async (store, key, value) => void this.#stores[store].set(key, structuredClone(value)),
+      delete: async (store, key) => void this.#stores[store].delete(key),
+    };
+    const run = this.#last.then(() => work(tables));
+    this.#last = run.catch(() => undefined);
+    return run;
+  }
+
+  read<T>(work: (tables: Tables) => Promise<T>): Promise<T> {
+    return this.write(work);
+  }
+
+  close(): void {
+    for (const store of STORES) this.#stores[store].clear();
+  }
+}
+
+/** This device's id, made once; inside a transaction. */
+export async function deviceId(tables: Tables): Promise<string> {
+  const known = (await tables.get("pointers", "device")) as string | undefined;
+  if (known) return known;
+  const made = hex(crypto.getRandomValues(new Uint8Array(16)));
+  await tables.put("pointers", "device", made);
+  return made;
+}
+
+export async function releaseOf(tables: Tables): Promise<Release | undefined> {
+  return (await tables.get("pointers", "release")) as Release | undefined;
+}

@@ -1,0 +1,189 @@
+// The line to the node: questions out of the outbox until accepted, answers in by SSE (poll where SSE does not get
+// through), acknowledged only after they are kept. One tab of many does this; the lock passes on when it closes.
+import { EdgeError, toProblem } from "./problem.ts";
+import type { Answer, Problem, Question, Receipt, Release } from "./protocol.ts";
+import type { QuestionRow, Store } from "./store.ts";
+import { callNode } from "./wire.ts";
+
+const FIRST_WAIT_MS = 1_000;
+const LONGEST_WAIT_MS = 300_000;
+const POLL_MS = 3_000;
+const RETRY_STREAM_MS = 30_000;
+
+export interface UplinkEvents {
+  accepted(row: QuestionRow, receipt: Receipt): void;
+  /** Keep the answer; only when this resolves is it acknowledged. */
+  answered(answer: Answer): Promise<void>;
+  released(release: Release): void;
+  refused(row: QuestionRow, problem: Problem): void;
+  online(online: boolean): void;
+}
+
+export class Uplink {
+  readonly #base: string;
+  readonly #device: string;
+  readonly #store: Store;
+  readonly #tell: UplinkEvents;
+  readonly #stop = new AbortController();
+  #streams: EventSource[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #draining: Promise<void> | null = null;
+  #again = false;
+  #polling = false;
+  readonly #acks: number[] = [];
+  #ackTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /** base: the node's `…/v1/`. */
+  constructor(base: string, device: string, store: Store, tell: UplinkEvents) {
+    this.#base = base;
+    this.#device = device;
+    this.#store = store;
+    this.#tell = tell;
+  }
+
+  start(): void {
+    addEventListener("online", () => this.hurry(), { signal: this.#stop.signal });
+    this.#listen();
+    this.drain();
+  }
+
+  close(): void {
+    this.#stop.abort();
+    clearTimeout(this.#timer);
+    for (const stream of this.#streams) stream.close();
+  }
+
+  /** The network is back, so nobody waits for a back-off to end. */
+  hurry(): void {
+    void this.#store
+      .write(async (tables) => {
+        for (const row of await tables.all("questions")) if (row.state === "asked") await tables.put("questions", row.sequence, { ...row, next_ms: 0 });
+      })
+      .then(() => this.drain());
+  }
+
+  /** Send what is due; a call while sending makes one more round. */
+  drain(): void {
+    if (this.#draining) {
+      this.#again = true;
+      return;
+    }
+    this.#draining = this.#drainOnce().finally(() => {
+      this.#draining = null;
+      if (this.#again && !this.#stop.signal.aborted) {
+        this.#again = false;
+        this.drain();
+      }
+    });
+  }
+
+  async #drainOnce(): Promise<void> {
+    clearTimeout(this.#timer);
+    const rows = (await this.#store.read((tables) => tables.all("questions"))).filter((row) => row.state === "asked");
+    let soonest = Infinity;
+    for (const row of rows) {
+      if (this.#stop.signal.aborted) return;
+      if (row.next_ms <= Date.now()) soonest = Math.min(soonest, await this.#send(row));
+      else soonest = Math.min(soonest, row.next_ms);
+    }
+    if (soonest < Infinity) this.#timer = setTimeout(() => this.drain(), Math.max(0, soonest - Date.now()));
+  }
+
+  /** Send one question; gives the time of the next try, Infinity if there is none. */
+  async #send(row: QuestionRow): Promise<number> {
+    const { question } = row;
+    try {
+      const receipt = await callNode<Receipt>(`${this.#base}questions/${question.device}/${question.sequence}`, {
+        method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify(question satisfies Question),
+      });
+      const sent = await this.#change(row.sequence, (now) => (now.state === "asked" ? { ...now, state: "sent", sent_ms: Date.now() } : now));
+      this.#tell.online(true);
+      this.#tell.accepted(sent, receipt);
+      if (receipt.answer) await this.#take(receipt.answer, receipt.event);
+      return Infinity;
+    } catch (error) {
+      return this.#failed(row, error);
+    }
+  }
+
+  async #failed(row: QuestionRow, error: unknown): Promise<number> {
+    const problem = toProblem(error);
+    const status = error instanceof EdgeError ? Number(problem.got) : NaN;
+    if (status >= 400 && status < 500 && status !== 429 && status !== 408) {
+      this.#tell.refused(await this.#change(row.sequence, (now) => ({ ...now, state: "dead", problem })), problem);
+      return Infinity;
+    }
+    this.#tell.online(false);
+    const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** row.attempts);
+    const next_ms = Date.now() + most * (0.5 + Math.random() / 2);
+    await this.#change(row.sequence, (now) => ({ ...now, attempts: now.attempts + 1, next_ms, problem }));
+    return next_ms;
+  }
+
+  #change(sequence: number, change: (row: QuestionRow) => QuestionRow): Promise<QuestionRow> {
+    return this.#store.write(async (tables) => {
+      const row = change((await tables.get("questions", sequence))!);
+      await tables.put("questions", sequence, row);
+      return row;
+    });
+  }
+
+  /** Always from the beginning: the node leaves out what was acknowledged, and nothing else may be skipped. */
+  #listen(): void {
+    const open = (path: string, name: string, take: (data: string, id: string) => void) => {
+      const stream = new EventSource(this.#base + path);
+      this.#streams.push(stream);
+      stream.addEventListener("open", () => {
+        this.#tell.online(true);
+        this.hurry();
+      });
+      stream.addEventListener(name, (event) => take((event as MessageEvent<string>).data, (event as MessageEvent).lastEventId));
+      stream.addEventListener("error", () => {
+        this.#tell.online(false);
+        void this.#poll();
+        if (stream.readyState !== EventSource.CLOSED) return;
+        this.#streams = this.#streams.filter((other) => other !== stream);
+        setTimeout(() => this.#stop.signal.aborted || open(path, name, take), RETRY_STREAM_MS * (0.5 + Math.random()));
+      });
+    };
+    open(`answers/stream?device=${this.#device}&after=0`, "answer", (data, id) => void this.#take(JSON.parse(data) as Answer, Number(id)));
+    open("models/stream", "release", (data) => this.#tell.released(JSON.parse(data) as Release));
+  }
+
+  /** Ask for answers while no stream is open. */
+  async #poll(): Promise<void> {
+    if (this.#polling) return;
+    this.#polling = true;
+    while (!this.#stop.signal.aborted && !this.#streams.some((stream) => stream.readyState === EventSource.OPEN)) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      try {
+        const { answers } = await callNode<{ answers: { event: number; answer: Answer }[] }>(`${this.#base}answers?device=${this.#device}&after=0&limit=100`);
+        this.#tell.online(true);
+        for (const { event, answer } of answers) await this.#take(answer, event);
+      } catch {
+        this.#tell.online(false);
+      }
+    }
+    this.#polling = false;
+  }
+
+  /** Keep, then acknowledge. An answer that could not be kept is not acknowledged and comes again. */
+  async #take(answer: Answer, event: number | null): Promise<void> {
+    await this.#tell.answered(answer);
+    if (event === null || !Number.isFinite(event)) return;
+    this.#acks.push(event);
+    this.#ackTimer ??= setTimeout(() => void this.#acknowledge(), 20);
+  }
+
+  async #acknowledge(): Promise<void> {
+    this.#ackTimer = undefined;
+    const events = this.#acks.splice(0);
+    try {
+      await callNode(`${this.#base}answers/ack`, {
+        method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ device: this.#device, events }),
+      });
+    } catch {
+      // The node pushes them again, and taking an answer twice is harmless.
+    }
+  }
+}

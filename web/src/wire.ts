@@ -1,0 +1,57 @@
+// Records on the wire: tensors as base64, a question with its digest, the request that a node understands.
+import { sha256 } from "./digest.ts";
+import { EdgeError } from "./problem.ts";
+import type { Prediction, Problem, Question, WireTensor } from "./protocol.ts";
+
+export function encodeTensor(values: Float32Array, shape: number[]): WireTensor {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  return { shape, dtype: "float32", data: btoa(text) };
+}
+
+export function decodeTensor(tensor: WireTensor): Float32Array {
+  const bytes = Uint8Array.from(atob(tensor.data), (char) => char.charCodeAt(0));
+  if (tensor.dtype === "float32") return new Float32Array(bytes.buffer);
+  return Float32Array.from(tensor.dtype === "int32" ? new Int32Array(bytes.buffer) : bytes);
+}
+
+/** The digest that binds a question's id to its content: canonical JSON, keys sorted, no spaces. */
+export function contentDigest(input: WireTensor, model: string): Promise<string> {
+  const { data, dtype, shape } = input;
+  return sha256(new TextEncoder().encode(JSON.stringify({ input: { data, dtype, shape }, model })));
+}
+
+/** A question about this input; `sequence` is given by the store in the same transaction that keeps it. */
+export async function makeQuestion(model: string, input: WireTensor, prediction: Prediction, labels: string[] | null, extra: Partial<Question> = {}): Promise<Omit<Question, "device" | "sequence">> {
+  const candidates = prediction.probabilities
+    .map((probability, index) => ({ label: labels?.[index] ?? String(index), probability }))
+    .sort((a, b) => b.probability - a.probability)
+    .slice(0, 10);
+  return {
+    digest: await contentDigest(input, model),
+    model, input, candidates, labels, rung: "input",
+    model_version: prediction.model_version ?? 0,
+    confidence: prediction.confidence,
+    asked_at_ms: Date.now(), deadline_ms: null, patience_ms: null, hops: [], trace: "",
+    ...extra,
+  };
+}
+
+/** JSON from a node. Throws EdgeError with the node's own problem, and `status` in `got`. */
+export async function callNode<T>(url: string, init: RequestInit = {}, timeout_ms = 15_000): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(url, { ...init, signal: init.signal ?? AbortSignal.timeout(timeout_ms) });
+  } catch {
+    throw new EdgeError({ code: "E_NETWORK", message: "the node did not answer", where: url, remedy: "the question is kept and sent again" });
+  }
+  const body: unknown = await response.json().catch(() => null);
+  if (response.ok && body !== null) return body as T;
+  const told = (body ?? {}) as Partial<Problem> & { detail?: string; title?: string };
+  throw new EdgeError({
+    code: told.code ?? "E_NETWORK",
+    message: told.detail ?? told.title ?? told.message ?? "the node answered in a way that cannot be understood",
+    where: url, got: response.status,
+  });
+}
