@@ -45,7 +45,8 @@ def test_stays_in_its_range_when_all_is_right_or_wrong() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outputs", "labels"), [([], []), ([[1.0, 2.0]], [2]), ([[1.0, 2.0]], [-1]), ([[1.0]], [0, 0]), ([[math.nan]], [0])]
+    ("outputs", "labels"),
+    [([], []), ([[1.0, 2.0]], [2]), ([[1.0, 2.0]], [-1]), ([[1.0]], [0, 0]), ([[math.nan]], [0])],
 )
 def test_refuses_what_cannot_be_calibrated(outputs: list[list[float]], labels: list[int]) -> None:
     """No examples, a label outside, unequal lengths and NaN are refused with a code."""

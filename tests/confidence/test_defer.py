@@ -7,11 +7,12 @@ import math
 import pytest
 
 from py_edge.confidence.defer import decide
+from py_edge.confidence.scores import to_probabilities
 
 
 def test_sure_enough_is_answered() -> None:
     """At the threshold exactly the device answers, with the label in words."""
-    found = decide([0.1, 0.9], threshold=0.9, labels=("no", "yes"))
+    found = decide([0.1, 0.9], threshold=max(to_probabilities([0.1, 0.9])), labels=("no", "yes"))
     assert (found.label, found.label_index, found.defer) == ("yes", 1, False)
     assert found.confidence == pytest.approx(0.9)
 
