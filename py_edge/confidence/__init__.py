@@ -3,17 +3,21 @@
 from py_edge.confidence.calibrate import fit_temperature
 from py_edge.confidence.certify import NEVER_SURE, Certificate, certify, error_bound
 from py_edge.confidence.defer import Decision, decide
+from py_edge.confidence.policy import Policy, Promise, make_policy
 from py_edge.confidence.scores import Scores, score, to_probabilities
 
 __all__ = [
     "NEVER_SURE",
     "Certificate",
     "Decision",
+    "Policy",
+    "Promise",
     "Scores",
     "certify",
     "decide",
     "error_bound",
     "fit_temperature",
+    "make_policy",
     "score",
     "to_probabilities",
 ]

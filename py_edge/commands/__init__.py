@@ -1,0 +1,1 @@
+"""The verbs of `py-edge`, one module each: `add_arguments(parser)` and `run(arguments) -> exit code`."""
