@@ -28,8 +28,13 @@ class Promise:
     def from_json(cls, value: Any) -> Self:
         """The promise of a release's metadata; what is absent keeps its default."""
         given = value if isinstance(value, dict) else {}
-        known = {name: given[name] for name in ("risk", "delta", "rule") if name in given}
-        return cls(**known, **({"grid": tuple(given["grid"])} if "grid" in given else {}))
+        usual = cls()
+        return cls(
+            float(given.get("risk", usual.risk)),
+            float(given.get("delta", usual.delta)),
+            tuple(given.get("grid", usual.grid)),
+            given.get("rule", usual.rule),
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {"risk": self.risk, "delta": self.delta, "grid": list(self.grid), "rule": self.rule}
