@@ -18,11 +18,19 @@ TIERS = ("numpy", "sklearn")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this verb."""
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder to write, new or a bundle before")
-    parser.add_argument("--model", type=Path, nargs="+", default=[], metavar="PATH", help="folders with release.json")
-    parser.add_argument("--tier", action="append", choices=TIERS, default=[], help="further packages for Python")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="folder to write, new or a bundle before"
+    )
+    parser.add_argument(
+        "--model", type=Path, nargs="+", default=[], metavar="PATH", help="folders with release.json"
+    )
+    parser.add_argument(
+        "--tier", action="append", choices=TIERS, default=[], help="further packages for Python"
+    )
     parser.add_argument("--offline", action="store_true", help="use only what was fetched before")
-    parser.add_argument("--prepare", action="store_true", help="build the parts and fetch the runtime, write nothing")
+    parser.add_argument(
+        "--prepare", action="store_true", help="build the parts and fetch the runtime, write nothing"
+    )
     parser.add_argument("--json", action="store_true", help="tell what was written as JSON")
 
 
@@ -40,7 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     tiers = ("runtime", *arguments.tier)
     bundle = collect(
-        arguments.output, models=arguments.model, tiers=tiers, offline=arguments.offline, report=Bar("browser runtime")
+        arguments.output,
+        models=arguments.model,
+        tiers=tiers,
+        offline=arguments.offline,
+        report=Bar("browser runtime"),
     )
     size = sum(size for size, _ in bundle.files.values())
     if arguments.json:

@@ -2,7 +2,7 @@
 import { startPredictor, startPython, type Python } from "./runtime.ts";
 import { EdgeError, toProblem } from "./problem.ts";
 import type {
-  Answer, Events, LearnOptions, ModelInfo, Policy, Prediction, PredictCalls, Progress, Question, Release, StartReport, Trained,
+  Answer, Certified, Events, LearnOptions, ModelInfo, Policy, Prediction, PredictCalls, Progress, Question, Release, StartReport, Trained,
 } from "./protocol.ts";
 import { ASSETS, executorsAt } from "./assets.ts";
 import type { Remote } from "./rpc.ts";
@@ -20,6 +20,8 @@ export interface EdgeOptions {
   /** "auto": fine-tune by itself after `learnEvery` new answers; "manual": only when told; "off": Python never starts. */
   learn?: "auto" | "manual" | "off";
   learnEvery?: number;
+  /** Share of all inputs, drawn at random, that are asked as audits even when the device is sure. */
+  audit?: number;
   signal?: AbortSignal;
   onprogress?: (progress: Progress) => void;
 }
@@ -37,7 +39,9 @@ export class Edge extends EventTarget {
   #store!: Store;
   #predictor!: Remote<PredictCalls>;
   #uplink: Uplink | null = null;
+  #python: Promise<Python> | null = null;
   #learner: Promise<Python> | null = null;
+  #madePlan: Uint8Array<ArrayBuffer> | null = null;
   #loadedDigest = "";
   #learning: Promise<unknown> = Promise.resolve();
   #channel: BroadcastChannel | null = null;
@@ -83,7 +87,8 @@ export class Edge extends EventTarget {
   /** Predict, and ask when unsure. */
   async predictOrAsk(input: Float32Array, extra: Partial<Question> = {}): Promise<{ prediction: Prediction; sequence: number | null }> {
     const prediction = await this.#predictor.call("predict", { input, policy: this.#policy() });
-    const sequence = prediction.defer || extra.audit ? (await this.ask(input, prediction, extra)).sequence : null;
+    const audit = extra.audit ?? Math.random() < (this.options.audit ?? 0);
+    const sequence = prediction.defer || audit ? (await this.ask(input, prediction, { ...extra, audit })).sequence : null;
     this.#emit("prediction", { ...prediction, sequence });
     return { prediction, sequence };
   }
@@ -122,13 +127,13 @@ export class Edge extends EventTarget {
   /** Python in its worker with this model loaded; starts it on the first call. */
   learner(): Promise<Python> {
     this.#learner ??= (async () => {
-      const python = await startPython((progress) => this.#emit("progress", progress));
+      const python = await (this.#python ??= startPython((progress) => this.#emit("progress", progress)));
       if (!this.python) this.#emit("ready", { stage: "learn", ms: performance.now() });
       this.python = python.report;
-      await this.#loadLearner(python);
+      if (this.#loadedDigest !== this.release!.digest) await this.#loadLearner(python);
       return python;
     })();
-    this.#learner.catch(() => (this.#learner = null));
+    this.#learner.catch(() => (this.#learner = this.#python = null));
     return this.#learner;
   }
 
@@ -144,34 +149,63 @@ export class Edge extends EventTarget {
     await this.#store.write(async (tables) => {
       const next = (((await tables.get("pointers", "taught")) as number | undefined) ?? 0) - 1;
       await tables.put("pointers", "taught", next);
-      await tables.put("examples", next, { sequence: next, input, label_index, weight, source: "page", generation: 0 });
+      await tables.put("examples", next, { sequence: next, input, label_index, weight, source: "page", audit: false, generation: 0 });
     });
+  }
+
+  /** Certify anew with the audits that came home, without training. */
+  certify(): Promise<Certified> {
+    const run = this.#learning.then(() => this.#certifyNow());
+    this.#learning = run.catch(() => undefined);
+    return run;
   }
 
   async #learnNow(options: LearnOptions): Promise<Trained> {
     const begin = performance.now();
-    const python = await this.learner();
-    if (this.#loadedDigest !== this.release!.digest) await this.#loadLearner(python);
-    const rows = await this.#store.read((tables) => tables.all("examples"));
-    const size = this.info!.input_shape.reduce((a, b) => a * b, 1);
-    const inputs = new Float32Array(rows.length * size);
-    rows.forEach((row, i) => inputs.set(row.input, i * size));
-    const trained = await python.call<Trained>(
-      "learn", this.source.name, inputs, Int32Array.from(rows, (row) => row.label_index), Float32Array.from(rows, (row) => row.weight), options,
-    );
-    await this.#install(trained, rows);
-    const result = { ...trained, ms: performance.now() - begin };
-    this.#emit("trained", { examples: rows.length, ms: result.ms, train_ms: trained.train_ms, loss: trained.loss, model_version: this.release!.version });
+    const python = await this.#ownLearner();
+    const { lessons, audits } = await this.#examples();
+    const trained = await python.call<Trained>("learn", this.source.name, ...this.#arrays(lessons), ...this.#arrays(audits).slice(0, 2), options);
+    await this.#install(trained, trained.plan, lessons);
+    const result = { ...trained, examples: lessons.length, ms: performance.now() - begin };
+    this.#emit("trained", { examples: lessons.length, ms: result.ms, train_ms: trained.train_ms, loss: trained.loss, model_version: this.release!.version });
     return result;
   }
 
-  async #install(trained: Trained, rows: ExampleRow[]): Promise<void> {
-    const tuned: Tuned = { base_digest: this.release!.digest, plan: trained.plan, temperature: trained.temperature, threshold: trained.threshold, examples: rows.length };
-    await this.#swap(tuned.plan, tuned);
-    this.tuned = true;
+  async #certifyNow(): Promise<Certified> {
+    const python = await this.#ownLearner();
+    const { audits } = await this.#examples();
+    const certified = await python.call<Certified>("certify", this.source.name, ...this.#arrays(audits).slice(0, 2));
+    const tuned = (await this.#store.read((tables) => tables.get("pointers", "tuned"))) as Tuned | undefined;
+    await this.#install(certified, tuned?.base_digest === this.release!.digest ? tuned.plan : null, []);
+    return certified;
+  }
+
+  async #ownLearner(): Promise<Python> {
+    const python = await this.learner();
+    if (this.#loadedDigest !== this.release!.digest) await this.#loadLearner(python);
+    return python;
+  }
+
+  async #examples(): Promise<{ lessons: ExampleRow[]; audits: ExampleRow[] }> {
+    const rows = await this.#store.read((tables) => tables.all("examples"));
+    return { lessons: rows.filter((row) => !row.audit), audits: rows.filter((row) => row.audit) };
+  }
+
+  /** Inputs one after the other, labels, weights: what Python takes. */
+  #arrays(rows: ExampleRow[]): [Float32Array, Int32Array, Float32Array] {
+    const size = this.info!.input_shape.reduce((a, b) => a * b, 1);
+    const inputs = new Float32Array(rows.length * size);
+    rows.forEach((row, i) => inputs.set(row.input, i * size));
+    return [inputs, Int32Array.from(rows, (row) => row.label_index), Float32Array.from(rows, (row) => row.weight)];
+  }
+
+  async #install({ temperature, threshold }: Certified, plan: Tuned["plan"], seen: ExampleRow[]): Promise<void> {
+    const tuned: Tuned = { base_digest: this.release!.digest, plan, temperature, threshold, examples: seen.length };
+    await this.#swap(plan ?? (await this.#ownPlan()), tuned);
+    this.tuned = plan !== null;
     await this.#store.write(async (tables) => {
       await tables.put("pointers", "tuned", tuned);
-      for (const row of rows) await tables.put("examples", row.sequence, { ...row, generation: row.generation + 1 });
+      for (const row of seen) await tables.put("examples", row.sequence, { ...row, generation: row.generation + 1 });
     });
     this.#post("tuned");
   }
@@ -182,12 +216,19 @@ export class Edge extends EventTarget {
     const files = await Promise.all(names.map((path) => fetchFile(this.source, this.#store, release, path)));
     await python.call("load", this.source.name, new Map(names.map((path, i) => [path, files[i]])), release.metadata, { memory: MEMORY_FILE });
     this.#loadedDigest = release.digest;
-    if (!this.info) await this.#swap(await python.call<Uint8Array<ArrayBuffer>>("plan", this.source.name), {});
+    this.#madePlan = null;
+    if (!this.info) await this.#swap(await this.#ownPlan(python), {});
+  }
+
+  /** The release's plan: its own file, or made by Python when it has none. */
+  async #ownPlan(python?: Python, onbytes?: (count: number) => void): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.release!.files.some((file) => file.path === PLAN_FILE)) return fetchFile(this.source, this.#store, this.release!, PLAN_FILE, onbytes, this.options.signal);
+    return (this.#madePlan ??= await (python ?? (await this.#ownLearner())).call<Uint8Array<ArrayBuffer>>("plan", this.source.name));
   }
 
   async #learnIfDue(): Promise<void> {
     if (this.options.learn !== "auto" || this.#closed) return;
-    const fresh = (await this.#store.read((tables) => tables.all("examples"))).filter((row) => row.generation === 0);
+    const fresh = (await this.#examples()).lessons.filter((row) => row.generation === 0);
     if (fresh.length >= (this.options.learnEvery ?? 8)) await this.learn().catch((error: unknown) => this.#emit("error", toProblem(error)));
   }
 
@@ -209,22 +250,23 @@ export class Edge extends EventTarget {
   /** Make this release the one that answers: its own plan, or what was learnt on top of it. */
   async #use(release: Release): Promise<void> {
     const tuned = (await this.#store.read((tables) => tables.get("pointers", "tuned"))) as Tuned | undefined;
+    const own: Partial<Tuned> = tuned?.base_digest === release.digest ? tuned : {};
     const size = release.files.find((file) => file.path === PLAN_FILE)?.size ?? 0;
     const before = this.release;
-    if (tuned?.base_digest === release.digest) {
-      this.release = release;
-      await this.#swap(tuned.plan, tuned);
-      this.tuned = true;
-    } else if (size) {
-      let done = 0;
-      const plan = await fetchFile(this.source, this.#store, release, PLAN_FILE, (count) => this.#emit("progress", { phase: "model", done: (done += count), total: size }), this.options.signal);
-      this.release = release;
-      await this.#swap(plan, {});
-      this.tuned = false;
-    } else {
-      this.release = release;
-      this.info = null;
-      await (this.#learner ? this.#loadLearner(await this.#learner) : this.learner());
+    this.release = release;
+    try {
+      if (own.plan || size) {
+        let done = 0;
+        const onbytes = (count: number) => this.#emit("progress", { phase: "model", done: (done += count), total: size });
+        await this.#swap(own.plan ?? (await this.#ownPlan(undefined, onbytes)), own);
+        this.tuned = Boolean(own.plan);
+      } else {
+        this.info = null;
+        await this.#loadLearner(await (this.#python ??= startPython((progress) => this.#emit("progress", progress))));
+      }
+    } catch (error) {
+      this.release = before;
+      throw error;
     }
     await keepRelease(this.#store, release);
     if (before && before.digest !== release.digest) this.#emit("released", { name: release.name, version: release.version, digest: release.digest });
@@ -239,8 +281,8 @@ export class Edge extends EventTarget {
     });
     this.#learning = work.catch((error: unknown) => this.#emit("error", toProblem(error)));
     await this.#learning;
-    const examples = await this.#store.read((tables) => tables.all("examples"));
-    if (this.options.learn === "auto" && examples.length >= (this.options.learnEvery ?? 8) && this.#learner)
+    const { lessons } = await this.#examples();
+    if (this.options.learn === "auto" && lessons.length >= (this.options.learnEvery ?? 8) && this.python)
       await this.learn().catch((error: unknown) => this.#emit("error", toProblem(error)));
   }
 
@@ -313,7 +355,7 @@ export class Edge extends EventTarget {
       await tables.put("questions", answer.sequence, { ...row, answer, state: answer.provisional ? row.state : "answered", answered_ms: Date.now() });
       if (answer.label_index !== null && !answer.provisional)
         await tables.put("examples", answer.sequence, {
-          sequence: answer.sequence, input: decodeTensor(row.question.input), label_index: answer.label_index, weight: answer.confidence, source: answer.source, generation: 0,
+          sequence: answer.sequence, input: decodeTensor(row.question.input), label_index: answer.label_index, weight: answer.confidence, source: answer.source, audit: row.question.audit ?? false, generation: 0,
         });
       return true;
     });

@@ -100,6 +100,7 @@ export class PyEdgeElement extends HTMLElement {
       model: this.getAttribute("model") ?? "",
       learn: (this.getAttribute("learn") as EdgeOptions["learn"]) ?? "auto",
       learnEvery: this.#number("learn-every") ?? 8,
+      audit: this.#number("audit") ?? 0,
     };
     const threshold = this.#number("threshold");
     if (threshold !== undefined) options.threshold = threshold;

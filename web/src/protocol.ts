@@ -119,7 +119,6 @@ export interface PlanSlot {
 /** Header JSON of a plan file; offsets of inputs and outputs are bytes in the arena. */
 export interface PlanHeader {
   abi: number;
-  target: string;
   panel: number;
   arena_bytes: number;
   weights_bytes: number;
@@ -128,7 +127,6 @@ export interface PlanHeader {
   outputs: PlanSlot[];
   init: [number, number];
   run: [number, number];
-  segments?: unknown[];
   variables?: PlanSlot[];
   meta?: PlanMeta;
 }
@@ -214,11 +212,18 @@ export interface LearnOptions {
   seed?: number;
 }
 
-/** What a fine-tune gives: a new plan for the predict worker and how it was reached. */
-export interface Trained {
-  plan: Uint8Array<ArrayBuffer>;
+/** What a certificate gives: from when on the device may answer alone (over 1: never), and what that rests on. */
+export interface Certified {
   temperature: number;
   threshold: number;
+  coverage: number;
+  bound: number;
+  reason: string;
+}
+
+/** What a fine-tune gives: a new plan for the predict worker and how it was reached. */
+export interface Trained extends Certified {
+  plan: Uint8Array<ArrayBuffer>;
   loss: number[];
   examples: number;
   ms: number;

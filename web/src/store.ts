@@ -17,20 +17,23 @@ export interface QuestionRow {
   problem: Problem | null;
 }
 
-/** What the device may learn from; `generation` counts the fine-tunes that have already seen it. */
+/** What came home: to learn from, or, when it was an audit, evidence that is never trained on. `generation` counts the
+ * fine-tunes that have seen it. */
 export interface ExampleRow {
   sequence: number;
   input: Float32Array;
   label_index: number;
   weight: number;
   source: string;
+  audit: boolean;
   generation: number;
 }
 
 /** What the device has learnt on top of a release. */
 export interface Tuned {
   base_digest: string;
-  plan: Uint8Array<ArrayBuffer>;
+  /** null: the release's own plan with another temperature and threshold. */
+  plan: Uint8Array<ArrayBuffer> | null;
   temperature: number;
   threshold: number;
   examples: number;

@@ -69,7 +69,7 @@ function showModel(): void {
   if (!edge?.info) return;
   byId("version").textContent = `model v${edge.info.version ?? "?"}${edge.tuned ? " + learnt here" : ""}`;
   const { threshold } = edge.info;
-  byId("threshold").textContent = Number.isFinite(threshold) ? `answers alone from ${percent(threshold)}` : "asks about everything";
+  byId("threshold").textContent = threshold <= 1 ? `answers alone from ${percent(threshold)}` : "asks about everything";
 }
 
 function listQuestion(sequence: number, image: Float32Array, prediction: Prediction): void {
@@ -99,10 +99,10 @@ function showCurve(): void {
 
 // ---- what happens ----
 
-async function ask(input: ArrayLike<number>, options: { show?: boolean } = {}): Promise<{ prediction: Prediction; sequence: number | null }> {
+async function ask(input: ArrayLike<number>, options: { show?: boolean; audit?: boolean } = {}): Promise<{ prediction: Prediction; sequence: number | null }> {
   const edge = await element.ready;
   const image = Float32Array.from(input);
-  const result = await edge.predictOrAsk(image);
+  const result = await edge.predictOrAsk(image, options.audit === undefined ? {} : { audit: options.audit });
   if (options.show ?? true) {
     showImage(image);
     showPrediction(result.prediction);
@@ -201,9 +201,13 @@ const pyEdgeDemo = {
     return { python_ready_ms: timings.python_ready_ms, python: report.python, py_edge: report.py_edge, steps: report.steps };
   },
   ask,
-  askMany: async (images: number[][], options: { show?: boolean } = {}) => {
+  /** audit: for all, or one per image; without it the page draws audits by itself. */
+  askMany: async (images: number[][], options: { show?: boolean; audit?: boolean | boolean[] } = {}) => {
     const results = [];
-    for (const image of images) results.push(await ask(image, { show: options.show ?? false }));
+    for (const [i, image] of images.entries()) {
+      const audit = Array.isArray(options.audit) ? (options.audit[i] ?? false) : options.audit;
+      results.push(await ask(image, { show: options.show ?? false, ...(audit === undefined ? {} : { audit }) }));
+    }
     return results;
   },
   predictMany: async (images: number[][]) => (await element.ready).predictMany(Float32Array.from(images.flat()), images.length),
@@ -211,6 +215,7 @@ const pyEdgeDemo = {
   waiting: async () => (await element.ready).counts(),
   ids: async () => (await (await element.ready).questions()).map(({ question, state }) => ({ device: question.device, sequence: question.sequence, state })),
   learn,
+  certify: async () => (await element.ready).certify(),
   model: async () => {
     const edge = await element.ready;
     return { version: edge.info?.version, digest: edge.release?.digest, threshold: edge.info?.threshold, temperature: edge.info?.temperature, tuned: edge.tuned };

@@ -1,0 +1,141 @@
+"""Write the relocatable static folder: entries under fixed names, everything else in immutable hashed folders.
+
+    index.html desk.html dashboard.html py-edge.js predict.js bundle.json   always asked for anew
+    app-<h>/  our workers, pages, executors and wheel                       never changes
+    rt-<version>-<h>/  Pyodide                                              never changes
+    models/<name>/  release.json beside its files
+Nothing points outside of the folder, no path begins with a slash, and the same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import py_edge
+from py_edge.bundle.cache import sha256_of
+from py_edge.bundle.lock import Lock, read_lock
+from py_edge.bundle.parts import find_parts
+from py_edge.bundle.sources import Fetcher, Report
+from py_edge.errors import StorageError
+
+PLACEHOLDER = "__PY_EDGE_ASSETS__"
+APP_PLACEHOLDER = "__APP__"
+INDEX = "bundle.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What was written: the folder, and of each file its size in bytes and sha256, by path."""
+
+    folder: Path
+    files: Mapping[str, tuple[int, str]]
+
+    @property
+    def tree_hash(self) -> str:
+        """One digest over all names and contents; equal bundles have equal tree hashes."""
+        lines = [f"{path} {size} {digest}\n" for path, (size, digest) in sorted(self.files.items())]
+        return sha256("".join(lines).encode()).hexdigest()
+
+
+def collect(
+    folder: Path,
+    *,
+    models: Sequence[Path] = (),
+    tiers: Sequence[str] = ("runtime",),
+    offline: bool = False,
+    report: Report | None = None,
+) -> Bundle:
+    """Write the bundle into `folder`, which is made, or emptied if it held a bundle before.
+
+    models: folders with release.json. Raises StorageError (folder in use, not writable), NetworkError (runtime not
+    to be had), EnvironmentProblem (parts not built).
+    """
+    parts, lock = find_parts(), read_lock()
+    runtime = Fetcher(lock, offline=offline).fetch(lock.select(tiers), report)
+    try:
+        _empty(folder)
+        app = _write_tree(folder, "app", {p.name: p.read_bytes() for p in sorted((parts / "app").iterdir())})
+        data = {name: path.read_bytes() for name, path in runtime.items()}
+        data["pyodide-lock.json"] = filtered_lock(data["pyodide-lock.json"], lock, tiers)
+        rt = _write_tree(folder, f"rt-{lock.pyodide}", data)
+        for model in models:
+            shutil.copytree(model, folder / "models" / model.name)
+        (folder / ".nojekyll").write_bytes(b"")
+        known = _list(folder)
+        wheel = next(path for path in known if path.startswith(app) and path.endswith(".whl"))
+        assets = {
+            "version": py_edge.__version__,
+            "app": app,
+            "runtime": rt,
+            "wheel": wheel,
+            "snapshot": "",
+            "files": {p: known[p] for p in known if _needs_size(p, app, rt)},
+        }
+        for entry in sorted(parts.glob("*.js")) + sorted(parts.glob("*.html")):
+            (folder / entry.name).write_text(
+                _fill(entry.read_text(encoding="utf-8"), assets), encoding="utf-8"
+            )
+        files = _list(folder)
+        index = {"version": py_edge.__version__, "app": app, "runtime": rt, "files": files}
+        (folder / INDEX).write_text(json.dumps(index, indent=1, sort_keys=True), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"the bundle cannot be written: {error.strerror}", where=str(error.filename or folder)
+        ) from error
+    return Bundle(folder, _list(folder))
+
+
+def filtered_lock(official: bytes, lock: Lock, tiers: Sequence[str]) -> bytes:
+    """Pyodide's own lock with only the packages that are shipped, so that others fail by name, not by download."""
+    raw: dict[str, Any] = json.loads(official)
+    shipped = {file.name for file in lock.select(tiers)}
+    packages = {name: entry for name, entry in raw["packages"].items() if entry["file_name"] in shipped}
+    return json.dumps({"info": raw["info"], "packages": packages}, sort_keys=True).encode()
+
+
+def _fill(text: str, assets: Mapping[str, Any]) -> str:
+    table = json.dumps(json.dumps(assets, separators=(",", ":"), sort_keys=True))
+    for quote in ('"', "'", "`"):
+        text = text.replace(f"{quote}{PLACEHOLDER}{quote}", table)
+    return text.replace(APP_PLACEHOLDER, assets["app"])
+
+
+def _needs_size(path: str, app: str, rt: str) -> bool:
+    """True for what the page fetches by itself; its size must be known before the first byte."""
+    return path.startswith(rt) or (path.startswith(app) and path.endswith((".wasm", ".whl")))
+
+
+def _write_tree(folder: Path, stem: str, files: Mapping[str, bytes]) -> str:
+    """Write the files into `<stem>-<hash>/`; gives that name with its slash."""
+    digest = sha256(
+        "".join(f"{name} {sha256_of(files[name])}\n" for name in sorted(files)).encode()
+    ).hexdigest()
+    name = f"{stem}-{digest[:8]}/"
+    (folder / name).mkdir(parents=True)
+    for path, data in files.items():
+        (folder / name / path).write_bytes(data)
+    return name
+
+
+def _list(folder: Path) -> dict[str, tuple[int, str]]:
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != INDEX)
+    return {p.relative_to(folder).as_posix(): (p.stat().st_size, sha256_of(p.read_bytes())) for p in paths}
+
+
+def _empty(folder: Path) -> None:
+    """A new or emptied folder. Raises StorageError for one that holds something else than a bundle."""
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / INDEX).is_file():
+            raise StorageError(
+                "this folder holds something else than a bundle",
+                where=str(folder),
+                remedy="name an empty or new one",
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,97 @@
+"""What the learn worker calls: named functions, data in, plain values out. Runs in Pyodide, and natively in tests.
+
+Every function gives `{"value": …}` or `{"problem": …}`, because an exception that crosses into JavaScript loses its
+code. Arrays come as flat buffers (float32 inputs row after row, int32 labels, float32 weights). D: values of one input.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec
+
+import py_edge
+from py_edge.errors import PyEdgeError
+from py_edge.host.learner import Learner
+
+P = ParamSpec("P")
+
+_learners: dict[str, Learner] = {}
+
+
+def _told(function: Callable[P, Any]) -> Callable[P, dict[str, Any]]:
+    """The function's value or problem as a dictionary."""
+
+    @functools.wraps(function)
+    def tell(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        try:
+            return {"value": function(*args, **kwargs)}
+        except PyEdgeError as error:
+            return {"problem": error.as_dict()}
+        except MemoryError:
+            return {
+                "problem": {
+                    "code": "E_CAPACITY",
+                    "message": "this tab has not enough memory",
+                    "where": "Python",
+                }
+            }
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"
+            return {"problem": {"code": "E_INTERNAL", "message": message, "where": function.__name__}}
+
+    return tell
+
+
+def start() -> dict[str, str]:
+    """Once, before anything else. Randomness is seeded anew, for a memory snapshot freezes it."""
+    random.seed(os.urandom(16))
+    return {"python": sys.version.split()[0], "py_edge": py_edge.__version__}
+
+
+@_told
+def load(
+    name: str, files: Mapping[str, Any], metadata: Mapping[str, Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Take a release's files (path -> bytes) as the model of this name. options: memory, the path of the memory file.
+
+    Raises ModelFormatError and its children for files that cannot be used; the model before stays in place then.
+    """
+    given = {path: bytes(data) for path, data in files.items()}
+    learner = Learner(given, metadata, str(options.get("memory", "")))
+    _learners[name] = learner
+    return {"parameters": learner.parameters}
+
+
+@_told
+def plan(name: str) -> bytes:
+    """The released model as a plan file for one input at a time."""
+    return _learners[name].plan()
+
+
+@_told
+def learn(
+    name: str,
+    inputs: Any,
+    labels: Sequence[int],
+    weights: Sequence[float],
+    audited_inputs: Any,
+    audited_labels: Sequence[int],
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Fine-tune the released model on these n examples (inputs n D) and certify it with the audited ones.
+
+    Gives plan, temperature, threshold, coverage, bound, reason, loss (per epoch), train_ms. Raises TrainingError.
+    """
+    return _learners[name].learn(
+        inputs, list(labels), list(weights), audited_inputs, list(audited_labels), dict(options)
+    )
+
+
+@_told
+def certify(name: str, audited_inputs: Any, audited_labels: Sequence[int]) -> dict[str, Any]:
+    """Temperature and threshold for the model as it is now, from the audited answers alone."""
+    return _learners[name].certify(audited_inputs, list(audited_labels))

@@ -1,0 +1,107 @@
+"""Bad weather between page and server, as ASGI middleware: slow, thin, dropped, refused, truncated, altered, replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+Kind = Literal["latency", "bandwidth", "drop", "refuse", "truncate", "alter", "html"]
+CHUNK = 16 * 1024
+HTML = b"<!doctype html><title>Sign in</title><p>Please sign in."
+
+
+class Dropped(Exception):
+    """The connection was cut on purpose; the server logs nothing and closes."""
+
+
+@dataclass
+class Fault:
+    """One kind of bad weather for requests whose path matches `path` (a regular expression, searched).
+
+    kind: latency (wait `amount` seconds), bandwidth (`amount` bytes per second), drop (cut before an answer), refuse
+    (status `amount`, 503 if 0), truncate (cut after half the body), alter (one byte differs), html (a sign-in page
+    with status 200). times: how many requests it hits; -1 is all.
+    """
+
+    kind: Kind
+    path: str = ""
+    amount: float = 0
+    times: int = -1
+
+
+@dataclass
+class Faults:
+    """The middleware: `Faults(app)`; put faults into `active` and take them out while the server runs.
+
+    `log` holds (method, path) of every request in order of arrival, which no browser can hide or fake.
+    """
+
+    app: App
+    active: list[Fault] = field(default_factory=list)
+    log: list[tuple[str, str]] = field(default_factory=list)
+
+    def clear(self) -> None:
+        """Fair weather again."""
+        self.active.clear()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        self.log.append((scope["method"], scope["path"]))
+        hit = [fault for fault in self.active if fault.times and re.search(fault.path, scope["path"])]
+        for fault in hit:
+            fault.times -= fault.times > 0
+            if fault.kind == "latency":
+                await asyncio.sleep(fault.amount)
+            elif fault.kind == "drop":
+                raise Dropped
+            elif fault.kind == "refuse":
+                await _answer(send, int(fault.amount) or 503, b"{}", b"application/problem+json")
+                return
+            elif fault.kind == "html":
+                await _answer(send, 200, HTML, b"text/html; charset=utf-8")
+                return
+        await self.app(scope, receive, _worsen(send, hit))
+
+
+def _worsen(send: Send, faults: list[Fault]) -> Send:
+    kinds = {fault.kind: fault for fault in faults}
+    sent = 0
+
+    async def worse(message: Message) -> None:
+        nonlocal sent
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        body = bytes(message.get("body", b""))
+        if "alter" in kinds and body and not sent:
+            body = bytes([body[0] ^ 1]) + body[1:]
+        if "truncate" in kinds and body:
+            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+            raise Dropped
+        if thin := kinds.get("bandwidth"):
+            for at in range(0, len(body), CHUNK):
+                part = body[at : at + CHUNK]
+                await asyncio.sleep(len(part) / thin.amount)
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            body = b""
+        sent += len(body)
+        await send({**message, "body": body})
+
+    return worse
+
+
+async def _answer(send: Send, status: int, body: bytes, content_type: bytes) -> None:
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
