@@ -88,7 +88,12 @@ def _r2_sums(b: Builder, truth: int, prediction: int, weights: int) -> list[int]
     column = b.reshape(weights, shape=(-1, *[1] * (b.rank(prediction) - 1)))
     wide = b.broadcast_to(column, shape=b.shape(prediction))
     errors = b.mul(b.squared_difference(truth, prediction), column)
-    return [_total(b, errors), _total(b, b.mul(b.square(truth), column)), _total(b, b.mul(truth, column)), _total(b, wide)]
+    return [
+        _total(b, errors),
+        _total(b, b.mul(b.square(truth), column)),
+        _total(b, b.mul(truth, column)),
+        _total(b, wide),
+    ]
 
 
 def _r2(totals: Sequence[float]) -> float:

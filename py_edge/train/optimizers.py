@@ -65,7 +65,9 @@ class Optimizer:
             found["step_size"] = rate / (1 - self.options["beta_1"] ** t)
         return found
 
-    def update(self, b: Builder, rates: Rates, weight: int, gradient: int, slots: Sequence[int]) -> tuple[int, list[int]]:
+    def update(
+        self, b: Builder, rates: Rates, weight: int, gradient: int, slots: Sequence[int]
+    ) -> tuple[int, list[int]]:
         """New weight and new state, given the state in the order of `slots()`."""
         new, state = RULES[self.rule].update(b, self, rates, weight, gradient, slots)
         if self.weight_decay:
@@ -180,7 +182,9 @@ RULES: dict[str, Rule] = {
 _RATE = {"sgd": 0.01}
 
 
-def optimizer(spec: str | Optimizer = "adam", learning_rate: float | Schedule | None = None, **options: Any) -> Optimizer:
+def optimizer(
+    spec: str | Optimizer = "adam", learning_rate: float | Schedule | None = None, **options: Any
+) -> Optimizer:
     """An optimizer from Keras' or TF.js' name and options; those of Optimizer itself are taken from `options` too.
 
     "momentum" is SGD with momentum 0.9; "adamw" is Adam with weight decay 0.004. Raises UnsupportedError: unknown name or

@@ -18,8 +18,8 @@ def penalty(b: Builder, config: Mapping[str, Any], weight: int) -> int | None:
         raise UnsupportedError("unknown regularizer", got=config.get("class_name"), want=["L1", "L2", "L1L2"])
     axes = tuple(range(b.rank(weight)))
     parts = [
-        b.mul(b.reduce(value(), kind="sum", axes=axes, keepdims=False), rate)
-        for rate, value in ((l1, lambda: b.abs(weight)), (l2, lambda: b.square(weight)))
+        b.mul(b.reduce(b.op(size, weight), kind="sum", axes=axes, keepdims=False), rate)
+        for rate, size in ((l1, "abs"), (l2, "square"))
         if rate
     ]
     return (b.add(*parts) if len(parts) == 2 else parts[0]) if parts else None
@@ -39,7 +39,10 @@ def constrained(b: Builder, config: Mapping[str, Any], weight: int) -> int:
     if name == "unitnorm":
         return b.div(weight, b.add(_norm(b, weight, _axes(b, weight, own)), EPSILON))
     if name == "maxnorm":
-        norm, bound = _norm(b, weight, _axes(b, weight, own)), float(own.get("max_value", own.get("maxValue", 2.0)))
+        norm, bound = (
+            _norm(b, weight, _axes(b, weight, own)),
+            float(own.get("max_value", own.get("maxValue", 2.0))),
+        )
         return b.mul(weight, b.div(clip(b, norm, 0.0, bound), b.add(norm, EPSILON)))
     if name == "minmaxnorm":
         norm = _norm(b, weight, _axes(b, weight, own))

@@ -18,7 +18,9 @@ def exponential_decay(initial: float, steps: int, rate: float, *, staircase: boo
 
 def piecewise_constant(boundaries: Sequence[int], values: Sequence[float]) -> Schedule:
     """values[i] up to and including iteration boundaries[i], the last value after; as Keras."""
-    return lambda iteration: next((v for edge, v in zip(boundaries, values, strict=False) if iteration <= edge), values[-1])
+    return lambda iteration: next(
+        (v for edge, v in zip(boundaries, values, strict=False) if iteration <= edge), values[-1]
+    )
 
 
 def polynomial_decay(initial: float, steps: int, end: float = 0.0001, power: float = 1.0) -> Schedule:
@@ -29,7 +31,9 @@ def inverse_time_decay(initial: float, steps: int, rate: float) -> Schedule:
     return lambda iteration: initial / (1 + rate * iteration / steps)
 
 
-def cosine_decay(initial: float, steps: int, *, alpha: float = 0.0, warmup_steps: int = 0, start: float = 0.0) -> Schedule:
+def cosine_decay(
+    initial: float, steps: int, *, alpha: float = 0.0, warmup_steps: int = 0, start: float = 0.0
+) -> Schedule:
     """From `start` up to `initial` over warmup_steps, then half a cosine down to alpha x initial."""
 
     def at(iteration: int) -> float:

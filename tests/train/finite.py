@@ -16,7 +16,11 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def gradient_errors(
-    build: Callable[..., int | Sequence[int]], inputs: Mapping[str, Array], *, step: float = 1e-6, seed: int = 0
+    build: Callable[..., int | Sequence[int]],
+    inputs: Mapping[str, Array],
+    *,
+    step: float = 1e-6,
+    seed: int = 0,
 ) -> dict[str, float]:
     """Largest relative difference between our gradient and central differences, per float input.
 

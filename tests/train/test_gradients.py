@@ -129,7 +129,8 @@ def test_depthwise_conv2d_and_its_gradients(attrs: dict[str, Any]) -> None:
 def test_pool2d(kind: str, strides: tuple[int, int], padding: tuple[tuple[int, int], tuple[int, int]]) -> None:
     """Pooling must send the gradient to the maximum, or spread it over what lies inside."""
     check(
-        op("pool2d", kind=kind, window=(2, 3), strides=strides, padding=padding, dilations=(1, 1)), x=normal(2, 5, 6, 2)
+        op("pool2d", kind=kind, window=(2, 3), strides=strides, padding=padding, dilations=(1, 1)),
+        x=normal(2, 5, 6, 2),
     )
 
 
@@ -220,7 +221,19 @@ def recurrent(reverse: bool, length: int) -> Callable[..., Sequence[int]]:
             body.output(name, value)
         start = b.scalar(0, "int32")
         made = b.ops(
-            "scan", x, h, c, start, w, u, v, body=body.graph, n_scan=1, n_carry=3, length=length, reverse=reverse
+            "scan",
+            x,
+            h,
+            c,
+            start,
+            w,
+            u,
+            v,
+            body=body.graph,
+            n_scan=1,
+            n_carry=3,
+            length=length,
+            reverse=reverse,
         )
         return [made[0], made[1], made[3]]
 

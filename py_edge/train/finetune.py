@@ -1,0 +1,236 @@
+"""Fine-tuning: choose what to train, cache what does not change, mix in rehearsal, run epochs, roll back when it diverges.
+
+The model keeps its old weights until the end (or the cancel), so predictions go on from them meanwhile. The order of examples
+is a pure function of seed and epoch, so a resumed run repeats an unbroken one bit by bit.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from py_edge.errors import ValueRangeError
+from py_edge.tensor import Tensor
+from py_edge.train import data, optimizers, prepare
+from py_edge.train.data import Rows
+from py_edge.train.engine import Start, Trainable
+from py_edge.train.history import Callback, History, Progress
+from py_edge.train.optimizers import Optimizer, Schedule
+from py_edge.train.rehearsal import Reservoir
+from py_edge.train.selection import Wish, select_weights
+from py_edge.train.start import start as start_graph
+from py_edge.train.step import Objective
+from py_edge.train.trainer import Examples, Trainer
+
+EXPLODED = 1e6  # a loss above this many times the first one's size counts as exploded
+
+
+def finetune(
+    model: Trainable,
+    x: Any,
+    y: Any,
+    *,
+    layers: Wish = "last",
+    epochs: int = 10,
+    batch: int = 32,
+    optimizer: str | Optimizer = "adam",
+    learning_rate: float | Schedule | None = None,
+    loss: str = "auto",
+    metrics: Sequence[str] = ("accuracy",),
+    seed: int = 0,
+    shuffle: bool = True,
+    sample_weight: Any = None,
+    class_weight: Mapping[int, float] | None = None,
+    label_smoothing: float = 0.0,
+    validation: tuple[Any, Any] | None = None,
+    rehearsal: Reservoir | None = None,
+    replay: float = 1.0,
+    distill: float = 0.5,
+    anchor: float = 0.0,
+    callbacks: Sequence[Callback] = (),
+    cancel: Callable[[], bool] | None = None,
+    cache_features: bool = True,
+    penalties: Mapping[str, Mapping[str, Any]] | None = None,
+    constraints: Mapping[str, Mapping[str, Any]] | None = None,
+    start: Start = start_graph,
+) -> History:
+    """Train `layers` of a one-output model on (x, y), leave the new weights in it, return the History.
+
+    x: one array or name -> array, rows first; y: classes (n,) int, or targets of the output's shape.
+    layers: "last" (features before it are cached), k (the last k layers), "all", "biases", or names and patterns.
+    rehearsal: `replay` remembered rows go with each new one, the weight of their logits is `distill`; afterwards (x, y) is
+    added. anchor: FedProx mu. cancel: asked before each batch; the weights so far stay. A loss that is no number or
+    explodes puts the last good weights back and the History says so.
+    """
+    if epochs < 0 or batch < 1:
+        raise ValueRangeError("epochs >= 0 and batch >= 1", got=f"{epochs}, {batch}")
+    began = time.perf_counter()
+    probe = model.forward(1, training=True)
+    output = next(iter(probe.outputs))
+    xs = {n: prepare.as_input(t, probe, n) for n, t in data.named(x, list(probe.inputs), "inputs").items()}
+    fresh, target = len(Rows(next(iter(xs.values())))), Tensor.of(y)
+    kind = prepare.loss_for(probe, output, target) if loss == "auto" else loss
+    truth = prepare.truth_for(target, kind, probe.specs[probe.outputs[output]].shape)
+    floats = [name for value, name in probe.variables.items() if probe.specs[value].dtype == "float32"]
+    trained = select_weights(floats, layers)
+    parts = prepare.cut(model, trained, prepare.frozen_layers(probe, trained), seed, cache_features)
+    replayed = rehearsal if rehearsal else None
+    inputs = {name: Rows(t) for name, t in prepare.with_memory(xs, replayed).items()}
+    if parts.features is not None:
+        inputs = {name: Rows(t) for name, t in prepare.computed(parts.features, inputs, start).items()}
+    classes = probe.specs[probe.outputs[output]].shape[-1]
+    examples = Examples(inputs, {"truth": Rows(prepare.truth_with_memory(truth, kind, replayed))})
+    weights = data.example_weights(fresh, sample_weight, class_weight, truth)
+    if replayed:
+        stored, known = replayed.logits(classes)
+        examples.weights = [*(weights or [1.0] * fresh), *[1.0] * len(replayed)]
+        if distill:
+            zeros = Tensor.zeros((fresh, classes))
+            examples.logits = {"logits": Rows(data.stacked([zeros, stored]))}
+            examples.logit_weights = [*[0.0] * fresh, *(distill * k for k in known)]
+    else:
+        examples.weights = weights
+    objective = Objective(
+        kind, metrics, label_smoothing=label_smoothing, anchor=anchor, distill=bool(replayed and distill),
+        penalties=penalties or {}, constraints=constraints or {},
+    )  # fmt: skip
+    rule = optimizers.optimizer(optimizer, learning_rate)
+    trainer = Trainer(parts.forward, trained, objective, rule, start)
+    history = History(trained=trained)
+    checker = Evaluation(model, kind, metrics, validation, trained, start) if validation else None
+    run_epochs(trainer, examples, fresh, history, epochs, batch, seed, shuffle, replay, callbacks, cancel, checker)
+    model.set_weights({name: t for name, t in trainer.weights().items() if name in model.weights})
+    if rehearsal is not None:
+        remember(model, rehearsal, xs, data.class_indices(truth), output, bool(distill), start)
+    history.seconds = time.perf_counter() - began
+    return history
+
+
+class Evaluation:
+    """Loss and metrics on held-back examples, with the trainer's present weights in the model's inference graph."""
+
+    def __init__(
+        self,
+        model: Trainable,
+        loss: str,
+        metrics: Sequence[str],
+        held: tuple[Any, Any],
+        trained: Sequence[str],
+        start: Start,
+    ) -> None:
+        probe = model.forward(1)
+        output = next(iter(probe.outputs))
+        xs = data.named(held[0], list(probe.inputs), "inputs")
+        truth = prepare.truth_for(Tensor.of(held[1]), loss, probe.specs[probe.outputs[output]].shape)
+        self.examples = Examples(
+            {n: Rows(prepare.as_input(t, probe, n)) for n, t in xs.items()}, {"truth": Rows(truth)}
+        )
+        self.names = [*trained, *(n for n in probe.variables.values() if n not in trained and "moving" in n)]
+        self.trainer = Trainer(model.forward, self.names, Objective(loss, metrics), None, start)
+
+    def logs(self, state: Mapping[str, bytes]) -> dict[str, float]:
+        if state:
+            self.trainer.restore({name: state[name] for name in self.names if name in state})
+        return measure(self.trainer, self.examples)
+
+
+def measure(trainer: Trainer, examples: Examples, batch: int = 64) -> dict[str, float]:
+    """Loss and metrics over all examples."""
+    trainer.begin()
+    size = min(batch, len(examples))
+    for chunk in data.batches(range(len(examples)), size):
+        trainer.batch(examples, chunk, size)
+    return trainer.logs()
+
+
+def run_epochs(
+    trainer: Trainer, examples: Examples, fresh: int, history: History, epochs: int, batch: int, seed: int, shuffle: bool,
+    replay: float, callbacks: Sequence[Callback], cancel: Callable[[], bool] | None, checker: Evaluation | None,
+) -> None:  # fmt: skip
+    """Steps and epochs; `examples` are `fresh` new ones and then those to replay."""
+    size = min(batch, fresh) if fresh else batch
+    per_epoch = -(-fresh // size) if fresh else 0
+    good, first = None, None
+    for epoch in range(epochs):
+        trainer.begin()
+        for step, indices in enumerate(replayed_batches(fresh, len(examples), size, seed, epoch, shuffle, replay)):
+            if cancel is not None and cancel():
+                history.stopped, history.message = "cancelled", f"cancelled in epoch {epoch + 1}"
+                return
+            if good is None:
+                trainer.loop(_full(size, fresh, len(examples), replay))
+                good = (trainer.state(), trainer.iteration)
+            loss = trainer.batch(examples, indices, _full(size, fresh, len(examples), replay))
+            first = abs(loss) if first is None else first
+            history.steps += 1
+            if not math.isfinite(loss) or abs(loss) > EXPLODED * (first + 1):
+                trainer.restore(*good)
+                history.stopped, history.rolled_back = "diverged", True
+                history.message = f"the loss became {loss:g} in epoch {epoch + 1}; the last good weights are back"
+                return
+            if not _go_on(callbacks, Progress(epoch, epochs, step, per_epoch, {"loss": loss}, False)):
+                history.stopped = "callback"
+                return
+        logs = trainer.logs()
+        state = trainer.state()
+        if not all(_finite(state[name]) for name in trainer.trained if name in state):
+            assert good is not None
+            trainer.restore(*good)
+            history.stopped, history.rolled_back = "diverged", True
+            history.message = f"a weight is no number after epoch {epoch + 1}; the last good weights are back"
+            return
+        good = (state, trainer.iteration)
+        if checker is not None:
+            logs |= {f"val_{name}": value for name, value in checker.logs(state).items()}
+        history.add(epoch, logs)
+        if not _go_on(callbacks, Progress(epoch, epochs, per_epoch, per_epoch, logs, True)):
+            history.stopped = "callback"
+            return
+
+
+def _finite(data: bytes) -> bool:
+    return math.isfinite(sum(memoryview(data).cast("f")))
+
+
+def _go_on(callbacks: Sequence[Callback], progress: Progress) -> bool:
+    wishes = [callback(progress) for callback in callbacks]
+    return all(wish is not False for wish in wishes)
+
+
+def _full(size: int, fresh: int, total: int, replay: float) -> int:
+    return size + (round(size * replay) if total > fresh else 0)
+
+
+def replayed_batches(
+    fresh: int, total: int, size: int, seed: int, epoch: int, shuffle: bool, replay: float
+) -> Iterator[Sequence[int]]:
+    """Indices of each batch: new ones in this epoch's order, then `replay` times as many remembered ones."""
+    pick = random.Random(f"{seed}:{epoch}:replay")
+    for chunk in data.batches(data.order(fresh, seed, epoch, shuffle), size):
+        old = [pick.randrange(fresh, total) for _ in range(round(len(chunk) * replay))] if total > fresh else []
+        yield [*chunk, *old]
+
+
+def remember(
+    model: Trainable,
+    memory: Reservoir,
+    xs: Mapping[str, Tensor],
+    labels: Sequence[int],
+    output: str,
+    logits: bool,
+    start: Start,
+) -> None:
+    """Add the examples, with the logits that the model now gives them."""
+    rows = {name: Rows(t) for name, t in xs.items()}
+    flat, width = None, 0
+    if logits and labels:
+        found = prepare.computed(lambda n: prepare.logits_graph(model.forward(n), output), rows, start)["logits"]
+        flat, width = found.flat, found.size // found.shape[0]
+    for i, label in enumerate(labels):
+        own = flat[i * width : (i + 1) * width].tolist() if flat is not None else ()
+        memory.add(
+            [Tensor(memoryview(r.row(i)), r.tensor.shape[1:], r.tensor.dtype) for r in rows.values()], label, own
+        )

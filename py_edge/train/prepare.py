@@ -1,0 +1,143 @@
+"""From a model and data to what a trainer takes: truths that fit the loss, cached features, remembered examples."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from py_edge.errors import ShapeError, ValueRangeError
+from py_edge.graph import Builder, Graph
+from py_edge.tensor import Tensor, count
+from py_edge.train.data import Rows, batches, stacked
+from py_edge.train.engine import Forward, Start, Trainable
+from py_edge.train.features import split_at_trained
+from py_edge.train.losses import logits_of, plain
+from py_edge.train.rehearsal import Reservoir
+from py_edge.train.selection import layer_of
+
+FEATURE_BATCH = 32
+
+
+def loss_for(graph: Graph, output: str, truth: Tensor) -> str:
+    """The loss of a classifier by how its output ends and what the truth looks like; mean squared error otherwise."""
+    b, value = Builder(graph), graph.outputs[output]
+    labels = truth.dtype == "int32" and truth.size == count(graph.specs[value].shape[1:-1]) * truth.shape[0]
+    if logits_of(b, value, "softmax") is not None:
+        return "sparseCategoricalCrossentropy" if labels else "categoricalCrossentropy"
+    return "binaryCrossentropy" if logits_of(b, value, "sigmoid") is not None else "meanSquaredError"
+
+
+def truth_for(y: Tensor, loss: str, shape: tuple[int, ...]) -> Tensor:
+    """y as the step wants it for predictions of `shape` (rows first): int32 classes or float32 targets.
+
+    Raises ValueRangeError: a class that the model does not have; ShapeError: other sizes.
+    """
+    n = y.shape[0]
+    if plain(loss) == "sparsecategoricalcrossentropy":
+        labels = y.astype("int32") if y.dtype != "int32" else y
+        if labels.size != n * count(shape[1:-1]):
+            raise ShapeError("one class per example", where="y", got=y.shape, want=(n, *shape[1:-1]))
+        if labels.size and not 0 <= min(labels.flat) <= max(labels.flat) < shape[-1]:
+            raise ValueRangeError(
+                "a class that the model does not have", where="y", got=max(labels.flat), want=f"0..{shape[-1] - 1}",
+                remedy="grow the head first",
+            )  # fmt: skip
+        return labels.reshape((n, *shape[1:-1]))
+    target = y if y.dtype == "float32" else y.astype("float32")
+    if plain(loss) == "categoricalcrossentropy" and y.size == n * count(shape[1:-1]) != n * count(shape[1:]):
+        rows = [float(c == int(v)) for v in y.flat for c in range(shape[-1])]
+        target = Tensor.from_flat(rows, (n, *shape[1:]))
+    if target.size != n * count(shape[1:]):
+        raise ShapeError("targets do not have the output's shape", where="y", got=y.shape, want=(n, *shape[1:]))
+    return target.reshape((n, *shape[1:]))
+
+
+def frozen_layers(graph: Graph, trained: Collection[str]) -> frozenset[str]:
+    """Layers with weights of which none is trained: their batch statistics stand still."""
+    moving = {layer_of(name) for name in trained}
+    return frozenset(layer_of(name) for name in graph.variables.values()) - moving
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """forward: the graph that is trained, from raw inputs or from features; features: the frozen graph, None when raw."""
+
+    forward: Forward
+    features: Forward | None
+
+
+def cut(model: Trainable, trained: Collection[str], frozen: Collection[str], seed: int, cache: bool) -> Parts:
+    """Where to cut the model so that the frozen part runs once per example."""
+
+    def whole(rows: int) -> Graph:
+        return model.forward(rows, training=True, frozen=frozen, seed=seed)
+
+    if not cache or split_at_trained(whole(2), trained) is None:
+        return Parts(whole, None)
+
+    def part(rows: int, which: int) -> Graph:
+        halves = split_at_trained(whole(rows), trained)
+        assert halves is not None
+        return halves[which]
+
+    return Parts(lambda rows: part(rows, 1), lambda rows: part(rows, 0))
+
+
+def computed(forward: Forward, inputs: Mapping[str, Rows], start: Start) -> dict[str, Tensor]:
+    """The outputs of a per-row graph over all rows of `inputs`."""
+    n = len(next(iter(inputs.values())))
+    size = min(n, FEATURE_BATCH)
+    run = start(forward(size))
+    names = [port.name for port in run.plan.outputs]
+    pieces: dict[str, list[bytes]] = {name: [] for name in names}
+    for chunk in batches(range(n), size):
+        for port in run.plan.inputs:
+            inputs[port.name].copy_to(run.input_view(port.name), chunk)
+        run.execute()
+        for name in names:
+            view = run.output_view(name)
+            pieces[name].append(view[: view.nbytes // size * len(chunk)].tobytes())
+    return {
+        port.name: Tensor(memoryview(b"".join(pieces[port.name])), (n, *port.shape[1:]), port.dtype)
+        for port in run.plan.outputs
+    }
+
+
+def with_memory(xs: Mapping[str, Tensor], memory: Reservoir | None) -> dict[str, Tensor]:
+    """New examples, then the remembered ones."""
+    if not memory:
+        return dict(xs)
+    remembered = memory.tensors()
+    if len(remembered) != len(xs):
+        raise ShapeError("the memory holds examples of another model", got=len(remembered), want=len(xs))
+    return {
+        name: stacked([x if x.dtype == "float32" else x.astype("float32"), old])
+        for (name, x), old in zip(xs.items(), remembered, strict=True)
+    }
+
+
+def truth_with_memory(truth: Tensor, loss: str, memory: Reservoir | None) -> Tensor:
+    if not memory:
+        return truth
+    labels = Tensor.from_flat([item.label for item in memory.items], (len(memory),), "int32")
+    return stacked([truth, truth_for(labels, loss, truth.shape if truth.dtype == "float32" else (1, 1 << 30))])
+
+
+def as_input(tensor: Tensor, graph: Graph, name: str) -> Tensor:
+    """A raw input with the dtype and row shape of the graph's. Raises ShapeError."""
+    spec = graph.specs[graph.inputs[name]]
+    if tensor.shape[1:] != spec.shape[1:]:
+        if count(tensor.shape[1:]) != count(spec.shape[1:]):
+            raise ShapeError("examples have another shape", where=name, got=tensor.shape[1:], want=spec.shape[1:])
+        tensor = tensor.reshape((tensor.shape[0], *spec.shape[1:]))
+    return tensor if tensor.dtype == spec.dtype else tensor.astype(spec.dtype)
+
+
+def logits_graph(graph: Graph, output: str) -> Graph:
+    """The same graph with the logits of `output` as its only output."""
+    from py_edge.train.step import drop_dead, logits_value
+
+    b = Builder(graph.copy())
+    value = logits_value(b, b.graph.outputs[output])
+    b.graph.outputs, b.graph.updates = {"logits": value}, {}
+    return drop_dead(b.graph)

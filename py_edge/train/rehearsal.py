@@ -1,0 +1,158 @@
+"""Rehearsal memory: a class-balanced reservoir of a few hundred past examples, each with the logits it got when stored.
+
+Sampling: Chrysakis and Moens 2020, Online Continual Learning from Imbalanced Data (CBRS): while there is room everything is
+kept; then a newcomer of a class that is not the largest replaces a random item of the largest, a newcomer of a class that
+once was the largest replaces one of its own with probability stored / seen. Logits serve DER++ (Buzzega et al. 2020).
+Packed: 8 bits per input element (one scale per item), 8 bits per logit; exact for inputs of at most 256 levels.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+from array import array
+from base64 import b64decode, b64encode
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from py_edge.errors import IntegrityError, ShapeError, ValueRangeError
+from py_edge.tensor import Tensor, count
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """x: packed input rows, by input order; label: class; logits: packed, b"" for none."""
+
+    x: tuple[bytes, ...]
+    label: int
+    logits: bytes
+
+    @property
+    def nbytes(self) -> int:
+        return sum(map(len, self.x)) + 2 + len(self.logits)
+
+
+def pack(values: Sequence[float]) -> bytes:
+    """Floats as low (f4), step (f4) and one byte each."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    if not (low - low == 0.0 and high - high == 0.0):
+        raise ValueRangeError("a stored example must be finite")
+    step = (high - low) / 255 or 1.0
+    return struct.pack("<ff", low, step) + bytes(min(255, max(0, round((v - low) / step))) for v in values)
+
+
+def unpack(data: bytes) -> list[float]:
+    low, step = struct.unpack_from("<ff", data)
+    return [low + step * byte for byte in data[8:]]
+
+
+class Reservoir:
+    """At most `capacity` items over all classes; `shapes` are the inputs' shapes without the batch axis, set by the first add."""
+
+    def __init__(self, capacity: int = 200, seed: int = 0) -> None:
+        if capacity < 1:
+            raise ValueRangeError("a memory holds at least one item", got=capacity)
+        self.capacity = capacity
+        self.items: list[Item] = []
+        self.seen: Counter[int] = Counter()
+        self.once_largest: set[int] = set()
+        self.shapes: tuple[tuple[int, ...], ...] = ()
+        self._random = random.Random(seed)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(item.nbytes for item in self.items)
+
+    def counts(self) -> Counter[int]:
+        return Counter(item.label for item in self.items)
+
+    def add(self, x: Sequence[Tensor], label: int, logits: Sequence[float] = ()) -> bool:
+        """x: one tensor per input, without batch axis. Returns whether it was kept.
+
+        Raises ShapeError: another shape than the first one's.
+        """
+        shapes = tuple(t.shape for t in x)
+        self.shapes = self.shapes or shapes
+        if shapes != self.shapes:
+            raise ShapeError("another shape than what is remembered", got=shapes, want=self.shapes)
+        item = Item(tuple(pack(t.flat.tolist()) for t in x), label, pack(logits) if logits else b"")
+        self.seen[label] += 1
+        if len(self.items) < self.capacity:
+            self.items.append(item)
+            self._note_largest()
+            return True
+        counts = self.counts()
+        most = max(counts.values())
+        if label not in self.once_largest or counts[label] < most:
+            victims = [i for i, old in enumerate(self.items) if counts[old.label] == most]
+        elif self._random.random() < counts[label] / self.seen[label]:
+            victims = [i for i, old in enumerate(self.items) if old.label == label]
+        else:
+            return False
+        self.items[self._random.choice(victims)] = item
+        self._note_largest()
+        return True
+
+    def _note_largest(self) -> None:
+        if len(self.items) == self.capacity:
+            counts = self.counts()
+            self.once_largest.update(c for c, n in counts.items() if n == max(counts.values()))
+
+    def tensors(self) -> list[Tensor]:
+        """Per input, all items as one tensor (items, ...)."""
+        found = []
+        for position, shape in enumerate(self.shapes):
+            flat = array("f")
+            for item in self.items:
+                flat.extend(unpack(item.x[position]))
+            found.append(Tensor(memoryview(flat.tobytes()), (len(self.items), *shape), "float32"))
+        return found
+
+    def logits(self, classes: int) -> tuple[Tensor, list[float]]:
+        """(items, classes) and, per item, 1.0 where logits of that many classes are stored, else 0.0."""
+        rows, known = array("f"), []
+        for item in self.items:
+            values = unpack(item.logits) if item.logits else []
+            fits = len(values) == classes
+            rows.extend(values if fits else [0.0] * classes)
+            known.append(float(fits))
+        return Tensor(memoryview(rows.tobytes()), (len(self.items), classes), "float32"), known
+
+    def state(self) -> bytes:
+        """Everything, its randomness too, as JSON."""
+        version, internal, gauss = self._random.getstate()
+        items = [
+            [*(b64encode(x).decode() for x in item.x), item.label, b64encode(item.logits).decode()]
+            for item in self.items
+        ]
+        return json.dumps({
+            "capacity": self.capacity, "shapes": self.shapes, "seen": list(self.seen.items()), "items": items,
+            "once_largest": sorted(self.once_largest), "random": [version, internal, gauss],
+        }).encode()  # fmt: skip
+
+    @classmethod
+    def restore(cls, data: bytes) -> Reservoir:
+        """Raises IntegrityError: not what `state` gave."""
+        try:
+            raw: Mapping[str, Any] = json.loads(data)
+            memory = cls(raw["capacity"])
+            memory.shapes = tuple(tuple(s) for s in raw["shapes"])
+            memory.seen = Counter({int(c): int(n) for c, n in raw["seen"]})
+            memory.once_largest = set(raw["once_largest"])
+            sizes = [8 + count(s) for s in memory.shapes]
+            for *x, label, logits in raw["items"]:
+                packed = tuple(b64decode(part) for part in x)
+                if [len(part) for part in packed] != sizes:
+                    raise ValueError("an item has another size")
+                memory.items.append(Item(packed, int(label), b64decode(logits)))
+            version, internal, gauss = raw["random"]
+            memory._random.setstate((version, tuple(internal), gauss))
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityError("this is no rehearsal memory", where="rehearsal") from error
+        return memory

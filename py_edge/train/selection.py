@@ -1,0 +1,48 @@
+"""What to train: names of weights from a short wish.
+
+"last": the last layer that has weights; k: the last k such layers; "all"; "biases"; or a list of names and patterns (fnmatch).
+Weights are grouped into layers by what stands before the last slash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from py_edge.errors import NotFoundError, ValueRangeError
+
+Wish = str | int | Collection[str]
+_STATISTICS = ("moving_mean", "moving_variance")
+
+
+def layer_of(weight: str) -> str:
+    return weight.rpartition("/")[0] or weight
+
+
+def trainable(names: Iterable[str]) -> list[str]:
+    """Without moving statistics, which are not learnt by descent."""
+    return [name for name in names if not name.removesuffix(":0").endswith(_STATISTICS)]
+
+
+def select_weights(names: Sequence[str], wish: Wish) -> list[str]:
+    """names: every weight in the order in which the model uses them. Returns those to train, in that order.
+
+    Raises NotFoundError: nothing fits; ValueRangeError: k < 1.
+    """
+    own = trainable(names)
+    layers = list(dict.fromkeys(layer_of(name) for name in own))
+    if isinstance(wish, bool) or (isinstance(wish, int) and wish < 1):
+        raise ValueRangeError("train at least one layer", where="layers", got=wish)
+    if wish == "all":
+        chosen = own
+    elif wish == "biases":
+        chosen = [name for name in own if name.removesuffix(":0").rpartition("/")[2] in ("bias", "beta", "offset")]
+    elif wish in ("last", "head") or isinstance(wish, int):
+        kept = set(layers[-(wish if isinstance(wish, int) else 1) :])
+        chosen = [name for name in own if layer_of(name) in kept]
+    else:
+        patterns = [wish] if isinstance(wish, str) else list(wish)
+        chosen = [name for name in own if any(fnmatchcase(name, p) or layer_of(name) == p for p in patterns)]
+    if not chosen:
+        raise NotFoundError("no weight fits what is to be trained", where="layers", got=str(wish), want=own[:20])
+    return chosen

@@ -1,0 +1,168 @@
+"""The state of a training run: a compiled step per batch size, the weights and optimizer state between steps.
+
+One call of a plan per batch. A last, smaller batch is filled up with rows of weight 0, or gets a plan of its own where rows
+see one another (batch normalisation).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from py_edge.errors import IntegrityError
+from py_edge.tensor import Tensor
+from py_edge.train.data import Rows, put_floats
+from py_edge.train.engine import Forward, Runner, Start
+from py_edge.train.optimizers import Optimizer
+from py_edge.train.step import Objective, Step, training_step
+
+
+@dataclass(slots=True)
+class Examples:
+    """inputs and truths by the names of the step's inputs; weights: one per example or None; logits: stored ones, for replay."""
+
+    inputs: Mapping[str, Rows]
+    truths: Mapping[str, Rows]
+    weights: Sequence[float] | None = None
+    logits: Mapping[str, Rows] = field(default_factory=dict)
+    logit_weights: Sequence[float] | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+
+@dataclass(slots=True)
+class _Loop:
+    """One step compiled for `rows` rows, with views of its inputs and outputs."""
+
+    step: Step
+    run: Runner
+    rows: int
+    loss: memoryview[float]
+    sums: list[memoryview[float]]
+    full: bool = False
+
+
+class Trainer:
+    """forward: batch size -> the model's graph. start: graph -> Run (passes, compile, load). optimizer None: only measures."""
+
+    def __init__(
+        self,
+        forward: Forward,
+        trained: Collection[str],
+        objective: Objective,
+        optimizer: Optimizer | None,
+        start: Start,
+    ) -> None:
+        self.forward, self.trained, self.objective, self.optimizer = forward, tuple(trained), objective, optimizer
+        self.start = start
+        self.iteration = 0
+        self.totals: list[float] = []
+        self.seen = 0.0
+        self.loss_sum = 0.0
+        self._loops: dict[int, _Loop] = {}
+        self._active: _Loop | None = None
+        self._held: dict[str, bytes] = {}
+
+    def loop(self, rows: int) -> _Loop:
+        """The step for batches of `rows` rows, holding the present state."""
+        loop = self._loops.get(rows)
+        if loop is None:
+            step = training_step(self.forward(rows), self.trained, self.objective, self.optimizer)
+            run = self.start(step.graph)
+            names = [name for _, own in step.metrics for name in own]
+            sums = [run.output_view(name).cast("f") for name in names]
+            loop = self._loops[rows] = _Loop(step, run, rows, run.output_view("loss").cast("f"), sums)
+        if loop is not self._active:
+            state = self.state()
+            self._active = loop
+            for name in loop.run.variables:
+                if name in state:
+                    loop.run.variable_view(name)[:] = state[name]
+        return loop
+
+    def state(self) -> dict[str, bytes]:
+        """Every variable's bytes: weights, optimizer slots, moving statistics, random counters."""
+        if self._active is None:
+            return dict(self._held)
+        run = self._active.run
+        return self._held | {name: run.variable_view(name).tobytes() for name in run.variables}
+
+    def restore(self, state: Mapping[str, bytes], iteration: int | None = None) -> None:
+        """Raises IntegrityError: a variable of another size."""
+        self._held = dict(state)
+        if iteration is not None:
+            self.iteration = iteration
+        if self._active is not None:
+            for name in self._active.run.variables:
+                view = self._active.run.variable_view(name)
+                if len(state.get(name, b"")) != view.nbytes:
+                    raise IntegrityError(
+                        "stored state does not fit", where=name, got=len(state.get(name, b"")), want=view.nbytes
+                    )
+                view[:] = state[name]
+
+    def weights(self) -> dict[str, Tensor]:
+        """What training changed of the model: trained weights and moving statistics, not the optimizer's state."""
+        if self._active is None:
+            return {}
+        run, own = self._active.run, set(self._active.step.slots)
+        return {name: run.variable(name) for name in run.variables if name not in own}
+
+    def batch(self, examples: Examples, indices: Sequence[int], size: int, divisor: int | None = None) -> float:
+        """One step on the examples at `indices`, with plans for `size` rows; returns the loss.
+
+        divisor: what the summed loss is divided by; default the number of indices.
+        """
+        n = len(indices)
+        loop = self.loop(size)
+        if n < size and loop.step.exact:
+            loop = self.loop(n)
+        run = loop.run
+        for group in (examples.inputs, examples.truths, examples.logits):
+            for name, rows in group.items():
+                rows.copy_to(run.input_view(name), indices)
+        self._weigh(loop, examples, indices, n)
+        put_floats(run.input_view("scale"), [1.0 / (divisor or n)])
+        if self.optimizer is not None:
+            for name, value in self.optimizer.rates(self.iteration).items():
+                put_floats(run.input_view(name), [value])
+            self.iteration += 1
+        run.execute()
+        loss = loop.loss[0]
+        self.loss_sum += loss * n
+        self.seen += n
+        for position, view in enumerate(loop.sums):
+            self.totals[position] += view[0]
+        return loss
+
+    def _weigh(self, loop: _Loop, examples: Examples, indices: Sequence[int], n: int) -> None:
+        run, rest = loop.run, loop.rows - n
+        if examples.weights is not None:
+            own = array("f", [examples.weights[i] for i in indices] + [0.0] * rest)
+            run.input_view("sample_weight")[:] = memoryview(own).cast("B")
+        if not loop.full or rest or examples.weights is not None:
+            ones = memoryview(array("f", [1.0] * n + [0.0] * rest)).cast("B")
+            run.input_view("mask")[:] = ones
+            if examples.weights is None:
+                run.input_view("sample_weight")[:] = ones
+            loop.full = not rest and examples.weights is None
+        if examples.logit_weights is not None:
+            weights = memoryview(array("f", [examples.logit_weights[i] for i in indices] + [0.0] * rest)).cast("B")
+            for name in examples.logits:
+                run.input_view(name.replace("logits", "logit_weight"))[:] = weights
+
+    def begin(self) -> None:
+        """Start counting anew: an epoch, an evaluation."""
+        self.loss_sum = self.seen = 0.0
+        self.totals = [0.0] * 64
+
+    def logs(self) -> dict[str, float]:
+        """Loss and metrics since `begin`."""
+        found = {"loss": self.loss_sum / self.seen if self.seen else 0.0}
+        position = 0
+        for metric, names in self._active.step.metrics if self._active else ():
+            found[metric.name] = metric.finish(self.totals[position : position + len(names)])
+            position += len(names)
+        return found
