@@ -379,7 +379,10 @@ def apply(op: str, inputs: Sequence[Array], attrs: Attrs, host: Host | None = No
 
 
 def evaluate_values(
-    graph: Graph, inputs: Mapping[str, Any], variables: Mapping[str, Any] | None = None, host: Host | None = None
+    graph: Graph,
+    inputs: Mapping[str, Any],
+    variables: Mapping[str, Any] | None = None,
+    host: Host | None = None,
 ) -> dict[int, Array]:
     """Every value of the graph by id; variables: weight name -> array, instead of the graph's own."""
     values: dict[int, Array] = {}
@@ -408,7 +411,10 @@ def _evaluate_node(graph: Graph, node: Node, values: Mapping[int, Array], host: 
 
 
 def evaluate(
-    graph: Graph, inputs: Mapping[str, Any], variables: Mapping[str, Any] | None = None, host: Host | None = None
+    graph: Graph,
+    inputs: Mapping[str, Any],
+    variables: Mapping[str, Any] | None = None,
+    host: Host | None = None,
 ) -> dict[str, Array]:
     """name -> output array; float32 values come back as float64, so finite differences are possible."""
     values = evaluate_values(graph, inputs, variables, host)

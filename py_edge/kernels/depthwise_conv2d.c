@@ -1,0 +1,226 @@
+/* Depthwise convolution, four output pixels of a row at once.
+ *
+ * For one vector of channels the weights of a window row are loaded once and every input that is loaded serves all outputs
+ * whose window holds it: 3 x 3, stride 1 loads 6 inputs and 3 weights per 12 products. Windows of 3 and 5, strides 1 and 2
+ * are unrolled; every other shape, dilation and multiplier goes through the plain loop. */
+#include "gemm.h"
+
+#include "functions.h"
+
+enum { PIXELS = 4 };
+
+typedef struct {
+  const pe_depthwise_conv2d *p;
+  const float *x, *w, *bias, *residual;
+  float *y, low, high;
+  int residual_before_act, late;
+} job;
+
+INLINE vf finish(const job *j, vf v, const float *residual) {
+  if (residual && j->residual_before_act) v += load(residual);
+  v = at_most(at_least(v, splat(j->low)), splat(j->high));
+  return residual && !j->residual_before_act ? v + load(residual) : v;
+}
+
+/* Output pixels ow .. ow + PIXELS - 1 of row oh, channels in whole vectors. edge: some columns lie outside. */
+INLINE void pixels(const job *j, int n, int oh, int ow, int KW, int SW, int edge) {
+  const pe_depthwise_conv2d *p = j->p;
+  int C = p->C, top = oh * p->SH - p->PT, left = ow * SW - p->PL, kh0 = 0, kh1 = p->KH;
+  while (kh0 < kh1 && top + kh0 * p->DH < 0) kh0++;
+  while (kh1 > kh0 && top + (kh1 - 1) * p->DH >= p->H) kh1--;
+  intptr_t line = (intptr_t)p->W * C, first = (((intptr_t)n * p->OH + oh) * p->OW + ow) * C;
+  const float *x = j->x + ((intptr_t)n * p->H + top + kh0 * p->DH) * line + (intptr_t)left * C;
+  const float *w = j->w + (intptr_t)kh0 * KW * C;
+  const float *residual = j->residual && !j->late ? j->residual + first : 0;
+  float *y = j->y + first;
+  for (int c = 0; c + VW <= C; c += VW) {
+    vf acc[PIXELS], start = j->bias ? load(j->bias + c) : splat(0);
+#pragma clang loop unroll(full)
+    for (int q = 0; q < PIXELS; q++) acc[q] = start;
+    const float *xr = x + c, *wr = w + c;
+    for (int kh = kh0; kh < kh1; kh++, xr += line * p->DH, wr += KW * C) {
+      vf weight[5];
+#pragma clang loop unroll(full)
+      for (int kw = 0; kw < KW; kw++) weight[kw] = load(wr + kw * C);
+#pragma clang loop unroll(full)
+      for (int i = 0; i < (PIXELS - 1) * SW + KW; i++) {
+        if (edge && (uint32_t)(left + i) >= (uint32_t)p->W) continue;
+        vf v = load(xr + i * C);
+#pragma clang loop unroll(full)
+        for (int q = 0; q < PIXELS; q++) {
+          int kw = i - q * SW;
+          if (kw >= 0 && kw < KW) acc[q] = fma(v, weight[kw], acc[q]);
+        }
+      }
+    }
+#pragma clang loop unroll(full)
+    for (int q = 0; q < PIXELS; q++) store(y + q * C + c, finish(j, acc[q], residual ? residual + q * C + c : 0));
+  }
+}
+
+/* One output element, the slow truth. */
+static float element(const job *j, int n, int oh, int ow, int c, int mul) {
+  const pe_depthwise_conv2d *p = j->p;
+  float sum = j->bias ? j->bias[c * p->M + mul] : 0;
+  for (int kh = 0; kh < p->KH; kh++) {
+    int h = oh * p->SH - p->PT + kh * p->DH;
+    if (h < 0 || h >= p->H) continue;
+    for (int kw = 0; kw < p->KW; kw++) {
+      int column = ow * p->SW - p->PL + kw * p->DW;
+      if (column < 0 || column >= p->W) continue;
+      sum += j->x[(((intptr_t)n * p->H + h) * p->W + column) * p->C + c] *
+             j->w[(((intptr_t)kh * p->KW + kw) * p->C + c) * p->M + mul];
+    }
+  }
+  return sum;
+}
+
+static void element_out(const job *j, int n, int oh, int ow, int c, int mul) {
+  const pe_depthwise_conv2d *p = j->p;
+  intptr_t i = (((intptr_t)n * p->OH + oh) * p->OW + ow) * p->C * p->M + c * p->M + mul;
+  float v = element(j, n, oh, ow, c, mul), r = j->residual && !j->late ? j->residual[i] : 0;
+  if (j->residual_before_act) v += r;
+  v = v < j->low ? j->low : v > j->high ? j->high : v;
+  j->y[i] = j->residual_before_act ? v : v + r;
+}
+
+/* One output pixel, any window; vectors over channels when M is 1. */
+static void any_pixel(const job *j, int n, int oh, int ow) {
+  const pe_depthwise_conv2d *p = j->p;
+  int c = 0, C = p->C;
+  intptr_t first = (((intptr_t)n * p->OH + oh) * p->OW + ow) * C;
+  for (; p->M == 1 && c + VW <= C; c += VW) {
+    vf acc = j->bias ? load(j->bias + c) : splat(0);
+    for (int kh = 0; kh < p->KH; kh++) {
+      int h = oh * p->SH - p->PT + kh * p->DH;
+      if (h < 0 || h >= p->H) continue;
+      const float *line = j->x + ((intptr_t)n * p->H + h) * p->W * C + c, *w = j->w + (intptr_t)kh * p->KW * C + c;
+      for (int kw = 0; kw < p->KW; kw++) {
+        int column = ow * p->SW - p->PL + kw * p->DW;
+        if (column >= 0 && column < p->W) acc = fma(load(line + (intptr_t)column * C), load(w + kw * C), acc);
+      }
+    }
+    const float *residual = j->residual && !j->late ? j->residual + first + c : 0;
+    store(j->y + first + c, finish(j, acc, residual));
+  }
+  for (; c < C; c++)
+    for (int mul = 0; mul < p->M; mul++) element_out(j, n, oh, ow, c, mul);
+}
+
+typedef void (*pixels_fn)(const job *j, int n, int oh, int ow);
+#define SHAPE(KW, SW)                                                                                                 \
+  static void inner_##KW##_##SW(const job *j, int n, int oh, int ow) { pixels(j, n, oh, ow, KW, SW, 0); }            \
+  static void edge_##KW##_##SW(const job *j, int n, int oh, int ow) { pixels(j, n, oh, ow, KW, SW, 1); }
+SHAPE(3, 1) SHAPE(3, 2) SHAPE(5, 1) SHAPE(5, 2)
+
+static void row(const job *j, int n, int oh, pixels_fn inner, pixels_fn edge) {
+  const pe_depthwise_conv2d *p = j->p;
+  if (!inner) {
+    for (int ow = 0; ow < p->OW; ow++) any_pixel(j, n, oh, ow);
+    return;
+  }
+  for (int ow = 0; ow < p->OW; ow += PIXELS) {
+    int from = ow + PIXELS > p->OW ? p->OW - PIXELS : ow, left = from * p->SW - p->PL;
+    int inside = left >= 0 && left + (PIXELS - 1) * p->SW + p->KW <= p->W;
+    (inside ? inner : edge)(j, n, oh, from);
+  }
+  for (int c = p->C / VW * VW; c < p->C; c++)
+    for (int ow = 0; ow < p->OW; ow++) element_out(j, n, oh, ow, c, 0);
+}
+
+PE_KERNEL(pe_do_depthwise_conv2d) {
+  const pe_depthwise_conv2d *p = (const pe_depthwise_conv2d *)params;
+  if (!SIZES_OK(1, p->KH, p->KW, p->C, p->M) || !SIZES_OK(0, p->N, p->OH, p->OW, p->C, p->M) ||
+      !SIZES_OK(0, p->N, p->H, p->W, p->C) || !SIZES_OK(1, p->KH, p->DH) || !SIZES_OK(1, p->KW, p->DW) ||
+      !SIZES_OK(0, p->OH, p->SH) || !SIZES_OK(0, p->OW, p->SW) || p->SH < 1 || p->SW < 1 || p->PT < 0 || p->PL < 0 ||
+      p->PT > (1 << 28) || p->PL > (1 << 28) || p->y == PE_NONE || p->x == PE_NONE || p->w == PE_NONE)
+    return PE_BAD_PARAM;
+  pe_tail tail;
+  int status = pe_tail_of(&tail, p->act, p->alpha, p->residual_before_act, p->residual != PE_NONE);
+  if (status != PE_OK) return status;
+  job j = {p, at(m, p->x), at(m, p->w), at(m, p->bias), at(m, p->residual), at(m, p->y), tail.low, tail.high};
+  j.residual_before_act = tail.residual_before_act;
+  j.late = tail.late;
+  pixels_fn inner = 0, edge = 0;
+  if (p->M == 1 && p->DW == 1 && p->OW >= PIXELS && p->KW == 3 && p->SW <= 2) {
+    inner = p->SW == 1 ? inner_3_1 : inner_3_2;
+    edge = p->SW == 1 ? edge_3_1 : edge_3_2;
+  } else if (p->M == 1 && p->DW == 1 && p->OW >= PIXELS && p->KW == 5 && p->SW <= 2) {
+    inner = p->SW == 1 ? inner_5_1 : inner_5_2;
+    edge = p->SW == 1 ? edge_5_1 : edge_5_2;
+  }
+  intptr_t width = (intptr_t)p->OW * p->C * p->M;
+  for (int n = 0; n < p->N; n++)
+    for (int oh = 0; oh < p->OH; oh++) {
+      intptr_t first = ((intptr_t)n * p->OH + oh) * width;
+      row(&j, n, oh, inner, edge);
+      pe_tail_rows(&tail, j.y + first, j.residual ? j.residual + first : 0, 1, (int)width, width);
+    }
+  return PE_OK;
+}
+
+static int grad_ok(const pe_depthwise_grad *p) {
+  return SIZES_OK(1, p->KH, p->KW, p->C, p->M) && SIZES_OK(0, p->N, p->OH, p->OW, p->C, p->M) &&
+         SIZES_OK(0, p->N, p->H, p->W, p->C) && SIZES_OK(1, p->KH, p->DH) && SIZES_OK(1, p->KW, p->DW) &&
+         SIZES_OK(0, p->OH, p->SH) && SIZES_OK(0, p->OW, p->SW) && p->SH >= 1 && p->SW >= 1 && p->PT >= 0 && p->PL >= 0 &&
+         p->PT <= (1 << 28) && p->PL <= (1 << 28) && p->out != PE_NONE && p->in0 != PE_NONE && p->in1 != PE_NONE;
+}
+
+/* Every (output pixel, tap) inside the image: x pixel, dy pixel, tap index. */
+#define EACH_TAP(p, body)                                                                \
+  for (int n = 0; n < p->N; n++)                                                         \
+    for (int oh = 0; oh < p->OH; oh++)                                                   \
+      for (int kh = 0; kh < p->KH; kh++) {                                               \
+        int h = oh * p->SH - p->PT + kh * p->DH;                                         \
+        if (h < 0 || h >= p->H) continue;                                                \
+        for (int ow = 0; ow < p->OW; ow++)                                               \
+          for (int kw = 0; kw < p->KW; kw++) {                                           \
+            int column = ow * p->SW - p->PL + kw * p->DW;                                \
+            if (column < 0 || column >= p->W) continue;                                  \
+            intptr_t input = (((intptr_t)n * p->H + h) * p->W + column) * p->C;          \
+            intptr_t output = (((intptr_t)n * p->OH + oh) * p->OW + ow) * p->C * p->M;   \
+            intptr_t tap = ((intptr_t)kh * p->KW + kw) * p->C * p->M;                    \
+            body                                                                         \
+          }                                                                              \
+      }
+
+/* d += a b elementwise, n of them */
+static void add_products(float *d, const float *a, const float *b, int n) {
+  int i = 0;
+  for (; i + VW <= n; i += VW) store(d + i, fma(load(a + i), load(b + i), load(d + i)));
+  for (; i < n; i++) d[i] += a[i] * b[i];
+}
+
+PE_KERNEL(pe_do_depthwise_input_grad) {
+  const pe_depthwise_grad *p = (const pe_depthwise_grad *)params;
+  if (!grad_ok(p)) return PE_BAD_PARAM;
+  float *dx = at(m, p->out);
+  const float *dy = at(m, p->in0), *w = at(m, p->in1);
+  zero_floats(dx, p->N * p->H * p->W * p->C);
+  EACH_TAP(p, {
+    if (p->M == 1) {
+      add_products(dx + input, dy + output, w + tap, p->C);
+      continue;
+    }
+    for (int c = 0; c < p->C; c++)
+      for (int mul = 0; mul < p->M; mul++) dx[input + c] += dy[output + c * p->M + mul] * w[tap + c * p->M + mul];
+  })
+  return PE_OK;
+}
+
+PE_KERNEL(pe_do_depthwise_filter_grad) {
+  const pe_depthwise_grad *p = (const pe_depthwise_grad *)params;
+  if (!grad_ok(p)) return PE_BAD_PARAM;
+  float *dw = at(m, p->out);
+  const float *x = at(m, p->in0), *dy = at(m, p->in1);
+  zero_floats(dw, p->KH * p->KW * p->C * p->M);
+  EACH_TAP(p, {
+    if (p->M == 1) {
+      add_products(dw + tap, x + input, dy + output, p->C);
+      continue;
+    }
+    for (int c = 0; c < p->C; c++)
+      for (int mul = 0; mul < p->M; mul++) dw[tap + c * p->M + mul] += x[input + c] * dy[output + c * p->M + mul];
+  })
+  return PE_OK;
+}

@@ -1,0 +1,200 @@
+/* Register tiles of MR x NR: for each k one vector pair of B, and one element of A per row spread over a vector.
+ *
+ * 6 x 8 in WebAssembly: 12 accumulators, 2 of B, 1 of A are the 15 registers that V8 has. A is read where it lies, B from
+ * panels that stay in the first cache while all rows pass. Tiles of a block are made equally high (49 rows: 5 and 6, never 1).
+ * One row (a dense layer on one example) goes four panels at a time: it is bound by reading B. */
+#include "gemm.h"
+
+#include "functions.h"
+
+INLINE vf clamp(vf v, const pe_gemm *g) { return at_most(at_least(v, splat(g->low)), splat(g->high)); }
+
+/* Store rows x NR (or the first n columns) with bias, residual and clamp. */
+INLINE void finish(const pe_gemm *g, int rows, vf acc[][2], int i0, int n0, int n) {
+  float *y = g->y + i0 * g->y_row + n0;
+  const float *residual = g->residual ? g->residual + i0 * g->y_row + n0 : 0;
+  if (n >= NR) {
+    for (int i = 0; i < rows; i++, y += g->y_row) {
+      for (int j = 0; j < 2; j++) {
+        vf v = acc[i][j];
+        if (residual && g->residual_before_act) v += load(residual + i * g->y_row + j * VW);
+        v = clamp(v, g);
+        if (residual && !g->residual_before_act) v += load(residual + i * g->y_row + j * VW);
+        store(y + j * VW, v);
+      }
+    }
+    return;
+  }
+  for (int i = 0; i < rows; i++, y += g->y_row) {
+    float row[NR];
+    store(row, acc[i][0]);
+    store(row + VW, acc[i][1]);
+    for (int j = 0; j < n; j++) {
+      float v = row[j], r = residual ? residual[i * g->y_row + j] : 0;
+      if (g->residual_before_act) v += r;
+      v = v < g->low ? g->low : v > g->high ? g->high : v;
+      y[j] = g->residual_before_act ? v : v + r;
+    }
+  }
+}
+
+INLINE void start(const pe_gemm *g, int rows, vf acc[][2], int i0, int n0, int n) {
+  vf low = splat(0), high = splat(0);
+  if (g->bias) {
+    if (n >= NR) {
+      low = load(g->bias + n0);
+      high = load(g->bias + n0 + VW);
+    } else {
+      float bias[NR] = {0};
+      for (int j = 0; j < n; j++) bias[j] = g->bias[n0 + j];
+      low = load(bias);
+      high = load(bias + VW);
+    }
+  }
+  for (int i = 0; i < rows; i++) {
+    acc[i][0] = low;
+    acc[i][1] = high;
+  }
+  if (!g->accumulate) return;
+  for (int i = 0; i < rows; i++) {
+    const float *y = g->y + (i0 + i) * g->y_row + n0;
+    float row[NR] = {0};
+    if (n < NR) {
+      for (int j = 0; j < n; j++) row[j] = y[j];
+      y = row;
+    }
+    acc[i][0] += load(y);
+    acc[i][1] += load(y + VW);
+  }
+}
+
+INLINE void tile(const pe_gemm *g, int rows, int columns, int i0, int n0) {
+  vf acc[MR][2];
+  int n = g->N - n0;
+  start(g, rows, acc, i0, n0, n);
+  const float *b = g->b + n0 / NR * g->b_panel, *a = g->a + (columns ? i0 : i0 * g->a_row);
+  intptr_t a_row = g->a_row, b_k = g->b_k;
+  int K = g->segment_k;
+  for (int s = 0; s < g->segments; s++, a += g->a_segment) {
+    const float *p = a;
+#pragma clang loop unroll_count(2)
+    for (int k = 0; k < K; k++) {
+      vf b0 = load(b), b1 = load(b + VW);
+#pragma clang loop unroll(full)
+      for (int i = 0; i < rows; i++) {
+        vf v = splat(columns ? p[i] : p[i * a_row]);
+        acc[i][0] = fma(v, b0, acc[i][0]);
+        acc[i][1] = fma(v, b1, acc[i][1]);
+      }
+      b += b_k;
+      p += columns ? a_row : 1;
+    }
+  }
+  finish(g, rows, acc, i0, n0, n);
+}
+
+typedef void (*tile_fn)(const pe_gemm *g, int i0, int n0);
+#define TILE(rows)                                                                       \
+  static void rows_##rows(const pe_gemm *g, int i0, int n0) { tile(g, rows, 0, i0, n0); } \
+  static void columns_##rows(const pe_gemm *g, int i0, int n0) { tile(g, rows, 1, i0, n0); }
+TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+#if MR == 12
+TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
+#define LONG_TILES(name) , name##_7, name##_8, name##_9, name##_10, name##_11, name##_12
+#else
+#define LONG_TILES(name)
+#endif
+static const tile_fn tiles[2][MR + 1] = {
+  {0, rows_1, rows_2, rows_3, rows_4, rows_5, rows_6 LONG_TILES(rows)},
+  {0, columns_1, columns_2, columns_3, columns_4, columns_5, columns_6 LONG_TILES(columns)},
+};
+
+/* One row, four panels at once, as long as whole panels last; returns the first column not done. */
+static int one_row(const pe_gemm *g) {
+  int n0 = 0;
+  for (; n0 + 4 * NR <= g->N; n0 += 4 * NR) {
+    const float *b = g->b + n0 / NR * g->b_panel, *a = g->a;
+    vf acc[4][2];
+    for (int j = 0; j < 4; j++) start(g, 1, acc + j, 0, n0 + j * NR, NR);
+    for (int s = 0; s < g->segments; s++, a += g->a_segment)
+      for (int k = 0; k < g->segment_k; k++, b += g->b_k) {
+        vf v = splat(a[g->a_columns ? k * g->a_row : k]);
+#pragma clang loop unroll(full)
+        for (int j = 0; j < 4; j++) {
+          acc[j][0] = fma(v, load(b + j * g->b_panel), acc[j][0]);
+          acc[j][1] = fma(v, load(b + j * g->b_panel + VW), acc[j][1]);
+        }
+      }
+    for (int j = 0; j < 4; j++) finish(g, 1, acc + j, 0, n0 + j * NR, NR);
+  }
+  return n0;
+}
+
+void pe_gemm_run(const pe_gemm *g) {
+  int count = (g->M + MR - 1) / MR;
+  if (count == 0) return;
+  const tile_fn *kind = tiles[g->a_columns != 0];
+  int height = g->M / count, taller = g->M % count;
+  int n0 = g->M == 1 ? one_row(g) : 0;
+  for (; n0 < g->N; n0 += NR)
+    for (int t = 0, i0 = 0; t < count; t++) {
+      int rows = height + (t < taller);
+      kind[rows](g, i0, n0);
+      i0 += rows;
+    }
+}
+
+void pe_pack_panels(float *dst, const float *b, int K, int N, intptr_t row_stride, intptr_t column_stride) {
+  for (int n0 = 0; n0 < N; n0 += NR) {
+    int n = N - n0 < NR ? N - n0 : NR;
+    const float *src = b + n0 * column_stride;
+    if (n == NR && column_stride == 1) {
+      for (int k = 0; k < K; k++, dst += NR, src += row_stride) {
+        store(dst, load(src));
+        store(dst + VW, load(src + VW));
+      }
+      continue;
+    }
+    for (int k = 0; k < K; k++, dst += NR, src += row_stride) {
+      int j = 0;
+      for (; j < n; j++) dst[j] = src[j * column_stride];
+      for (; j < NR; j++) dst[j] = 0;
+    }
+  }
+}
+
+void pe_pack_rows(float *dst, const float *a, int M, int K, intptr_t a_row, intptr_t a_col) {
+  for (int i = 0; i < M; i++, dst += K, a += a_row)
+    if (a_col == 1)
+      copy_floats(dst, a, K);
+    else
+      for (int k = 0; k < K; k++) dst[k] = a[k * a_col];
+}
+
+int pe_tail_of(pe_tail *tail, int32_t act, int32_t alpha_bits, int32_t residual_before_act, int residual) {
+  if (act < 0 || act >= PE_UNARY_COUNT) return PE_BAD_PARAM;
+  tail->op = act;
+  tail->alpha = bits_to_float(alpha_bits);
+  tail->residual_before_act = residual_before_act != 0;
+  tail->inside = act == PE_U_COPY || act == PE_U_RELU || act == PE_U_RELU6;
+  tail->low = act == PE_U_RELU || act == PE_U_RELU6 ? 0 : -INF;
+  tail->high = act == PE_U_RELU6 ? 6 : INF;
+  tail->late = residual && !tail->inside && !residual_before_act;
+  return PE_OK;
+}
+
+void pe_tail_rows(const pe_tail *tail, float *y, const float *residual, int rows, int n, intptr_t y_row) {
+  if (tail->inside) return;
+  if (y_row == n) {
+    n *= rows;
+    rows = 1;
+  }
+  for (int i = 0; i < rows; i++, y += y_row) {
+    pe_apply(tail->op, tail->alpha, y, n);
+    if (!tail->late) continue;
+    const float *r = residual + i * y_row;
+    int j = 0;
+    for (; j + VW <= n; j += VW) store(y + j, load(y + j) + load(r + j));
+    for (; j < n; j++) y[j] += r[j];
+  }
+}

@@ -1,0 +1,87 @@
+/* Vectors of VW floats, one source for every instruction set: WebAssembly SIMD, SSE4, AVX2, AVX-512, NEON.
+ * Loads and stores need no alignment. A comparison gives all ones or zeros per lane. */
+#ifndef PE_LANES_H
+#define PE_LANES_H
+#include <stdint.h>
+
+#if defined(__AVX512F__)
+#define VW 16
+#elif defined(__AVX2__)
+#define VW 8
+#else
+#define VW 4
+#endif
+/* Columns of a packed panel and rows of a register tile: accumulators, two vectors of B and one of A fill the registers
+ * (V8 gives 15 of 128 bit, AVX2 has 16, AVX-512 and NEON 32). */
+#define NR (2 * VW)
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define MR 12
+#else
+#define MR 6
+#endif
+
+typedef float vf __attribute__((ext_vector_type(VW)));
+typedef int32_t vi __attribute__((ext_vector_type(VW)));
+typedef double vd __attribute__((ext_vector_type(VW)));
+typedef int64_t vl __attribute__((ext_vector_type(VW)));
+typedef float vf_any __attribute__((ext_vector_type(VW), aligned(4), may_alias));
+typedef int32_t vi_any __attribute__((ext_vector_type(VW), aligned(4), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vf load(const float *p) { return *(const vf_any *)p; }
+INLINE void store(float *p, vf v) { *(vf_any *)p = v; }
+INLINE vi load_int(const void *p) { return *(const vi_any *)p; }
+INLINE void store_int(void *p, vi v) { *(vi_any *)p = v; }
+INLINE vf splat(float x) { return (vf)x; }
+INLINE vf as_float(vi v) { return __builtin_bit_cast(vf, v); }
+INLINE vi as_int(vf v) { return __builtin_bit_cast(vi, v); }
+INLINE vf choose(vi mask, vf a, vf b) { return mask ? a : b; }
+
+/* a b + c, fused where the machine can. */
+INLINE vf fma(vf a, vf b, vf c) {
+#if defined(__wasm_relaxed_simd__)
+  typedef float f32x4 __attribute__((vector_size(16)));
+  return __builtin_bit_cast(vf, __builtin_wasm_relaxed_madd_f32x4(__builtin_bit_cast(f32x4, a), __builtin_bit_cast(f32x4, b),
+                                                                  __builtin_bit_cast(f32x4, c)));
+#elif defined(__FMA__) || defined(__aarch64__)
+  return __builtin_elementwise_fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+/* The bound when v passes it; NaN stays. */
+INLINE vf at_least(vf v, vf low) { return v < low ? low : v; }
+INLINE vf at_most(vf v, vf high) { return v > high ? high : v; }
+INLINE vf absolute(vf v) { return __builtin_elementwise_abs(v); }
+
+INLINE float sum_lanes(vf v) {
+#if VW == 4
+  return (v[0] + v[2]) + (v[1] + v[3]);
+#elif VW == 8
+  typedef float half __attribute__((ext_vector_type(4)));
+  half h = __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
+  return (h[0] + h[2]) + (h[1] + h[3]);
+#else
+  typedef float half __attribute__((ext_vector_type(8)));
+  typedef float quarter __attribute__((ext_vector_type(4)));
+  half h = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) + __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  quarter q = __builtin_shufflevector(h, h, 0, 1, 2, 3) + __builtin_shufflevector(h, h, 4, 5, 6, 7);
+  return (q[0] + q[2]) + (q[1] + q[3]);
+#endif
+}
+
+INLINE void copy_floats(float *dst, const float *src, int n) {
+  int i = 0;
+  for (; i + VW <= n; i += VW) store(dst + i, load(src + i));
+  for (; i < n; i++) dst[i] = src[i];
+}
+
+INLINE void zero_floats(float *dst, int n) {
+  int i = 0;
+  for (; i + VW <= n; i += VW) store(dst + i, splat(0));
+  for (; i < n; i++) dst[i] = 0;
+}
+
+#endif
