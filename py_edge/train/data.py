@@ -30,9 +30,9 @@ class Rows:
         return self.tensor.shape[0]
 
     def copy_to(self, view: memoryview, indices: Sequence[int]) -> None:
-        """Rows `indices` to the start of view; what is left of view keeps its old rows."""
+        """Rows `indices` into view, which has room for exactly as many."""
         size, data = self.row_bytes, self.data
-        view[: size * len(indices)] = b"".join([data[i * size : i * size + size] for i in indices])
+        view[:] = b"".join([data[i * size : i * size + size] for i in indices])
 
     def row(self, index: int) -> bytes:
         return bytes(self.data[index * self.row_bytes : (index + 1) * self.row_bytes])

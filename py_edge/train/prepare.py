@@ -92,7 +92,7 @@ def computed(forward: Forward, inputs: Mapping[str, Rows], start: Start) -> dict
     pieces: dict[str, list[bytes]] = {name: [] for name in names}
     for chunk in batches(range(n), size):
         for port in run.plan.inputs:
-            inputs[port.name].copy_to(run.input_view(port.name), chunk)
+            inputs[port.name].copy_to(run.input_view(port.name), [*chunk, *[chunk[0]] * (size - len(chunk))])
         run.execute()
         for name in names:
             view = run.output_view(name)

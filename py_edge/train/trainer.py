@@ -41,7 +41,7 @@ class _Loop:
     rows: int
     loss: memoryview[float]
     sums: list[memoryview[float]]
-    full: bool = False
+    ones: bytes
 
 
 class Trainer:
@@ -73,7 +73,7 @@ class Trainer:
             run = self.start(step.graph)
             names = [name for _, own in step.metrics for name in own]
             sums = [run.output_view(name).cast("f") for name in names]
-            loop = self._loops[rows] = _Loop(step, run, rows, run.output_view("loss").cast("f"), sums)
+            loop = self._loops[rows] = _Loop(step, run, rows, run.output_view("loss").cast("f"), sums, _floats([1.0] * rows))
         if loop is not self._active:
             state = self.state()
             self._active = loop
@@ -120,9 +120,10 @@ class Trainer:
         if n < size and loop.step.exact:
             loop = self.loop(n)
         run = loop.run
+        rows_at = [*indices, *[indices[0]] * (loop.rows - n)]
         for group in (examples.inputs, examples.truths, examples.logits):
             for name, rows in group.items():
-                rows.copy_to(run.input_view(name), indices)
+                rows.copy_to(run.input_view(name), rows_at)
         self._weigh(loop, examples, indices, n)
         put_floats(run.input_view("scale"), [1.0 / (divisor or n)])
         if self.optimizer is not None:
@@ -138,18 +139,14 @@ class Trainer:
         return loss
 
     def _weigh(self, loop: _Loop, examples: Examples, indices: Sequence[int], n: int) -> None:
+        """Weights and mask; like every input they must be written before each run, which uses their room."""
         run, rest = loop.run, loop.rows - n
-        if examples.weights is not None:
-            own = array("f", [examples.weights[i] for i in indices] + [0.0] * rest)
-            run.input_view("sample_weight")[:] = memoryview(own).cast("B")
-        if not loop.full or rest or examples.weights is not None:
-            ones = memoryview(array("f", [1.0] * n + [0.0] * rest)).cast("B")
-            run.input_view("mask")[:] = ones
-            if examples.weights is None:
-                run.input_view("sample_weight")[:] = ones
-            loop.full = not rest and examples.weights is None
+        mask = loop.ones if not rest else _floats([1.0] * n + [0.0] * rest)
+        run.input_view("mask")[:] = mask
+        own = examples.weights
+        run.input_view("sample_weight")[:] = mask if own is None else _floats([own[i] for i in indices] + [0.0] * rest)
         if examples.logit_weights is not None:
-            weights = memoryview(array("f", [examples.logit_weights[i] for i in indices] + [0.0] * rest)).cast("B")
+            weights = _floats([examples.logit_weights[i] for i in indices] + [0.0] * rest)
             for name in examples.logits:
                 run.input_view(name.replace("logits", "logit_weight"))[:] = weights
 
@@ -166,3 +163,7 @@ class Trainer:
             found[metric.name] = metric.finish(self.totals[position : position + len(names)])
             position += len(names)
         return found
+
+
+def _floats(values: Sequence[float]) -> bytes:
+    return array("f", values).tobytes()
