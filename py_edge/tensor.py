@@ -41,7 +41,9 @@ class Tensor:
             raise UnsupportedError("unknown dtype", got=self.dtype, want=sorted(ITEM_BYTES))
         want = count(self.shape) * ITEM_BYTES[self.dtype]
         if self.data.nbytes != want:
-            raise ShapeError(f"shape {self.shape} of {self.dtype} needs other bytes", got=self.data.nbytes, want=want)
+            raise ShapeError(
+                f"shape {self.shape} of {self.dtype} needs other bytes", got=self.data.nbytes, want=want
+            )
 
     @classmethod
     def of(cls, source: Any, dtype: str | None = None) -> Tensor:
@@ -111,7 +113,12 @@ class Tensor:
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
-        return {"version": 3, "shape": self.shape, "typestr": _TYPESTR[self.dtype], "data": self.data.cast("B")}
+        return {
+            "version": 3,
+            "shape": self.shape,
+            "typestr": _TYPESTR[self.dtype],
+            "data": self.data.cast("B"),
+        }
 
     def reshape(self, shape: Sequence[int]) -> Tensor:
         """The same bytes under another shape of the same size."""

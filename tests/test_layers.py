@@ -36,12 +36,35 @@ ARROWS: dict[str, set[str]] = {
     "commands": {"demo"},
     "cli": {"commands"},
 }
-BROWSER = ["errors", "records", "tensor", "tfjs", "graph", "passes", "plan", "kernels", "train", "confidence", "chain", "host"]
-NATIVE_ONLY = {"kernels/reference.py", "kernels/reference_windows.py", "kernels/build.py", "train/estimator.py", "host/native.py"}
+BROWSER = [
+    "errors",
+    "records",
+    "tensor",
+    "tfjs",
+    "graph",
+    "passes",
+    "plan",
+    "kernels",
+    "train",
+    "confidence",
+    "chain",
+    "host",
+]
+NATIVE_ONLY = {
+    "kernels/reference.py",
+    "kernels/reference_windows.py",
+    "kernels/build.py",
+    "train/estimator.py",
+    "host/native.py",
+}
 
 
 def rooms() -> list[str]:
-    found = [path.stem if path.is_file() else path.name for path in ROOT.iterdir() if not path.name.startswith(("_", "."))]
+    found = [
+        path.stem if path.is_file() else path.name
+        for path in ROOT.iterdir()
+        if not path.name.startswith(("_", "."))
+    ]
     return sorted(name for name in found if (ROOT / name).is_dir() or (ROOT / f"{name}.py").is_file())
 
 
@@ -81,7 +104,9 @@ def test_arrows_point_one_way(room: str) -> None:
         f"{path.relative_to(ROOT)}:{line} imports {name}"
         for path in files(room)
         for name, line in imports(path)
-        if name.startswith("py_edge.") and name.split(".")[1] not in reach and not name.split(".")[1].startswith("_")
+        if name.startswith("py_edge.")
+        and name.split(".")[1] not in reach
+        and not name.split(".")[1].startswith("_")
     ]
     assert wrong == []
 

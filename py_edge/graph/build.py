@@ -87,7 +87,8 @@ class Builder:
             raise GraphError("unknown core op", where=self.where, got=name)
         dtype = next((self.dtype(v) for v in inputs if isinstance(v, int)), "float32")
         ids = tuple(
-            v if isinstance(v, int) else self.scalar(v, "int32" if dtype == "int32" else "float32") for v in inputs
+            v if isinstance(v, int) else self.scalar(v, "int32" if dtype == "int32" else "float32")
+            for v in inputs
         )
         try:
             specs = OPS[name].shape([self.graph.specs[value] for value in ids], attrs)

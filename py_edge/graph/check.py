@@ -16,13 +16,18 @@ def check(graph: Graph, where: str) -> Graph:
     for node in graph.nodes:
         _check_node(graph, node, defined, where)
         defined.update(node.outputs)
-    for role, values in (("output", graph.outputs.values()), ("update", [*graph.updates, *graph.updates.values()])):
+    for role, values in (
+        ("output", graph.outputs.values()),
+        ("update", [*graph.updates, *graph.updates.values()]),
+    ):
         for value in values:
             if value not in defined:
                 raise GraphError(f"{role} is not made by any node", where=where, got=value)
     for value, tensor in graph.constants.items():
         if (tensor.shape, tensor.dtype) != (graph.specs[value].shape, graph.specs[value].dtype):
-            raise GraphError("constant and its spec differ", where=where, got=tensor.shape, want=graph.specs[value])
+            raise GraphError(
+                "constant and its spec differ", where=where, got=tensor.shape, want=graph.specs[value]
+            )
     return graph
 
 

@@ -41,7 +41,8 @@ OPS: dict[str, Op] = {
     **_rows(_INTEGER, Op(shapes.elementwise(), "elementwise", gradient=False)),
     **_rows(_COMPARE, Op(shapes.elementwise("bool"), "elementwise", gradient=False)),
     **_rows(
-        "logical_and logical_or logical_xor logical_not", Op(shapes.elementwise("bool"), "elementwise", gradient=False)
+        "logical_and logical_or logical_xor logical_not",
+        Op(shapes.elementwise("bool"), "elementwise", gradient=False),
     ),
     **_rows("is_nan is_inf is_finite", Op(shapes.elementwise("bool"), "elementwise", gradient=False)),
     "select": Op(shapes.elementwise(), "elementwise"),

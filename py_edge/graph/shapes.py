@@ -44,7 +44,9 @@ def window(size: int, kernel: int, stride: int, dilation: int, pad: tuple[int, i
     room = size + sum(pad) - (kernel - 1) * dilation - 1
     if room < 0:
         raise ShapeError(
-            "the window is larger than the input", got=(kernel - 1) * dilation + 1, want=f"<= {size + sum(pad)}"
+            "the window is larger than the input",
+            got=(kernel - 1) * dilation + 1,
+            want=f"<= {size + sum(pad)}",
         )
     return room // stride + 1
 
@@ -107,7 +109,9 @@ def conv2d(specs: Specs, attrs: Attrs) -> list[Spec]:
     _rank(x, 4, "conv2d input")
     _rank(w, 4, "conv2d filter")
     if groups < 1 or w.shape[2] * groups != x.shape[3] or w.shape[3] % groups:
-        raise ShapeError("filter and input channels disagree", got=w.shape, want=f"(., ., {x.shape[3]} / {groups}, .)")
+        raise ShapeError(
+            "filter and input channels disagree", got=w.shape, want=f"(., ., {x.shape[3]} / {groups}, .)"
+        )
     h, width = _windows(x.shape, (w.shape[0], w.shape[1]), attrs)
     return [Spec((x.shape[0], h, width, w.shape[3]))]
 
@@ -198,7 +202,9 @@ def pad(specs: Specs, attrs: Attrs) -> list[Spec]:
     paddings = attrs["paddings"]
     if len(paddings) != len(specs[0].shape) or any(min(p) < 0 for p in paddings):
         raise ShapeError("one pair of paddings >= 0 per axis", got=paddings, want=specs[0].shape)
-    return [Spec(tuple(d + a + b for d, (a, b) in zip(specs[0].shape, paddings, strict=True)), specs[0].dtype)]
+    return [
+        Spec(tuple(d + a + b for d, (a, b) in zip(specs[0].shape, paddings, strict=True)), specs[0].dtype)
+    ]
 
 
 def concat(specs: Specs, attrs: Attrs) -> list[Spec]:

@@ -8,7 +8,9 @@ from py_edge.tensor import Tensor
 
 def show(graph: Graph, indent: str = "") -> str:
     """Inputs, nodes with shapes and attributes, outputs; bodies of loops indented."""
-    lines = [f"{indent}input %{value} {name}: {_spec(graph.specs[value])}" for name, value in graph.inputs.items()]
+    lines = [
+        f"{indent}input %{value} {name}: {_spec(graph.specs[value])}" for name, value in graph.inputs.items()
+    ]
     for node in graph.nodes:
         plain = {k: v for k, v in node.attrs.items() if not isinstance(v, (Graph, Tensor))}
         attrs = f" {plain}" if plain else ""

@@ -48,7 +48,9 @@ CAST = {
     ("float32", "float32"): COPY, ("int32", "int32"): COPY, ("bool", "bool"): COPY,
 }  # fmt: skip
 
-REDUCE = {name: i for i, name in enumerate(["sum", "mean", "prod", "max", "min", "any", "all", "argmax", "argmin"])}
+REDUCE = {
+    name: i for i, name in enumerate(["sum", "mean", "prod", "max", "min", "any", "all", "argmax", "argmin"])
+}
 POOL = {"max": 0, "avg": 1}
 RESIZE = {"nearest": 0, "bilinear": 1}
 RANDOM = {"uniform": 0, "normal": 1, "bernoulli": 2}

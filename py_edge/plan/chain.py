@@ -97,7 +97,9 @@ def encode(
     def claim(value: int) -> int:
         nonlocal used
         if not free:
-            raise GraphError("the chain needs more registers than there are", where=node.where, want=MAX_REGISTERS)
+            raise GraphError(
+                "the chain needs more registers than there are", where=node.where, want=MAX_REGISTERS
+            )
         register[value] = free.pop()
         used = max(used, register[value] + 1)
         return register[value]

@@ -121,7 +121,9 @@ class _Compiler:
         for source in node.inputs:
             slot = scope.place[source]
             readers = [scope.graph.specs[v] for v in node.inputs if scope.place[v] is slot]
-            same = all(r.shape == spec.shape and ITEM_BYTES[r.dtype] == ITEM_BYTES[spec.dtype] for r in readers)
+            same = all(
+                r.shape == spec.shape and ITEM_BYTES[r.dtype] == ITEM_BYTES[spec.dtype] for r in readers
+            )
             if (
                 same
                 and id(slot) not in taken
@@ -135,7 +137,9 @@ class _Compiler:
     def walk_control(self, scope: Scope, index: int, node: Node, start: int) -> int:
         """Bodies share the outer slots of what does not change; carries and slices get slots for the whole loop."""
         attrs = node.attrs
-        bodies = {"scan": ["body"], "while": ["cond", "body"], "cond": ["then_branch", "else_branch"]}[node.op]
+        bodies = {"scan": ["body"], "while": ["cond", "body"], "cond": ["then_branch", "else_branch"]}[
+            node.op
+        ]
         n_scan = attrs.get("n_scan", 0)
         n_carry = attrs.get("n_carry", 0)
         first_argument = 1 if node.op == "cond" else 0
@@ -310,15 +314,30 @@ class _Compiler:
             return [*starts, ("while", [*words, *(word for move in carry_moves for word in move)])]
         slices = list(body.graph.inputs.values())[:n_scan]
         moves = [
-            [_operand(body.place[value]), _operand(scope.place[outer]), body.nbytes(value), body.nbytes(value)]
+            [
+                _operand(body.place[value]),
+                _operand(scope.place[outer]),
+                body.nbytes(value),
+                body.nbytes(value),
+            ]
             for value, outer in zip(slices, node.inputs, strict=False)
         ]
         rows = [
             [_operand(scope.place[outer]), _operand(slot), slot.size_bytes, slot.size_bytes]
             for outer, slot in zip(node.outputs[n_carry:], body.results[n_carry:], strict=True)
         ]
-        words = [attrs["length"], int(attrs.get("reverse", False)), *flat, len(moves), len(rows), len(carry_moves)]
-        return [*starts, ("scan", [*words, *(word for move in [*moves, *rows, *carry_moves] for word in move)])]
+        words = [
+            attrs["length"],
+            int(attrs.get("reverse", False)),
+            *flat,
+            len(moves),
+            len(rows),
+            len(carry_moves),
+        ]
+        return [
+            *starts,
+            ("scan", [*words, *(word for move in [*moves, *rows, *carry_moves] for word in move)]),
+        ]
 
 
 class _Memory:

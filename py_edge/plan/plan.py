@@ -70,7 +70,13 @@ class Plan:
         header = json.dumps(self.header(), separators=(",", ":"), sort_keys=True).encode()
         header += b" " * (-(16 + len(header)) % 16)
         code = self.code + b"\0" * (-len(self.code) % 16)
-        return _MAGIC + struct.pack("<III", ABI_VERSION, len(header), len(self.code) // 4) + header + code + self.blob
+        return (
+            _MAGIC
+            + struct.pack("<III", ABI_VERSION, len(header), len(self.code) // 4)
+            + header
+            + code
+            + self.blob
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Plan:
@@ -90,7 +96,10 @@ class Plan:
             raise ModelFormatError("the plan's header is not JSON", where="plan") from error
         if len(data) != blob_at + header["blob_bytes"]:
             raise IntegrityError(
-                "plan file has another length", where="plan", got=len(data), want=blob_at + header["blob_bytes"]
+                "plan file has another length",
+                where="plan",
+                got=len(data),
+                want=blob_at + header["blob_bytes"],
             )
 
         def ports(key: str) -> tuple[Port, ...]:

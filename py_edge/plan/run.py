@@ -48,7 +48,9 @@ class Run:
 
     def __init__(self, plan: Plan, library: Library) -> None:
         if plan.panel != library.panel:
-            raise ShapeError("plan was made for another build of the kernels", got=plan.panel, want=library.panel)
+            raise ShapeError(
+                "plan was made for another build of the kernels", got=plan.panel, want=library.panel
+            )
         self.plan, self.library = plan, library
         self._arena, self._weights = _Memory(plan.arena_bytes), _Memory(plan.weights_bytes)
         self._code = _Memory(len(plan.code))
@@ -79,7 +81,9 @@ class Run:
     def load(self, inputs: Mapping[str, Any]) -> None:
         """Copy inputs into the arena without running."""
         if self._inputs.keys() != inputs.keys():
-            raise NotFoundError("inputs do not match the model's", got=sorted(inputs), want=sorted(self._inputs))
+            raise NotFoundError(
+                "inputs do not match the model's", got=sorted(inputs), want=sorted(self._inputs)
+            )
         for name, value in inputs.items():
             port, view = self._inputs[name]
             tensor = Tensor.of(value, port.dtype)

@@ -64,7 +64,11 @@ class Site:
         bias = self.at(next(extra)) if self.attr("bias") else abi.NONE
         residual = self.at(next(extra)) if self.attr("residual") else abi.NONE
         act = abi.UNARY[self.attr("activation") or "copy"]
-        return [bias, residual], [act, abi.bits(self.attr("alpha", 0.0)), int(self.attr("residual_before_act", False))]
+        return [bias, residual], [
+            act,
+            abi.bits(self.attr("alpha", 0.0)),
+            int(self.attr("residual_before_act", False)),
+        ]
 
 
 def elementwise(site: Site) -> list[Step]:
@@ -74,7 +78,14 @@ def elementwise(site: Site) -> list[Step]:
 
 
 def _copy(
-    dst: int, src: int, dtype: str, shape: Sequence[int], to: Sequence[int], start: int, by: Sequence[int], begin: int
+    dst: int,
+    src: int,
+    dtype: str,
+    shape: Sequence[int],
+    to: Sequence[int],
+    start: int,
+    by: Sequence[int],
+    begin: int,
 ) -> Step:
     """One pe_copy over `shape`; `to`, `by`: strides of destination and source; start, begin: their offsets."""
     sizes, (dst_walk, src_walk) = chain.collapse(shape, [to, by])
@@ -111,7 +122,14 @@ def transpose(site: Site) -> list[Step]:
     out = site.outs[0]
     return [
         _copy(
-            site.out, site.at(0), out.dtype, out.shape, _row_major(out.shape), 0, [by[i] for i in site.attr("perm")], 0
+            site.out,
+            site.at(0),
+            out.dtype,
+            out.shape,
+            _row_major(out.shape),
+            0,
+            [by[i] for i in site.attr("perm")],
+            0,
         )
     ]
 
@@ -132,7 +150,10 @@ def pad(site: Site) -> list[Step]:
     to = _row_major(out.shape)
     start = sum(before * step for (before, _), step in zip(site.attr("paddings"), to, strict=True))
     fill: Step = ("fill", [site.out, out.size, ITEM_BYTES[out.dtype], word])
-    return [fill, _copy(site.out, site.at(0), out.dtype, source.shape, to, start, _row_major(source.shape), 0)]
+    return [
+        fill,
+        _copy(site.out, site.at(0), out.dtype, source.shape, to, start, _row_major(source.shape), 0),
+    ]
 
 
 def concat(site: Site) -> list[Step]:
@@ -141,7 +162,9 @@ def concat(site: Site) -> list[Step]:
     to, start, steps = _row_major(out.shape), 0, []
     for index, spec in enumerate(site.ins):
         if spec.size:
-            steps.append(_copy(site.out, site.at(index), out.dtype, spec.shape, to, start, _row_major(spec.shape), 0))
+            steps.append(
+                _copy(site.out, site.at(index), out.dtype, spec.shape, to, start, _row_major(spec.shape), 0)
+            )
         start += spec.shape[axis] * to[axis]
     return steps
 
@@ -167,7 +190,9 @@ def matmul(site: Site) -> list[Step]:
         m, batch, a_walk, b_walk = m * count(batch), (), [], []
     sizes, (a_walk, b_walk) = chain.collapse(batch, [a_walk, b_walk])
     if len(sizes) > 3:
-        raise ShapeError("matmul over more than 3 batch axes that cannot be merged", where=site.node.where, got=a.shape)
+        raise ShapeError(
+            "matmul over more than 3 batch axes that cannot be merged", where=site.node.where, got=a.shape
+        )
 
     def pad3(row: Sequence[int], fill: int) -> list[int]:
         return [*[fill] * (3 - len(row)), *row]
@@ -213,7 +238,17 @@ def conv2d(site: Site) -> list[Step]:
 def depthwise_conv2d(site: Site) -> list[Step]:
     x, w, out = site.ins[0].shape, site.ins[1].shape, site.outs[0].shape
     bias_residual, act = site.epilogue()
-    words = [site.out, site.at(0), site.at(1), *bias_residual, *x, w[3], *out[1:3], *_window(site, (w[0], w[1])), *act]
+    words = [
+        site.out,
+        site.at(0),
+        site.at(1),
+        *bias_residual,
+        *x,
+        w[3],
+        *out[1:3],
+        *_window(site, (w[0], w[1])),
+        *act,
+    ]
     return [("depthwise_conv2d", words)]
 
 
@@ -268,7 +303,14 @@ def pool2d(site: Site) -> list[Step]:
     return [
         (
             "pool2d",
-            [site.out, site.at(0), abi.POOL[site.attr("kind")], *x, *out[1:3], *_window(site, site.attr("window"))],
+            [
+                site.out,
+                site.at(0),
+                abi.POOL[site.attr("kind")],
+                *x,
+                *out[1:3],
+                *_window(site, site.attr("window")),
+            ],
         )
     ]
 
@@ -306,7 +348,9 @@ def reduce(site: Site) -> list[Step]:
         or count(shape[a] for a in range(axes[0], axes[-1] + 1) if a not in axes) == 1
     ):
         outer, inner = count(shape[: axes[0]]), count(shape[axes[-1] + 1 :])
-        return [("reduce", [site.out, site.at(0), kind, kind_type, outer, count(shape[a] for a in axes), inner])]
+        return [
+            ("reduce", [site.out, site.at(0), kind, kind_type, outer, count(shape[a] for a in axes), inner])
+        ]
     kept = [axis for axis in range(len(shape)) if axis not in axes]
     by, order = _row_major(shape), [*kept, *axes]
     moved = [shape[axis] for axis in order]
@@ -320,7 +364,16 @@ def arg_reduce(site: Site) -> list[Step]:
     shape = site.ins[0].shape
     parts = _split(shape, axis_of(site.attr("axis"), len(shape)))
     return [
-        ("reduce", [site.out, site.at(0), abi.REDUCE["arg" + site.attr("kind")], abi.TYPE[site.ins[0].dtype], *parts])
+        (
+            "reduce",
+            [
+                site.out,
+                site.at(0),
+                abi.REDUCE["arg" + site.attr("kind")],
+                abi.TYPE[site.ins[0].dtype],
+                *parts,
+            ],
+        )
     ]
 
 
@@ -367,7 +420,16 @@ def top_k(site: Site) -> list[Step]:
     spec = site.ins[0]
     n = spec.shape[-1]
     indices, room = site.memory.operand(site.node.outputs[1]), site.memory.temporary(n * 4)
-    words = [site.out, indices, site.at(0), room, abi.TYPE[spec.dtype], spec.size // n if n else 0, n, site.attr("k")]
+    words = [
+        site.out,
+        indices,
+        site.at(0),
+        room,
+        abi.TYPE[spec.dtype],
+        spec.size // n if n else 0,
+        n,
+        site.attr("k"),
+    ]
     return [("top_k", words)]
 
 
@@ -389,7 +451,14 @@ def gather(site: Site) -> list[Step]:
     return [
         (
             "gather",
-            [site.out, site.at(0), site.at(1), ITEM_BYTES[site.ins[0].dtype], *sizes, int(site.attr("clip", False))],
+            [
+                site.out,
+                site.at(0),
+                site.at(1),
+                ITEM_BYTES[site.ins[0].dtype],
+                *sizes,
+                int(site.attr("clip", False)),
+            ],
         )
     ]
 
@@ -400,7 +469,14 @@ def scatter_add(site: Site) -> list[Step]:
     return [
         (
             "scatter_add",
-            [site.out, site.at(0), site.at(1), abi.TYPE[site.ins[0].dtype], *sizes, int(site.attr("clip", False))],
+            [
+                site.out,
+                site.at(0),
+                site.at(1),
+                abi.TYPE[site.ins[0].dtype],
+                *sizes,
+                int(site.attr("clip", False)),
+            ],
         )
     ]
 

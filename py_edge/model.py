@@ -1,0 +1,95 @@
+"""The model as a user holds it: load, predict, change weights, make a plan, save. It ties format, passes and plan.
+
+Plans are made per input shapes and kept until a weight changes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from py_edge import tfjs
+from py_edge.errors import ShapeError
+from py_edge.graph import Graph
+from py_edge.kernels.load import library as load_library
+from py_edge.plan import Plan, Run, compile_graph
+from py_edge.plan.run import Library
+from py_edge.tensor import Tensor
+from py_edge.tfjs.model import Shapes
+
+
+def load_model(source: str | os.PathLike[str] | Mapping[str, bytes]) -> Model:
+    """A model from a folder, a model.json, or file names with their bytes, as the TF.js converter writes them.
+
+    Raises ModelFormatError and its kin, with a code and the place in the file.
+    """
+    return Model(tfjs.load_model(source))
+
+
+class Model:
+    """tfjs: the loaded file, replaced as a whole when weights change. library: the kernels, chosen for this machine."""
+
+    def __init__(self, model: tfjs.Model, library: Library | None = None) -> None:
+        self.tfjs = model
+        self._library = library
+        self._runs: dict[tuple[tuple[int, ...], ...], Run] = {}
+
+    @property
+    def library(self) -> Library:
+        if self._library is None:
+            self._library = load_library()
+        return self._library
+
+    @property
+    def inputs(self) -> list[tfjs.Port]:
+        return self.tfjs.inputs
+
+    @property
+    def outputs(self) -> list[tfjs.Port]:
+        return self.tfjs.outputs
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """userDefinedMetadata of the file: labels, temperature, threshold, whatever the maker put there."""
+        return self.tfjs.metadata
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """Weight name -> tensor, as the file names them. Change them with `set_weights`."""
+        return self.tfjs.weights
+
+    def set_weights(self, changed: Mapping[str, Tensor]) -> None:
+        """Replace some weights. Raises NotFoundError or ShapeError and then changes nothing."""
+        self.tfjs = self.tfjs.with_weights(changed)
+        self._runs.clear()
+
+    def forward(
+        self, shapes: Shapes = 1, *, training: bool = False, frozen: Sequence[str] = (), seed: int = 0
+    ) -> Graph:
+        """The model as written, as a graph for concrete input shapes; see tfjs.Model.graph."""
+        return self.tfjs.graph(shapes, training=training, frozen=frozen, seed=seed)
+
+    def plan(self, shapes: Shapes = 1, panel: int | None = None, meta: dict[str, Any] | None = None) -> Plan:
+        """The plan for concrete input shapes. panel: 8 for a browser, by default that of this machine's kernels."""
+        return compile_graph(self.forward(shapes), panel or self.library.panel, meta)
+
+    def predict(self, inputs: Any) -> Any:
+        """One input -> Tensor, or {name: input} -> what the model has: a Tensor, or {name: Tensor} if several outputs.
+
+        inputs: Tensor, numpy array or nested lists, the batch first. Raises ShapeError for a shape that does not fit.
+        """
+        named = dict(inputs) if isinstance(inputs, Mapping) else {self.inputs[0].name: inputs}
+        if not isinstance(inputs, Mapping) and len(self.inputs) != 1:
+            raise ShapeError("this model has several inputs", want=[port.name for port in self.inputs])
+        dtypes = {port.name: port.dtype for port in self.inputs}
+        tensors = {name: Tensor.of(value, dtypes.get(name)) for name, value in named.items()}
+        results = self._run(tensors)(tensors)
+        return results if len(results) > 1 else next(iter(results.values()))
+
+    def _run(self, tensors: Mapping[str, Tensor]) -> Run:
+        shapes = self.tfjs.full_shapes({name: tensor.shape for name, tensor in tensors.items()})
+        key = tuple(shapes.values())
+        if key not in self._runs:
+            self._runs[key] = Run(self.plan(shapes), self.library)
+        return self._runs[key]
