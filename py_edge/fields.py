@@ -185,7 +185,9 @@ def payload() -> Field:
             raise ModelFormatError("not a string", where=f"{where}/data", want="base64")
         wanted = math.prod(shape) * ITEM_SIZES[dtype]
         if len(data) != -(-wanted // 3) * 4:
-            raise ShapeError("length of data does not fit the shape", where=f"{where}/data", got=len(data), want=wanted)
+            raise ShapeError(
+                "length of data does not fit the shape", where=f"{where}/data", got=len(data), want=wanted
+            )
         _decode(data, f"{where}/data")
         return {"shape": list(shape), "dtype": dtype, "data": data}
 

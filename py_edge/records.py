@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 
 from py_edge.errors import IntegrityError, ModelFormatError
 from py_edge.fields import (
+    MAX_SAFE_INTEGER,
     Field,
     boolean,
     canonical_json,
@@ -41,6 +42,7 @@ TRANSITIONS: Mapping[str, tuple[str, ...]] = {
 STATES = tuple(TRANSITIONS)
 TERMINAL = ("answered", "expired", "cancelled", "failed")
 HOP_LIMIT = 8
+MAX_SEQUENCE = MAX_SAFE_INTEGER
 RUNGS = ("input", "crop", "features")
 VERDICTS = ("label", "skip", "cannot_tell", "none_of_these")
 
@@ -68,7 +70,9 @@ class Record:
     def from_json(cls, value: Any, where: str = "") -> Self:
         """Read an untrusted JSON object. Raises ModelFormatError or a child of it, with the pointer."""
         if not isinstance(value, dict):
-            raise ModelFormatError("not an object", where=where or "/", got=type(value).__name__, want="object")
+            raise ModelFormatError(
+                "not an object", where=where or "/", got=type(value).__name__, want="object"
+            )
         found = {}
         for name, check, has_default in cls._rows():
             if name in value:
@@ -147,15 +151,23 @@ class Question(Record):
     input: Mapping[str, Any] = row(PAYLOAD, "what was seen, as {shape, dtype, data}")
     model_version: int = row(integer(), "its version", default=0)
     rung: str = row(one_of(*RUNGS), "how much of the input was sent", default="input")
-    candidates: tuple[Candidate, ...] = row(many(nested(Candidate), most=100), "best guesses so far", default=())
+    candidates: tuple[Candidate, ...] = row(
+        many(nested(Candidate), most=100), "best guesses so far", default=()
+    )
     confidence: float = row(number(0, 1), "calibrated confidence of the asker", default=0.0)
-    labels: tuple[str, ...] | None = row(optional(many(LABEL, most=10_000)), "all labels, in order", default=None)
+    labels: tuple[str, ...] | None = row(
+        optional(many(LABEL, most=10_000)), "all labels, in order", default=None
+    )
     asked_at_ms: int = row(TIME, "clock of the device, Unix milliseconds; recorded, never trusted", default=0)
     deadline_ms: int | None = row(optional(TIME), "an answer later than this is worth nothing", default=None)
-    patience_ms: int | None = row(optional(TIME), "how long the asker waits for a better answer", default=None)
+    patience_ms: int | None = row(
+        optional(TIME), "how long the asker waits for a better answer", default=None
+    )
     hops: tuple[str, ...] = row(many(NAME, most=HOP_LIMIT), "nodes passed so far", default=())
     trace: str = row(text("[0-9a-f-]{0,64}", longest=64), "one id over all tiers", default="")
-    audit: bool = row(boolean(), "a confident answer checked at random; models do not answer it", default=False)
+    audit: bool = row(
+        boolean(), "a confident answer checked at random; models do not answer it", default=False
+    )
 
     @property
     def id(self) -> str:
@@ -178,7 +190,9 @@ class Answer(Record):
     device: str = row(DEVICE, "who asked")
     sequence: int = row(integer(1), "its number on the device")
     revision: int = row(integer(1), "1 first; the highest counts")
-    label: str | None = row(optional(LABEL), "the label; null when a person found none that fits", default=None)
+    label: str | None = row(
+        optional(LABEL), "the label; null when a person found none that fits", default=None
+    )
     label_index: int | None = row(optional(integer(0, 1 << 31)), "its place among the labels", default=None)
     source: str = row(
         text("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"), "device, person, or the name of a node", default="device"
@@ -186,8 +200,12 @@ class Answer(Record):
     tier: int = row(integer(0, 99), "0 device, then nodes upward; a person is 99", default=0)
     confidence: float = row(number(0, 1), "of the one who answered", default=1.0)
     provisional: bool = row(boolean(), "best so far; the climb goes on", default=False)
-    model_version: int | None = row(optional(integer()), "version that answered, if a model did", default=None)
-    annotators: tuple[str, ...] = row(many(text(longest=64), most=100), "persons whose votes count", default=())
+    model_version: int | None = row(
+        optional(integer()), "version that answered, if a model did", default=None
+    )
+    annotators: tuple[str, ...] = row(
+        many(text(longest=64), most=100), "persons whose votes count", default=()
+    )
     answered_at_ms: int = row(TIME, "clock of the one who answered", default=0)
     hops: tuple[str, ...] = row(many(NAME, most=2 * HOP_LIMIT), "nodes passed on the way home", default=())
 
@@ -216,7 +234,9 @@ class Receipt(Record):
 
     state: str = row(one_of(*STATES), "where the question stands")
     place: int | None = row(optional(integer()), "questions to be answered before this one", default=None)
-    estimate_s: float | None = row(optional(number(0)), "honest guess of the wait; null when unknown", default=None)
+    estimate_s: float | None = row(
+        optional(number(0)), "honest guess of the wait; null when unknown", default=None
+    )
     answer: Answer | None = row(ANSWER, "the best answer so far", default=None)  # noqa: RUF009
     event: int | None = row(optional(integer()), "acknowledge this when the answer is taken", default=None)
 
@@ -235,7 +255,9 @@ class Example(Record):
     tier: int = row(integer(0, 99), "of the source", default=99)
     weight: float = row(number(0, 1), "how much to believe it", default=1.0)
     audit: bool = row(boolean(), "came from a random audit", default=False)
-    annotators: tuple[str, ...] = row(many(text(longest=64), most=100), "for unlearning a bad source", default=())
+    annotators: tuple[str, ...] = row(
+        many(text(longest=64), most=100), "for unlearning a bad source", default=()
+    )
     at_ms: int = row(TIME, "when it became an example here", default=0)
 
 
@@ -245,7 +267,9 @@ class Vote(Record):
 
     annotator: str = row(text("[^\\s].{0,63}", longest=64), "who")
     verdict: str = row(one_of(*VERDICTS), "a label, or why there is none", default="label")
-    label_index: int | None = row(optional(integer(0, 1 << 31)), "the label, when verdict is label", default=None)
+    label_index: int | None = row(
+        optional(integer(0, 1 << 31)), "the label, when verdict is label", default=None
+    )
     seconds: float = row(number(0, 86_400), "time spent", default=0.0)
 
     def check(self, where: str = "") -> None:
@@ -293,4 +317,6 @@ def digest_of_content(content: Mapping[str, Any], model: str) -> str:
 
 def digest_of_release(files: tuple[ReleaseFile, ...], metadata: Mapping[str, Any]) -> str:
     """What names a release whoever hands it on."""
-    return sha256(canonical_json({"files": [file.to_json() for file in files], "metadata": metadata})).hexdigest()
+    return sha256(
+        canonical_json({"files": [file.to_json() for file in files], "metadata": metadata})
+    ).hexdigest()

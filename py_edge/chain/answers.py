@@ -18,7 +18,12 @@ PERSON_TIER = 99
 def take_home(tx: Transaction, origin: str, answer: Answer, now_ms: int) -> bool:
     """An answer arrived from above: note it in the inbox and let it take effect; False when it was here before."""
     row = tx.get(QUESTIONS, answer.device, answer.sequence)
-    known = {"origin": origin, "device": answer.device, "sequence": answer.sequence, "revision": answer.revision}
+    known = {
+        "origin": origin,
+        "device": answer.device,
+        "sequence": answer.sequence,
+        "revision": answer.revision,
+    }
     if row is None or not tx.insert(INBOX, known | {"at_ms": now_ms}):
         return False
     return settle(tx, row, answer, now_ms)

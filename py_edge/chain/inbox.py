@@ -16,6 +16,8 @@ from py_edge.storage.tables import QUESTIONS
 
 Escalate = Callable[[Transaction, Row, Question, int], None]
 
+Place = Callable[[Reading, Row], tuple[int | None, float | None]]
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -74,17 +76,25 @@ def take_question(tx: Transaction, arrival: Arrival, escalate: Escalate) -> Row:
     return tx.get(QUESTIONS, question.device, question.sequence) or row
 
 
-def receipt_of(tx: Reading, row: Row, asker: str) -> Receipt:
+def receipt_of(tx: Reading, row: Row, asker: str, find_place: Place | None = None) -> Receipt:
     """What the asker is told: where it stands, the place and wait if known, the answer if there is one."""
     answer = downstream.last_answer(tx, row)
-    waiting = row["state"] in ("unresolved", "queued", "working")
+    place, estimate_s = None, None
+    if row["state"] in ("queued", "working"):
+        place, estimate_s = (find_place or said_by_parent)(tx, row)
     return Receipt(
         state=row["state"],
-        place=row["place"] if waiting and row["place"] >= 0 else None,
-        estimate_s=row["estimate_s"] if waiting and row["estimate_s"] >= 0 else None,
+        place=place,
+        estimate_s=estimate_s,
         answer=answer,
         event=downstream.pending_event(tx, asker, row) if answer else None,
     )
+
+
+def said_by_parent(tx: Reading, row: Row) -> tuple[int | None, float | None]:
+    """Place and wait as the parent gave them when it took the question."""
+    place, estimate_s = row["place"], row["estimate_s"]
+    return (None if place < 0 else place), (None if estimate_s < 0 else estimate_s)
 
 
 def _ask_again(tx: Transaction, row: Row, asker: str) -> None:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from py_edge.chain.states import enter
+from py_edge.errors import NotFoundError
 from py_edge.storage.ports import Reading, Row, Transaction
-from py_edge.storage.tables import DEAD_LETTERS, OUTBOX
+from py_edge.storage.tables import DEAD_LETTERS, OUTBOX, QUESTIONS
 
 AGE_OF_ONE_MS = 600_000  # waiting this long counts as much as being wholly unsure
 
@@ -20,7 +22,12 @@ def priority(confidence: float, now_ms: int) -> float:
 
 def send_later(tx: Transaction, row: Row, now_ms: int, kind: str = "question") -> None:
     """Put a question (or its cancellation) in the outbox."""
-    sending = {"device": row["device"], "sequence": row["sequence"], "kind": kind, "priority": row["priority"]}
+    sending = {
+        "device": row["device"],
+        "sequence": row["sequence"],
+        "kind": kind,
+        "priority": row["priority"],
+    }
     waiting = {"attempts": 0, "next_try_ms": now_ms, "failure": "", "reason": "", "created_at_ms": now_ms}
     tx.put(OUTBOX, sending | waiting)
     tx.notify("outbox")
@@ -45,7 +52,12 @@ def sent(tx: Transaction, device: str, sequence: int, kind: str = "question") ->
 
 def try_again(tx: Transaction, row: Row, failure: str, reason: str, at_ms: int) -> None:
     """Write down why it failed and when it goes out again."""
-    changes = {"attempts": row["attempts"] + 1, "failure": failure, "reason": reason[:500], "next_try_ms": at_ms}
+    changes = {
+        "attempts": row["attempts"] + 1,
+        "failure": failure,
+        "reason": reason[:500],
+        "next_try_ms": at_ms,
+    }
     tx.update(OUTBOX, key_of(row), **changes)
 
 
@@ -62,6 +74,16 @@ def bury(tx: Transaction, row: Row, status: int, reason: str, body: str, now_ms:
     tx.insert(DEAD_LETTERS, letter | {"status": status, "reason": reason[:500], "at_ms": now_ms, "body": body})
     sent(tx, row["device"], row["sequence"], row["kind"])
     return number
+
+
+def replay(tx: Transaction, number: int, now_ms: int) -> None:
+    """Send a dead letter again. Raises NotFoundError, ConflictError when its question is over."""
+    letter = tx.get(DEAD_LETTERS, number)
+    row = tx.get(QUESTIONS, letter["device"], letter["sequence"]) if letter else None
+    if letter is None or row is None:
+        raise NotFoundError("no such dead letter", where=str(number))
+    send_later(tx, enter(tx, row, "queued", now_ms, f"dead letter {number} again"), now_ms)
+    tx.delete(DEAD_LETTERS, ("number", "=", number))
 
 
 def key_of(row: Row) -> tuple[str, int, str]:

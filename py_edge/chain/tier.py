@@ -12,7 +12,7 @@ from typing import Any
 
 from py_edge.chain import downstream, outbox
 from py_edge.chain.answers import end_without_answer, pending_twins, take_home
-from py_edge.chain.inbox import Arrival, Escalate, check_hops, receipt_of, seen_before, take_question
+from py_edge.chain.inbox import Arrival, Escalate, Place, check_hops, receipt_of, seen_before, take_question
 from py_edge.chain.ports import Answerer, Chance, Clock, Guess
 from py_edge.chain.states import PENDING
 from py_edge.errors import ConflictError, NotFoundError
@@ -22,7 +22,7 @@ from py_edge.storage.ports import Reading, Row, Store, Transaction
 from py_edge.storage.tables import ANSWERS, OUTBOX, QUESTIONS, TRANSITIONS
 
 Think = Callable[[Callable[[Question], Any], Question], Awaitable[Any]]
-Release = Callable[[Transaction, Row, int], None]
+Forget = Callable[[Transaction, Row, int], None]
 
 
 async def think_here(answer: Callable[[Question], Any], question: Question) -> Any:
@@ -47,7 +47,8 @@ class Tier:
     escalate: Escalate = to_parent
     answerer: Answerer | None = None
     think: Think = think_here
-    forget: Release | None = None  # told when a waiting question ends without an answer
+    forget: Forget | None = None  # told when a waiting question ends without an answer
+    place: Place | None = None  # finds place and wait; what the parent said when None
 
     async def ask(self, question: Question, asker: str) -> tuple[Receipt, bool]:
         """Take a question in; gives the receipt and whether it is new. Raises ConflictError, PolicyError."""
@@ -57,7 +58,7 @@ class Tier:
         arrival = Arrival(question, asker, own, self.level, self.clock.now_ms())
 
         def work(tx: Transaction) -> Receipt:
-            return receipt_of(tx, take_question(tx, arrival, self.escalate), asker)
+            return receipt_of(tx, take_question(tx, arrival, self.escalate), asker, self.place)
 
         return await self.store.write(work), known is None
 
@@ -126,7 +127,7 @@ class Tier:
             answers = [read_json(answer["body"]) for answer in tx.select(ANSWERS, *mine)]
             sending = tx.select(OUTBOX, *mine)
             return {
-                **receipt_of(tx, row, asker).to_json(),
+                **receipt_of(tx, row, asker, self.place).to_json(),
                 "question": read_json(row["body"]),
                 "transitions": steps,
                 "answers": answers,

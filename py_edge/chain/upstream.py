@@ -144,12 +144,18 @@ class Upstream:
 
         def work(tx: Transaction) -> None:
             outbox.sent(tx, *outbox.key_of(row))
+            key = (row["device"], row["sequence"])
+            known = tx.get(QUESTIONS, *key)
+            if known is not None and known["state"] == "cancelled" and row["kind"] == "question":
+                outbox.send_later(tx, known, now, kind="cancel")  # cancelled while it was in flight
             if receipt is None:
                 return
-            key = (row["device"], row["sequence"])
             place = -1 if receipt.place is None else receipt.place
             tx.update(
-                QUESTIONS, key, place=place, estimate_s=-1.0 if receipt.estimate_s is None else receipt.estimate_s
+                QUESTIONS,
+                key,
+                place=place,
+                estimate_s=-1.0 if receipt.estimate_s is None else receipt.estimate_s,
             )
             if receipt.answer is not None:
                 answer = receipt.answer.but(hops=(*receipt.answer.hops, tier.name)[-16:])

@@ -5,6 +5,7 @@ A task knows no device: its id is cut from the digest, and the body holds only w
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from py_edge.errors import NotFoundError
@@ -75,11 +76,11 @@ def waiting(tx: Reading) -> int:
     return tx.count(TASKS, ("state", "=", "open"))
 
 
-def place_and_estimate(tx: Reading, row: Row) -> tuple[int, float | None]:
+def place_and_estimate(tx: Reading, row: Row) -> tuple[int | None, float | None]:
     """How many come before this question, and how long that takes at the pace of the last votes (None: no pace yet)."""
     place = tx.count(TASKS, ("state", "=", "open"), ("priority", ">", row["priority"]))
     votes = tx.select(VOTES, order=("-number",), limit=RECENT_VOTES)
     if len(votes) < 3:
         return place, None
-    gaps = sorted(newer["at_ms"] - older["at_ms"] for newer, older in zip(votes, votes[1:], strict=False))
+    gaps = sorted(newer["at_ms"] - older["at_ms"] for newer, older in pairwise(votes))
     return place, round((place + 1) * gaps[len(gaps) // 2] / 1000, 1)

@@ -50,7 +50,14 @@ def number_of_classes(row: Row) -> int:
 
 
 def _write(
-    tx: Transaction, task: str, annotator: str, verdict: str, index: int, seconds: float, now_ms: int, undoes: int
+    tx: Transaction,
+    task: str,
+    annotator: str,
+    verdict: str,
+    index: int,
+    seconds: float,
+    now_ms: int,
+    undoes: int,
 ) -> None:
     tx.insert(VOTES, {
         "number": tx.next_number("votes"), "task": task, "annotator": annotator, "verdict": verdict,
@@ -82,9 +89,9 @@ def _model_vote(body: dict[str, Any], rules: Rules) -> dict[int, float]:
 
 def _answer(tx: Transaction, row: Row, verdict: Verdict, labels: list[str] | None, now_ms: int) -> None:
     """Send the verdict home, if it says something that was not said before."""
-    questions = tx.select(QUESTIONS, ("digest", "=", row["digest"]), order=("changed_at_ms",))
     index = verdict.label_index
-    for question in questions:
+    for asked in tx.select(QUESTIONS, ("digest", "=", row["digest"]), order=("changed_at_ms",)):
+        question = tx.get(QUESTIONS, asked["device"], asked["sequence"]) or asked  # its twin may have settled it
         before = tx.get(ANSWERS, question["device"], question["sequence"], question["revision"])
         if question["tier"] == PERSON_TIER and before and read_json(before["body"])["label_index"] == index:
             continue

@@ -19,7 +19,9 @@ class FolderBlobs:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(
-                f"cannot make the blob folder: {error.strerror}", where=str(folder), remedy="check that it is writable"
+                f"cannot make the blob folder: {error.strerror}",
+                where=str(folder),
+                remedy="check that it is writable",
             ) from error
 
     def path(self, sha256: str) -> Path:
@@ -46,7 +48,9 @@ class FolderBlobs:
                 raise
             _sync_folder(target.parent)
         except OSError as error:
-            raise StorageError(f"the disk did not take a blob: {error.strerror}", where=str(target)) from error
+            raise StorageError(
+                f"the disk did not take a blob: {error.strerror}", where=str(target)
+            ) from error
         return name
 
     def get(self, sha256: str) -> bytes:
@@ -56,7 +60,9 @@ class FolderBlobs:
         except FileNotFoundError as error:
             raise NotFoundError("no such blob", where=sha256) from error
         if _sha256(data).hexdigest() != sha256:
-            raise IntegrityError("a blob changed on disk", where=sha256, remedy="delete the file; it is fetched again")
+            raise IntegrityError(
+                "a blob changed on disk", where=sha256, remedy="delete the file; it is fetched again"
+            )
         return data
 
     def has(self, sha256: str) -> bool:

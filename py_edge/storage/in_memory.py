@@ -83,7 +83,9 @@ class MemoryTransaction:
         """See ports.Reading."""
         return self._tables[table.name].rows.get(key)
 
-    def select(self, table: Table, *where: Where, order: tuple[str, ...] = (), limit: int | None = None) -> list[Row]:
+    def select(
+        self, table: Table, *where: Where, order: tuple[str, ...] = (), limit: int | None = None
+    ) -> list[Row]:
         """See ports.Reading."""
         found = self._tables[table.name].find(where)
         for column in reversed(order or table.key):

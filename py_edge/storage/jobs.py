@@ -27,7 +27,9 @@ class StoreJobs:
         now = self._now_ms()
 
         def work(tx: Transaction) -> tuple[str, str] | None:
-            free = tx.select(JOBS, ("kind", "=", kind), ("until_ms", "<=", now), order=("created_at_ms",), limit=1)
+            free = tx.select(
+                JOBS, ("kind", "=", kind), ("until_ms", "<=", now), order=("created_at_ms",), limit=1
+            )
             if not free:
                 return None
             job = free[0]

@@ -23,7 +23,9 @@ class Reading(Protocol):
     def get(self, table: Table, *key: Any) -> Row | None:
         """The row with this primary key."""
 
-    def select(self, table: Table, *where: Where, order: tuple[str, ...] = (), limit: int | None = None) -> list[Row]:
+    def select(
+        self, table: Table, *where: Where, order: tuple[str, ...] = (), limit: int | None = None
+    ) -> list[Row]:
         """Rows for which every condition holds; `order` names columns, "-column" counts down."""
 
     def count(self, table: Table, *where: Where) -> int:

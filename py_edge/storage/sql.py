@@ -65,7 +65,8 @@ class Statements:
     def delete(self, table: Table, where: tuple[Where, ...]) -> str:
         """Remove rows."""
         return self._text(
-            ("delete", table.name, _shape(where)), lambda: sa.delete(_sql(table)).where(*_conditions(table, where))
+            ("delete", table.name, _shape(where)),
+            lambda: sa.delete(_sql(table)).where(*_conditions(table, where)),
         )
 
     def select(self, table: Table, where: tuple[Where, ...], order: tuple[str, ...], limited: bool) -> str:
@@ -79,7 +80,10 @@ class Statements:
         def build() -> ClauseElement:
             by = [_sql(table).c[column]] if column else []
             return (
-                sa.select(*by, sa.func.count()).where(*_conditions(table, where)).group_by(*by).select_from(_sql(table))
+                sa.select(*by, sa.func.count())
+                .where(*_conditions(table, where))
+                .group_by(*by)
+                .select_from(_sql(table))
             )
 
         return self._text(("tally", table.name, column, _shape(where)), build)
@@ -90,7 +94,9 @@ class Statements:
         def build() -> ClauseElement:
             counters = _sql(COUNTERS)
             insert = self._insert(counters).values(name=sa.bindparam("name"), value=sa.literal_column("1"))
-            counted = insert.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + sa.literal_column("1")})
+            counted = insert.on_conflict_do_update(
+                index_elements=["name"], set_={"value": counters.c.value + sa.literal_column("1")}
+            )
             return counted.returning(counters.c.value)
 
         return self._text(("next_number",), build)
@@ -127,12 +133,16 @@ class SqlTransaction:
         rows = self.select(table, *[(name, "=", value) for name, value in zip(table.key, key, strict=True)])
         return rows[0] if rows else None
 
-    def select(self, table: Table, *where: Where, order: tuple[str, ...] = (), limit: int | None = None) -> list[Row]:
+    def select(
+        self, table: Table, *where: Where, order: tuple[str, ...] = (), limit: int | None = None
+    ) -> list[Row]:
         """See ports.Reading."""
         parameters = _parameters(where)
         if limit is not None:
             parameters |= {"row_limit": limit, "no_offset": 0}
-        self._cursor.execute(self._statements.select(table, where, order or table.key, limit is not None), parameters)
+        self._cursor.execute(
+            self._statements.select(table, where, order or table.key, limit is not None), parameters
+        )
         names = tuple(table.columns)
         return [dict(zip(names, values, strict=True)) for values in self._cursor.fetchall()]
 
@@ -181,7 +191,9 @@ def _sql(table: Table) -> sa.Table:
 
 
 def _shape(where: tuple[Where, ...]) -> tuple[Any, ...]:
-    return tuple((column, operator, len(value) if operator == "in" else 0) for column, operator, value in where)
+    return tuple(
+        (column, operator, len(value) if operator == "in" else 0) for column, operator, value in where
+    )
 
 
 def _conditions(table: Table, where: tuple[Where, ...]) -> list[Any]:

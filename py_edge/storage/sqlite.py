@@ -206,7 +206,9 @@ def _lock_file(path: Path) -> int:
     except OSError as error:
         os.close(handle)
         raise StorageError(
-            "another node uses this database", where=str(path), remedy="stop it, or choose another --data folder"
+            "another node uses this database",
+            where=str(path),
+            remedy="stop it, or choose another --data folder",
         ) from error
     return handle
 

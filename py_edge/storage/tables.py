@@ -56,13 +56,19 @@ TRANSITIONS = Table(
 # The way home: who asked us (a device, or `node:` and the name of a child).
 PATHS = Table("paths", _columns("device sequence# asker"), ("device", "sequence", "asker"))
 # Every revision of every answer, numbered by this node.
-ANSWERS = Table("answers", _columns("device sequence# revision# at_ms# body"), ("device", "sequence", "revision"))
+ANSWERS = Table(
+    "answers", _columns("device sequence# revision# at_ms# body"), ("device", "sequence", "revision")
+)
 # What was already taken in from above; stands in the transaction of its effect, so it happens once.
 INBOX = Table(
-    "inbox", _columns("origin device sequence# revision# at_ms#"), ("origin", "device", "sequence", "revision")
+    "inbox",
+    _columns("origin device sequence# revision# at_ms#"),
+    ("origin", "device", "sequence", "revision"),
 )
 # Answers on their way down; a row is gone when its asker has acknowledged it.
-DELIVERIES = Table("deliveries", _columns("event# asker device sequence# revision#"), ("event",), (("asker", "event"),))
+DELIVERIES = Table(
+    "deliveries", _columns("event# asker device sequence# revision#"), ("event",), (("asker", "event"),)
+)
 # Questions on their way up.
 OUTBOX = Table(
     "outbox",
@@ -71,7 +77,9 @@ OUTBOX = Table(
     (("next_try_ms",),),
 )
 # What the parent refused for good, with its payload, until it is replayed.
-DEAD_LETTERS = Table("dead_letters", _columns("number# device sequence# kind status# reason at_ms# body"), ("number",))
+DEAD_LETTERS = Table(
+    "dead_letters", _columns("number# device sequence# kind status# reason at_ms# body"), ("number",)
+)
 # Work for persons: one task per digest, whoever asked.
 TASKS = Table(
     "tasks",
@@ -96,7 +104,9 @@ EXAMPLES = Table(
     (("model", "at_ms"),),
 )
 # Every version of every model; `current` is 1 for the one in use.
-RELEASES = Table("releases", _columns("name version# digest current# at_ms# body"), ("name", "version"), (("digest",),))
+RELEASES = Table(
+    "releases", _columns("name version# digest current# at_ms# body"), ("name", "version"), (("digest",),)
+)
 # What the gate decided about each candidate, and why.
 GATES = Table("gates", _columns("number# name decision at_ms# body"), ("number",), (("name",),))
 # Work to be done once, with a lease.

@@ -77,7 +77,9 @@ class GroupWriter:
             self._settle([item], topics)
         else:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, args=(loop,), name="py_edge-writer", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._loop, args=(loop,), name="py_edge-writer", daemon=True
+                )
                 self._thread.start()
             self._queue.put(item)
         return await item.future

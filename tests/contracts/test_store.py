@@ -57,7 +57,9 @@ def test_a_row_comes_back_as_it_was(body: Body, tmp_path: Path) -> None:
 
     async def story(store: Store) -> None:
         assert await store.write(lambda tx: tx.insert(FACTS, fact))
-        await store.write(lambda tx: tx.insert(OUTBOX, outbox_row(2**52, priority=0.1, next_try_ms=2**53 - 1)))
+        await store.write(
+            lambda tx: tx.insert(OUTBOX, outbox_row(2**52, priority=0.1, next_try_ms=2**53 - 1))
+        )
         assert await store.read(lambda tx: tx.get(FACTS, fact["name"])) == fact
         row = await store.read(lambda tx: tx.get(OUTBOX, "ab" * 8, 2**52, "question"))
         assert row == outbox_row(2**52, priority=0.1, next_try_ms=2**53 - 1)
@@ -99,7 +101,9 @@ def test_select_filters_orders_and_limits(body: Body, tmp_path: Path) -> None:
         await store.write(fill)
 
         def sequences(*where: Any, order: tuple[str, ...] = (), limit: int | None = None) -> Any:
-            return store.read(lambda tx: [r["sequence"] for r in tx.select(OUTBOX, *where, order=order, limit=limit)])
+            return store.read(
+                lambda tx: [r["sequence"] for r in tx.select(OUTBOX, *where, order=order, limit=limit)]
+            )
 
         assert await sequences() == [1, 2, 3, 4, 5, 6, 7, 8]
         assert await sequences(("next_try_ms", "<=", 30)) == [1, 2, 3]

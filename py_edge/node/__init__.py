@@ -1,0 +1,1 @@
+"""One process per place: the Starlette app around tier, desk and retraining, its settings, and the server."""

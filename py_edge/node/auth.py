@@ -1,0 +1,63 @@
+"""Who may call: tokens compared by their hash; without one only this machine, and no foreign web page.
+
+A page of another origin can make a browser call 127.0.0.1, and a name can be rebound to it: so Origin must be
+ours or listed, and Host must be a name we know.
+"""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from py_edge.errors import AuthError
+from py_edge.node.settings import Settings, is_loopback
+from py_edge.node.wire import problem
+
+OPEN_PATHS = ("/healthz", "/readyz")
+
+
+class Guard:
+    """ASGI middleware: lets a request through, or answers 401 or 403."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+        self._token = sha256(settings.token.encode()).digest() if settings.token else b""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Guard HTTP; there are no websockets."""
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+            await self._app(scope, receive, send)
+            return
+        reason = self._reason_to_refuse(scope)
+        if not reason:
+            await self._app(scope, receive, send)
+            return
+        error = AuthError(reason, where=scope["path"], remedy="send Authorization: Bearer with the node's token")
+        status = 401 if "token" in reason else 403
+        headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+        await problem(error, status, headers)(scope, receive, send)
+
+    def _reason_to_refuse(self, scope: Scope) -> str:
+        headers = Headers(scope=scope)
+        word = headers.get("authorization", "")
+        if word:
+            token = word.removeprefix("Bearer ").strip()
+            right = bool(self._token) and hmac.compare_digest(sha256(token.encode()).digest(), self._token)
+            return "" if right else "the token is not valid"
+        client = scope.get("client")
+        if self._settings.require_token or (client is not None and not is_loopback(client[0])):
+            return "a token is needed"
+        host = headers.get("host", "localhost").rsplit(":", 1)[0] or "localhost"
+        if not is_loopback(host) and host not in self._settings.hosts:
+            return "this node is not known by that name (Host)"
+        return self._foreign_origin(headers)
+
+    def _foreign_origin(self, headers: Headers) -> str:
+        origin = headers.get("origin", "")
+        if not origin or origin in self._settings.origins or urlsplit(origin).netloc == headers.get("host"):
+            return ""
+        return "pages of this origin may not call here"

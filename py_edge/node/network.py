@@ -1,0 +1,68 @@
+"""A link to a parent over HTTP: httpx, bounded bodies, and silence counts as a broken link."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+
+from py_edge.chain.ports import Response, ServerEvent
+from py_edge.errors import NetworkError
+
+REQUEST_TIMEOUT_S = 30.0
+SILENCE_S = 40.0  # the other side sends a heartbeat every 15 s
+BODY_LIMIT_BYTES = 64 << 20
+LINE_LIMIT = 4 << 20
+
+
+class HttpNetwork:
+    """One parent, one connection pool."""
+
+    def __init__(self, url: str, node: str = "", token: str = "", transport: httpx.AsyncBaseTransport | None = None):
+        headers = {"accept": "application/json"}
+        headers |= {"x-py-edge-node": node} if node else {}
+        headers |= {"authorization": f"Bearer {token}"} if token else {}
+        limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)
+        self._client = httpx.AsyncClient(
+            base_url=url, headers=headers, timeout=REQUEST_TIMEOUT_S, limits=limits, follow_redirects=False,
+            trust_env=False, transport=transport,
+        )  # fmt: skip
+
+    async def request(self, method: str, path: str, body: bytes | None = None) -> Response:
+        """See chain.ports.Network."""
+        headers = {"content-type": "application/json"} if body is not None else {}
+        try:
+            async with self._client.stream(method, path, content=body, headers=headers) as response:
+                data = bytearray()
+                async for part in response.aiter_bytes():
+                    data += part
+                    if len(data) > BODY_LIMIT_BYTES:
+                        raise NetworkError("the parent sent too much", where=path, want=f"{BODY_LIMIT_BYTES} bytes")
+                return Response(response.status_code, bytes(data), dict(response.headers))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise NetworkError(f"{type(error).__name__}: {error}", where=path) from error
+
+    async def stream(self, path: str) -> AsyncIterator[ServerEvent]:
+        """See chain.ports.Network."""
+        timeout = httpx.Timeout(REQUEST_TIMEOUT_S, read=SILENCE_S)
+        headers = {"accept": "text/event-stream"}
+        try:
+            async with self._client.stream("GET", path, timeout=timeout, headers=headers) as response:
+                if response.status_code != 200:
+                    raise NetworkError(f"the parent answered {response.status_code}", where=path)
+                fields: dict[str, str] = {}
+                async for line in response.aiter_lines():
+                    if line:
+                        name, _, value = line.partition(":")
+                        fields[name] = fields.get(name, "") + value.removeprefix(" ")
+                        if sum(map(len, fields.values())) > LINE_LIMIT:
+                            raise NetworkError("the parent sent too long an event", where=path)
+                    elif fields:
+                        yield ServerEvent(fields.get("event", ""), fields.get("data", ""), fields.get("id", ""))
+                        fields = {}
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise NetworkError(f"{type(error).__name__}: {error}", where=path) from error
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._client.aclose()

@@ -1,0 +1,142 @@
+"""How the node is: health, readiness, counters for people and for Prometheus, dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from py_edge import __version__
+from py_edge.chain import outbox
+from py_edge.errors import NotFoundError, PyEdgeError, StorageError
+from py_edge.fields import canonical_json, read_json
+from py_edge.node.node import Node
+from py_edge.node.routes.answers import stream
+from py_edge.node.wire import node_of, path_number, problem, reply
+from py_edge.records import STATES
+from py_edge.retrain.job import gate_history
+from py_edge.retrain.release import currents
+from py_edge.storage.ports import Reading, Transaction
+from py_edge.storage.tables import DEAD_LETTERS, DELIVERIES, EXAMPLES, OUTBOX, QUESTIONS, TASKS, VOTES
+
+STATUS_EVERY_S = 0.5
+
+
+async def healthz(request: Request) -> Response:
+    """The process lives."""
+    return reply({"status": "alive"})
+
+
+async def readyz(request: Request) -> Response:
+    """It takes questions; 503 when the disk is in trouble."""
+    node = node_of(request)
+    if node.store.trouble:
+        return problem(StorageError(node.store.trouble))
+    return reply({"status": "ready", "name": node.settings.name})
+
+
+async def get_status(request: Request) -> Response:
+    """Counters for the dashboard."""
+    return reply(await status_of(node_of(request)))
+
+
+async def stream_status(request: Request) -> Response:
+    """The counters again whenever something changed, at most twice a second."""
+    node = node_of(request)
+    return stream(_statuses(node))
+
+
+async def metrics(request: Request) -> Response:
+    """The counters in Prometheus' text format."""
+    status = await status_of(node_of(request))
+    lines = [f'py_edge_questions{{state="{state}"}} {count}' for state, count in status["questions"].items()]
+    lines += [f'py_edge_answers{{source="{source}"}} {count}' for source, count in status["answered_by"].items()]
+    names = ("outbox", "dead_letters", "unacknowledged", "tasks_open", "votes", "examples", "listening")
+    lines += [f"py_edge_{name} {status[name]}" for name in names]
+    lines += [f'py_edge_model_version{{name="{model["name"]}"}} {model["version"]}' for model in status["models"]]
+    lines.append(f"py_edge_ready {0 if status['trouble'] else 1}")
+    return Response("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+
+
+async def list_dead_letters(request: Request) -> Response:
+    """What the parent refused for good, with payload."""
+    rows = await node_of(request).store.read(lambda tx: tx.select(DEAD_LETTERS, limit=100))
+    return reply({"dead_letters": [{**row, "body": read_json(row["body"])} for row in rows]})
+
+
+async def replay(request: Request) -> Response:
+    """Send a dead letter again."""
+    node = node_of(request)
+    number = path_number(request.path_params["number"], "number", 1, 1 << 53)
+    now = node.clock.now_ms()
+
+    def work(tx: Transaction) -> None:
+        outbox.replay(tx, number, now)
+
+    await node.store.write(work)
+    return reply({"state": "queued"}, 202)
+
+
+async def not_found(request: Request, error: Exception) -> Response:
+    """Every unknown path and method as a problem too."""
+    status = getattr(error, "status_code", 404)
+    words = {404: "there is no such route", 405: "this route does not take that method"}
+    inner: PyEdgeError = NotFoundError(words.get(status, "refused"), where=request.scope["path"])
+    return problem(inner, status, getattr(error, "headers", None))
+
+
+async def status_of(node: Node) -> dict[str, Any]:
+    """Everything that the dashboard shows."""
+
+    def work(tx: Reading) -> dict[str, Any]:
+        states = tx.tally(QUESTIONS, "state")
+        oldest = tx.select(OUTBOX, order=("created_at_ms",), limit=1)
+        return {
+            "questions": {state: states.get(state, 0) for state in STATES},
+            "answered_by": {name: n for name, n in tx.tally(QUESTIONS, "answered_by").items() if name},
+            "outbox": tx.count(OUTBOX),
+            "outbox_oldest_ms": node.clock.now_ms() - oldest[0]["created_at_ms"] if oldest else 0,
+            "outbox_retrying": tx.count(OUTBOX, ("attempts", ">", 0)),
+            "dead_letters": tx.count(DEAD_LETTERS),
+            "unacknowledged": tx.count(DELIVERIES),
+            "tasks_open": tx.count(TASKS, ("state", "=", "open")),
+            "votes": tx.count(VOTES),
+            "examples": tx.count(EXAMPLES),
+            "gates": gate_history(tx, 20),
+            "models": [
+                {
+                    "name": release.name, "version": release.version, "digest": release.digest,
+                    "released_at_ms": release.released_at_ms, "metrics": release.metadata.get("metrics"),
+                    "threshold": release.metadata.get("threshold"),
+                }
+                for release in currents(tx)
+            ],
+        }  # fmt: skip
+
+    settings, upstream = node.settings, node.upstream
+    return {
+        "name": settings.name,
+        "level": settings.level,
+        "version": __version__,
+        "now_ms": node.clock.now_ms(),
+        "started_ms": node.started_ms,
+        "parent": {"url": settings.parent, "failures": upstream.attempts_while_down} if upstream else None,
+        "children": [{"name": name, "seen_ms": at} for name, at in sorted(node.children.items())],
+        "listening": node.listening,
+        "trouble": node.store.trouble,
+        **await node.store.read(work),
+    }
+
+
+async def _statuses(node: Node) -> AsyncIterator[dict[str, str]]:
+    number = 0
+    with node.bus.listen("status", "desk", "outbox", "examples", "closing") as waiter:
+        while not node.closing:
+            number += 1
+            status = canonical_json(await status_of(node)).decode()
+            yield {"event": "status", "id": str(number), "data": status}
+            await asyncio.sleep(STATUS_EVERY_S)
+            await waiter.wait(10.0)

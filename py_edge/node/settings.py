@@ -1,0 +1,108 @@
+"""What a node is told: flags win over the environment (PY_EDGE_*), the environment over a TOML file.
+
+Tokens never have a default: without one the node answers only this machine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from py_edge.errors import EnvironmentProblem
+
+PREFIX = "PY_EDGE_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set; each field is also `PY_EDGE_<NAME>` and a key of the TOML file."""
+
+    name: str = "site"  # unique along the chain; stands in hops
+    level: int = 1  # tier number: 0 device, then upward
+    data: str = "memory:"  # folder for database and blobs, or `memory:`
+    parent: str = ""  # URL of the next tier; empty: questions end at the desk here
+    parent_token: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8600
+    token: str = ""  # callers that are not on this machine must bring it
+    require_token: bool = False  # callers on this machine too
+    origins: tuple[str, ...] = ()  # other web origins whose pages may call
+    hosts: tuple[str, ...] = ()  # names under which others reach us, beside loopback
+    site_dir: str = ""  # folder of the built site
+    body_limit_bytes: int = 1 << 20
+    outbox_limit: int = 10_000  # waiting questions; above it new ones are refused with 503
+    rate_per_s: float = 0.0  # questions per second and asker; 0: no limit
+    retrain_after: int = 50
+    retrain_every_s: float = 3600.0
+    audit_share: float = 0.0  # share of own sure answers that a person checks
+    votes_least: int = 1
+    votes_most: int = 1
+    votes_sure: float = 0.95
+    seed: int = 0
+
+
+def load_settings(
+    flags: Mapping[str, Any], environment: Mapping[str, str] | None = None, file: Path | None = None
+) -> Settings:
+    """Put the sources together; None among the flags means "not given". Raises EnvironmentProblem with a remedy."""
+    environment = os.environ if environment is None else environment
+    found: dict[str, Any] = {}
+    known = {field.name: field for field in dataclasses.fields(Settings)}
+    for source, values in (
+        (str(file), _read_file(file)),
+        ("environment", {k[len(PREFIX) :].lower(): v for k, v in environment.items() if k.startswith(PREFIX)}),
+        ("flags", {k: v for k, v in flags.items() if v is not None}),
+    ):
+        for name, value in values.items():
+            if name not in known:
+                if source == "environment":
+                    continue  # other parts of py_edge read PY_EDGE_* too
+                raise EnvironmentProblem(
+                    "there is no such setting", where=source, got=name, want=", ".join(sorted(known))
+                )
+            found[name] = _convert(value, known[name].default, f"{source}: {name}")
+    settings = Settings(**found)
+    _check(settings)
+    return settings
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach that address."""
+    return host in ("localhost", "::1", "[::1]") or host.startswith("127.")
+
+
+def _check(settings: Settings) -> None:
+    if not is_loopback(settings.host) and not settings.token:
+        raise EnvironmentProblem(
+            "a node that others can reach needs a token", where="host", got=settings.host, want="127.0.0.1",
+            remedy="set PY_EDGE_TOKEN to a long random secret, or stay on loopback",
+        )  # fmt: skip
+    if settings.token and len(settings.token) < 16:
+        raise EnvironmentProblem("the token is too short", where="token", want="at least 16 characters")
+    if settings.parent and not settings.parent.startswith(("http://", "https://")):
+        raise EnvironmentProblem("the parent is not a URL", where="parent", got=settings.parent, want="http(s)://…")
+
+
+def _read_file(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise EnvironmentProblem(f"cannot read the settings: {error}", where=str(file)) from error
+
+
+def _convert(value: Any, default: Any, where: str) -> Any:
+    try:
+        if isinstance(default, bool):
+            return value if isinstance(value, bool) else str(value).lower() in ("1", "true", "yes", "on")
+        if isinstance(default, tuple):
+            return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+        return type(default)(value)
+    except (TypeError, ValueError) as error:
+        raise EnvironmentProblem("not a value for this setting", where=where, got=str(value)) from error

@@ -1,0 +1,97 @@
+"""JSON on the wire: bodies read within a limit and believed only after their check; errors as problem+json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from py_edge.errors import LimitError, ModelFormatError, PyEdgeError, UnsupportedError
+from py_edge.fields import Field, canonical_json, read_json
+from py_edge.records import Record
+
+if TYPE_CHECKING:
+    from py_edge.node.node import Node
+
+R = TypeVar("R", bound=Record)
+
+# Which HTTP status each code becomes; everything else that a caller sent wrongly is 422.
+STATUS = {
+    "E_FORMAT": 400, "E_LIMIT": 413, "E_UNSUPPORTED": 415, "E_CONFLICT": 409, "E_NOT_FOUND": 404, "E_AUTH": 403,
+    "E_CAPACITY": 503, "E_STORAGE": 503, "E_INTERNAL": 500, "E_NETWORK": 502, "E_ROLLBACK": 409,
+}  # fmt: skip
+NO_STORE = {"cache-control": "no-store"}
+
+
+def node_of(request: Request) -> Node:
+    """The node that this app belongs to."""
+    return cast("Node", request.app.state.node)
+
+
+def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON response that nobody keeps."""
+    return Response(canonical_json(value), status, {**NO_STORE, **(headers or {})}, "application/json")
+
+
+def problem(error: PyEdgeError, status: int = 0, headers: Mapping[str, str] | None = None) -> Response:
+    """An error as application/problem+json (RFC 9457) with our stable code."""
+    status = status or STATUS.get(error.code, 422)
+    facts = error.as_dict()
+    body = {
+        "type": f"urn:py_edge:{error.code}", "title": (type(error).__doc__ or "").strip().splitlines()[0],
+        "status": status, "code": error.code, "detail": error.message, "where": facts.get("where", ""),
+        "got": facts.get("got"), "want": facts.get("want"), "remedy": facts.get("remedy", ""),
+    }  # fmt: skip
+    return Response(canonical_json(body), status, {**NO_STORE, **(headers or {})}, "application/problem+json")
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, as long as it stays within the limit. Raises LimitError, UnsupportedError."""
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise UnsupportedError("this route takes JSON", where="content-type", got=kind, want="application/json")
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise UnsupportedError("send the body as it is", where="content-encoding")
+    limit = node_of(request).settings.body_limit_bytes
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+        if len(data) > limit:
+            raise LimitError("the body is too long", where="body", got=len(data), want=f"at most {limit} bytes")
+    return bytes(data)
+
+
+async def read_record(request: Request, kind: type[R]) -> R:
+    """The body as a record."""
+    return kind.from_json(read_json(await read_body(request)))
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object; an empty body is an empty object."""
+    data = await read_body(request)
+    value = read_json(data) if data else {}
+    if not isinstance(value, dict):
+        raise ModelFormatError("not an object", where="/", got=type(value).__name__, want="object")
+    return value
+
+
+def query_number(request: Request, name: str, default: int, low: int, high: int) -> int:
+    """A whole number of the query string. Raises ModelFormatError, ValueRangeError."""
+    word = request.query_params.get(name)
+    return default if word is None else path_number(word, name, low, high)
+
+
+def path_number(word: str, name: str, low: int, high: int) -> int:
+    """A whole number spelled in a URL."""
+    from py_edge.fields import integer
+
+    if not (word.isascii() and word.isdigit() and len(word) < 20):
+        raise ModelFormatError("not a whole number", where=name, got=word, want=f"{low}..{high}")
+    return cast(int, integer(low, high).read(int(word), name))
+
+
+def path_word(request: Request, name: str, field: Field) -> str:
+    """A part of the path, checked."""
+    return cast(str, field.read(request.path_params[name], name))

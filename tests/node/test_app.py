@@ -1,0 +1,270 @@
+"""Chains of real nodes: a question climbs, a person answers, the answer comes home and is kept everywhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from py_edge.chain.ports import Guess
+from py_edge.node.node import Parts
+from py_edge.records import Question
+
+from .asking import DEVICE, OTHER, ask, first_value, listen, question, until, work_desk
+from .conftest import LiveNode, Start
+
+
+def chain_of_three(start: Start) -> tuple[LiveNode, LiveNode, LiveNode]:
+    """far -> near -> cloud with a desk."""
+    cloud = start("cloud", level=3)
+    near = start("near", cloud, level=2)
+    return start("far", near, level=1), near, cloud
+
+
+def test_an_answer_comes_home_through_three_nodes(start: Start) -> None:
+    """Asked at the far node, answered at the cloud's desk, pushed to the device, an example at every level."""
+    far, near, cloud = chain_of_three(start)
+    heard: list[tuple[int, str, Any]] = []
+    stream = threading.Thread(target=lambda: heard.append(next(iter(listen(far.http, f"device={DEVICE}")))))
+    stream.start()
+    response = ask(far.http, question(7))
+    assert response.status_code == 202
+    assert response.json()["state"] == "queued"
+    until(lambda: cloud.http.get("/v1/desk/next?annotator=ann").json()["task"])
+    assert work_desk(cloud.http, first_value) == 1
+    stream.join(10)
+    event, kind, answer = heard[0]
+    assert (kind, answer["label"], answer["label_index"], answer["source"]) == ("answer", "7", 7, "person")
+    assert answer["hops"] == ["near", "far"]
+    ack = {"device": DEVICE, "events": [event]}
+    assert far.http.post("/v1/answers/ack", json=ack).json() == {"acknowledged": 1}
+    assert far.http.post("/v1/answers/ack", json=ack).json() == {"acknowledged": 0}
+    assert far.http.get(f"/v1/answers?device={DEVICE}").json() == {"answers": [], "next": 0}
+    for node in (far, near, cloud):
+        status = until(lambda node=node: (s := node.http.get("/v1/status").json())["examples"] == 1 and s)
+        assert status["questions"]["answered"] == 1
+        assert status["answered_by"] == {"person": 1}
+        until(lambda node=node: node.http.get("/v1/status").json()["unacknowledged"] == 0)
+    history = far.http.get(f"/v1/questions/{DEVICE}/7").json()
+    assert [step["state"] for step in history["transitions"]] == ["asked", "unresolved", "queued", "answered"]
+    assert history["question"]["input"] == dict(question(7).input)
+    steps = cloud.http.get(f"/v1/questions/{DEVICE}/7").json()
+    assert [s["state"] for s in steps["transitions"]] == [
+        "asked",
+        "unresolved",
+        "queued",
+        "working",
+        "answered",
+    ]
+    assert steps["question"]["hops"] == ["far", "near"]
+
+
+def test_asking_again_is_harmless_and_other_content_is_refused(start: Start) -> None:
+    """The same question twice is one; the same id with other content is a conflict."""
+    node = start("site")
+    assert [ask(node.http, question(1)).status_code for _ in range(3)] == [202, 200, 200]
+    refused = ask(node.http, question(1, 99.0))
+    assert refused.status_code == 409
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.json()["code"] == "E_CONFLICT"
+    assert node.http.get("/v1/status").json()["questions"]["queued"] == 1
+
+
+def test_equal_questions_are_asked_upstream_once(start: Start) -> None:
+    """Two devices with the same content: one task at the top, and both hear the answer."""
+    cloud = start("cloud", level=2)
+    site = start("site", cloud)
+    assert ask(site.http, question(1, 5.0)).status_code == 202
+    assert ask(site.http, question(8, 5.0, device=OTHER)).status_code == 202
+    until(lambda: cloud.http.get("/v1/status").json()["tasks_open"] == 1)
+    assert work_desk(cloud.http, first_value) == 1
+    for device in (DEVICE, OTHER):
+        page = until(lambda d=device: site.http.get(f"/v1/answers?device={d}").json()["answers"])
+        assert [entry["answer"]["label"] for entry in page] == ["5"]
+    assert sum(cloud.http.get("/v1/status").json()["questions"].values()) == 1
+    third = ask(site.http, question(9, 5.0, device=OTHER)).json()
+    assert (third["state"], third["answer"]["label"], third["answer"]["source"]) == (
+        "answered",
+        "5",
+        "person",
+    )
+    assert isinstance(third["event"], int)
+
+
+class Even:
+    """Knows even numbers, is unsure about odd ones, and has no idea about negative ones."""
+
+    threshold = 0.9
+    labels = tuple("0123456789")
+
+    def answer(self, asked: Question) -> Guess:
+        """A guess by the first number."""
+        value = first_value({"input": asked.input})
+        sure = 0.95 if value % 2 == 0 else 0.5
+        chances = [(1 - sure) / 9] * 10
+        chances[value] = float("nan") if value == 9 else sure
+        return Guess(value, chances, 3)
+
+
+def test_a_node_answers_what_it_is_sure_of(start: Start) -> None:
+    """Sure: at once, by itself. Unsure: the next tier; NaN is hard, never easy. With patience: a provisional answer."""
+    cloud = start("cloud", level=2)
+    site = start("site", cloud, Parts(answerer=Even()))
+    sure = ask(site.http, question(2)).json()
+    assert (sure["state"], sure["answer"]["label"], sure["answer"]["source"]) == ("answered", "2", "site")
+    assert sure["answer"]["model_version"] == 3
+    assert ask(site.http, question(3)).json()["state"] == "queued"
+    assert ask(site.http, question(9, 9.0)).json()["state"] == "queued"
+    waiting = ask(site.http, question(5, patience_ms=100)).json()
+    assert waiting["state"] == "queued"
+    assert (waiting["answer"]["label"], waiting["answer"]["provisional"]) == ("5", True)
+    audit = ask(site.http, question(4, audit=True)).json()
+    assert audit["state"] == "queued"
+    until(lambda: cloud.http.get("/v1/status").json()["tasks_open"] == 4)
+    work_desk(cloud.http, first_value)
+    history = until(
+        lambda: (h := site.http.get(f"/v1/questions/{DEVICE}/5").json())["state"] == "answered" and h
+    )
+    assert [(a["revision"], a["provisional"]) for a in history["answers"]] == [(1, True), (2, False)]
+
+
+def test_a_dead_parent_delays_but_loses_nothing(start: Start) -> None:
+    """Questions asked while the parent is away go up when it is back, and their answers come home."""
+    cloud = start("cloud", level=2)
+    site = start("site", cloud)
+    ask(site.http, question(1))
+    until(lambda: cloud.http.get("/v1/status").json()["tasks_open"] == 1)
+    cloud.stop()
+    for sequence in range(2, 6):
+        assert ask(site.http, question(sequence)).status_code == 202
+    until(lambda: site.http.get("/v1/status").json()["parent"]["failures"] >= 1)
+    assert site.http.get("/v1/status").json()["outbox"] == 4
+    back = start("cloud", level=2, port=cloud.port)
+    until(lambda: back.http.get("/v1/status").json()["tasks_open"] == 5, 20)
+    assert work_desk(back.http, first_value) == 5
+    page = until(
+        lambda: len(p := site.http.get(f"/v1/answers?device={DEVICE}").json()["answers"]) == 5 and p, 20
+    )
+    assert [entry["answer"]["label_index"] for entry in page] == [
+        entry["answer"]["sequence"] for entry in page
+    ]
+
+
+def test_a_late_answer_waits_for_its_device(start: Start) -> None:
+    """An answer that nobody fetched survives a restart of the node and is pushed to the device that comes back."""
+    site = start("site")
+    ask(site.http, question(4))
+    work_desk(site.http, first_value)
+    site.stop()
+    again = start("site")
+    event, _, answer = next(iter(listen(again.http, f"device={DEVICE}")))
+    assert answer["label"] == "4"
+    later = listen(again.http, f"device={DEVICE}", {"last-event-id": str(event)})
+    ask(again.http, question(6))
+    work_desk(again.http, first_value)
+    assert next(iter(later))[2]["label"] == "6"
+
+
+def test_a_refused_question_becomes_a_dead_letter(start: Start) -> None:
+    """The parent knows the id with other content: payload kept, device told, nothing else held up, replay possible."""
+    cloud = start("cloud", level=2)
+    site = start("site", cloud)
+    ask(cloud.http, question(1, 42.0))
+    ask(site.http, question(1))
+    ask(site.http, question(2))
+    letters = until(lambda: site.http.get("/v1/dead-letters").json()["dead_letters"])
+    assert [(letter["status"], letter["body"]["digest"]) for letter in letters] == [(409, question(1).digest)]
+    page = until(lambda: site.http.get(f"/v1/answers?device={DEVICE}").json()["answers"])
+    assert page[0]["outcome"] == {"device": DEVICE, "sequence": 1, "state": "failed"}
+    until(lambda: cloud.http.get("/v1/status").json()["tasks_open"] == 2)
+    assert site.http.post(f"/v1/dead-letters/{letters[0]['number']}/replay").status_code == 202
+    until(lambda: site.http.get("/v1/dead-letters").json()["dead_letters"])
+
+
+def test_cancel_and_deadline_end_a_question_visibly(start: Start) -> None:
+    """Cancelled and expired questions leave the desk, their askers are told, and a late vote still comes home."""
+    cloud = start("cloud", level=2)
+    site = start("site", cloud)
+    ask(site.http, question(1))
+    ask(site.http, question(2, asked_at_ms=5_000, deadline_ms=5_300))
+    until(lambda: cloud.http.get("/v1/status").json()["tasks_open"] == 2)
+    assert site.http.post(f"/v1/questions/{DEVICE}/1/cancel").json()["state"] == "cancelled"
+    assert site.http.post(f"/v1/questions/{DEVICE}/1/cancel").json()["state"] == "cancelled"
+    until(lambda: cloud.http.get("/v1/status").json()["tasks_open"] == 0)
+    assert cloud.http.get(f"/v1/questions/{DEVICE}/1").json()["state"] == "cancelled"
+    until(lambda: site.http.get(f"/v1/questions/{DEVICE}/2").json()["state"] == "expired")
+    assert site.http.post(f"/v1/questions/{DEVICE}/2/cancel").status_code == 409
+
+
+def test_a_circle_of_nodes_is_noticed(start: Start) -> None:
+    """A question that was here before is refused, so a wrong --parent ends in a dead letter, not for ever."""
+    node = start("site")
+    refused = ask(node.http, question(1, hops=("site",)))
+    assert (refused.status_code, refused.json()["code"]) == (422, "E_POLICY")
+
+
+def test_answers_come_fast(start: Start) -> None:
+    """From the person's key to the device through two nodes: well under a quarter of a second."""
+    cloud = start("cloud", level=2)
+    site = start("site", cloud)
+    heard: list[float] = []
+
+    def device() -> None:
+        with httpx.Client(base_url=site.url, trust_env=False) as http:
+            for _, _, _ in listen(http, f"device={DEVICE}"):
+                heard.append(time.perf_counter())
+                if len(heard) == 5:
+                    return
+
+    thread = threading.Thread(target=device)
+    thread.start()
+    pressed = []
+    for sequence in range(1, 6):
+        ask(site.http, question(sequence))
+        until(lambda: cloud.http.get("/v1/status").json()["tasks_open"] == 1)
+        task = cloud.http.get("/v1/desk/next?annotator=ann").json()["task"]
+        pressed.append(time.perf_counter())
+        vote = {"annotator": "ann", "verdict": "label", "label_index": 1, "seconds": 1.0}
+        cloud.http.post(f"/v1/desk/{task['task']}/vote", json=vote)
+        until(lambda n=sequence: len(heard) == n)
+    thread.join(5)
+    waits = sorted(end - begin for begin, end in zip(pressed, heard, strict=True))
+    assert waits[2] < 0.25
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("PUT", f"/v1/questions/{DEVICE}/0", "{}", 422, "E_VALUE"),
+        ("PUT", f"/v1/questions/{DEVICE}/x", "{}", 400, "E_FORMAT"),
+        ("PUT", "/v1/questions/XYZ/1", "{}", 422, "E_VALUE"),
+        ("PUT", f"/v1/questions/{DEVICE}/1", "{", 400, "E_FORMAT"),
+        ("PUT", f"/v1/questions/{DEVICE}/1", "[]", 400, "E_FORMAT"),
+        ("PUT", f"/v1/questions/{DEVICE}/1", '{"device":NaN}', 400, "E_FORMAT"),
+        ("PUT", f"/v1/questions/{DEVICE}/1", '{"a":1,"a":2}', 400, "E_FORMAT"),
+        ("PUT", f"/v1/questions/{DEVICE}/1", "[" * 100 + "]" * 100, 413, "E_LIMIT"),
+        ("PUT", f"/v1/questions/{DEVICE}/1", '"' + "x" * (1 << 20) + '"', 413, "E_LIMIT"),
+        ("GET", f"/v1/questions/{DEVICE}/77", None, 404, "E_NOT_FOUND"),
+        ("GET", f"/v1/answers?device={DEVICE}&after=-1", None, 400, "E_FORMAT"),
+        ("GET", f"/v1/answers?device={DEVICE}&limit=1000000000", None, 422, "E_VALUE"),
+        ("GET", "/v1/answers?device=*", None, 422, "E_VALUE"),
+        ("POST", "/v1/answers/ack", '{"device":"%s","events":[-1]}' % DEVICE, 422, "E_VALUE"),
+        ("POST", f"/v1/desk/{'0' * 32}/vote", '{"annotator":"a","label_index":1}', 404, "E_NOT_FOUND"),
+        ("POST", f"/v1/desk/{'0' * 32}/vote", '{"annotator":"a"}', 400, "E_FORMAT"),
+        ("GET", "/v1/models/none", None, 404, "E_NOT_FOUND"),
+        ("GET", "/v1/blobs/..%2f..%2fetc", None, 404, "E_NOT_FOUND"),
+        ("GET", "/v1/nothing", None, 404, "E_NOT_FOUND"),
+        ("DELETE", "/v1/models", None, 405, "E_NOT_FOUND"),
+    ],
+)
+def test_bad_input_is_refused_with_a_code(
+    start: Start, method: str, path: str, body: str | None, status: int, code: str
+) -> None:
+    """Never a 5xx, always problem+json with a stable code."""
+    node = start("site", data="memory:")
+    response = node.http.request(method, path, content=body)
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert response.headers["content-type"] == "application/problem+json"
