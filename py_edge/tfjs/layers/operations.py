@@ -1,0 +1,391 @@
+"""Tensor arithmetic inside a Keras model: Keras 2's TFOpLambda and SlicingOpLambda, Keras 3's operations.
+
+`x * 2` is TFOpLambda "math.multiply" in Keras 2 and class Multiply with args [x, 2.0] in Keras 3; both end here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from py_edge.errors import PolicyError, ShapeError, UnsupportedError
+from py_edge.graph.shapes import axis_of
+from py_edge.tensor import Tensor
+from py_edge.tfjs.idioms import arithmetic, axes, resampling
+from py_edge.tfjs.layers.activations import activation_of
+from py_edge.tfjs.layers.call import Call, Sym
+from py_edge.tfjs.naming import snake_case
+
+Operation = Callable[["Args"], "int | list[int]"]
+_LAMBDAS = frozenset({"TFOpLambda", "SlicingOpLambda"})
+_OPERATION_HOMES = ("keras.src.ops", "keras.ops", "keras.src.operations")
+_ALSO_LAYERS = frozenset(
+    {"Add", "Multiply", "Subtract", "Maximum", "Minimum", "Average", "Concatenate", "Dot", "Reshape"}
+)
+_PLAIN = {"float16": "float32", "float64": "float32", "int64": "int32", "int8": "int32", "int16": "int32",
+          "uint8": "int32", "uint16": "int32", "uint32": "int32"}  # fmt: skip
+
+
+def is_operation(kind: str, module: str, config: Mapping[str, Any], args: Sequence[Any]) -> bool:
+    """Whether a class of the topology is an operation. The .keras route strips `module`: then a non-tensor argument,
+    two tensors side by side, or a config without `trainable` tell it from the layer of the same name."""
+    if kind in _LAMBDAS or module.startswith(_OPERATION_HOMES):
+        return True
+    if kind in _ALSO_LAYERS:
+        return len(args) > 1 and not isinstance(args[0], list) and "trainable" not in config
+    return "trainable" not in config and snake_case(kind) in OPERATIONS
+
+
+class Args:
+    """Arguments of one operation: positional first, then keywords by any of their names."""
+
+    def __init__(self, call: Call) -> None:
+        self.c, self.b = call, call.b
+        self._args = list(call.args)
+        self._kwargs = {
+            k: v for k, v in {**call.config, **call.kwargs}.items() if k not in ("trainable", "function")
+        }
+
+    def raw(self, place: int, *names: str, default: Any = None) -> Any:
+        if place < len(self._args):
+            return self._args[place]
+        for name in names:
+            if name in self._kwargs and self._kwargs[name] is not None:
+                return self._kwargs[name]
+        return default
+
+    def value(self, place: int, *names: str, like: int | None = None) -> int:
+        """A tensor: a Sym, or a number or nested lists as a constant (of the dtype of `like`)."""
+        raw = self.raw(place, *names)
+        if isinstance(raw, Sym):
+            return raw.id
+        raw = _plain(raw)
+        if raw is None or isinstance(raw, str):
+            raise ShapeError("an operand is missing", where=self.c.where, got=raw)
+        dtype = self.b.dtype(like) if like is not None else None
+        if isinstance(raw, (int, float)) and not isinstance(raw, bool):
+            return self.b.scalar(raw, dtype if dtype in ("float32", "int32") else "float32")
+        return self.b.constant(raw, dtype)
+
+    def pair(self) -> tuple[int, int]:
+        """Two operands; a number takes the dtype of the tensor beside it."""
+        first, second = self.raw(0, "x", "x1", "a"), self.raw(1, "y", "x2", "b")
+        if isinstance(first, Sym):
+            return first.id, self.value(1, "y", "x2", "b", like=first.id)
+        if isinstance(second, Sym):
+            return self.value(0, "x", "x1", "a", like=second.id), second.id
+        raise ShapeError("an operation without a tensor", where=self.c.where)
+
+    @property
+    def x(self) -> int:
+        return self.value(
+            0, "x", "input", "input_tensor", "tensor", "features", "inputs", "a", "logits", "images", "params"
+        )
+
+    def axis(self, place: int, default: Any = None) -> list[int] | None:
+        raw = self.raw(place, "axis", "axes", "dims", "axis1", default=default)
+        if raw is None:
+            return None
+        return [int(a) for a in raw] if isinstance(raw, (list, tuple)) else [int(raw)]
+
+    def dims(self, place: int, *names: str) -> list[int]:
+        """A list of whole numbers; a (traced) constant counts."""
+        raw = _plain(self.raw(place, *names))
+        if isinstance(raw, int):
+            return [raw]
+        if not isinstance(raw, (list, tuple)) or any(not isinstance(d, int) for d in raw):
+            raise UnsupportedError("a shape that depends on data", where=self.c.where, got=raw)
+        return list(raw)
+
+
+def _plain(raw: Any) -> Any:
+    """Keras 3's wrapped constants as nested lists."""
+    if isinstance(raw, Mapping) and raw.get("class_name") in ("__numpy__", "__tensor__"):
+        return raw["config"]["value"]
+    return raw
+
+
+def _binary(op: str) -> Operation:
+    return lambda a: a.b.op(op, *a.pair())
+
+
+def _unary(op: str, **attrs: Any) -> Operation:
+    return lambda a: a.b.op(op, a.x, **attrs)
+
+
+def _activation(name: str) -> Operation:
+    return lambda a: activation_of(name, a.c.where, a.c.keras3)(a.b, a.x)
+
+
+def _reduce(kind: str) -> Operation:
+    def lower(a: Args) -> int:
+        keep = bool(a.raw(2, "keepdims", "keep_dims", default=False))
+        return axes.reduce(a.b, kind, a.x, a.axis(1), keep)
+
+    return lower
+
+
+def _arg(kind: str) -> Operation:
+    def lower(a: Args) -> int:
+        where = a.axis(1, 0)
+        return a.b.op("arg_reduce", a.x, kind=kind, axis=(where or [0])[0])
+
+    return lower
+
+
+def _variance(a: Args, root: bool = False) -> int:
+    keep = bool(a.raw(2, "keepdims", default=False))
+    over = a.axis(1) or list(range(a.b.rank(a.x)))
+    variance = arithmetic.moments(a.b, a.x, over)[1]
+    y = variance if keep else axes.squeeze(a.b, variance, over)
+    return a.b.op("sqrt", y) if root else y
+
+
+def _divide(a: Args) -> int:
+    left, right = a.pair()
+    return a.b.op("div", axes.cast(a.b, left, "float32"), axes.cast(a.b, right, "float32"))
+
+
+def _cast(a: Args) -> int:
+    dtype = str(a.raw(1, "dtype", default="float32")).removeprefix("tf.")
+    return axes.cast(a.b, a.x, _PLAIN.get(dtype, dtype))
+
+
+def _matmul(a: Args) -> int:
+    left, right = a.pair()
+    flags = {f"transpose_{s}": bool(a.raw(9, f"transpose_{s}", default=False)) for s in "ab"}
+    return a.b.op("matmul", left, right, **flags)
+
+
+def _reshape(a: Args) -> int:
+    shape = a.dims(1, "shape", "newshape", "target_shape")
+    known = [a.b.shape(a.x)[i] if d is None else d for i, d in enumerate(shape)]
+    return a.b.op("reshape", a.x, shape=tuple(known))
+
+
+def _transpose(a: Args) -> int:
+    perm = a.axis(1) or a.raw(1, "perm")
+    return axes.transpose(a.b, a.x, perm if perm else range(a.b.rank(a.x))[::-1])
+
+
+def _concat(a: Args) -> int:
+    items = a.raw(0, "values", "xs", "arrays")
+    return axes.concat(a.b, [s.id for s in items if isinstance(s, Sym)], (a.axis(1, 0) or [0])[0])
+
+
+def _stack(a: Args) -> int:
+    items = a.raw(0, "values", "x", "arrays")
+    return axes.stack(a.b, [s.id for s in items if isinstance(s, Sym)], (a.axis(1, 0) or [0])[0])
+
+
+def _unstack(a: Args) -> list[int]:
+    axis = int(a.raw(2, "axis", default=0))
+    return [axes.pick(a.b, a.x, axis, i) for i in range(a.b.shape(a.x)[axis_of(axis, a.b.rank(a.x))])]
+
+
+def _split(a: Args) -> list[int]:
+    parts, axis = a.raw(1, "num_or_size_splits", "indices_or_sections"), int(a.raw(2, "axis", default=0))
+    size = a.b.shape(a.x)[axis_of(axis, a.b.rank(a.x))]
+    if isinstance(parts, int):
+        return axes.split(a.b, a.x, axis, [size // parts] * parts)
+    if a.raw(9, "indices_or_sections") is not None:
+        bounds = [0, *parts, size]
+        parts = [hi - lo for lo, hi in pairwise(bounds)]
+    return axes.split(a.b, a.x, axis, parts)
+
+
+def _expand(a: Args) -> int:
+    return axes.expand(a.b, a.x, *(a.axis(1, 0) or [0]))
+
+
+def _squeeze(a: Args) -> int:
+    return axes.squeeze(a.b, a.x, a.axis(1) or [])
+
+
+def _softmax(a: Args) -> int:
+    return arithmetic.softmax(a.b, a.x, a.axis(1, -1) or [-1])
+
+
+def _clip(a: Args) -> int:
+    low = a.raw(1, "clip_value_min", "x_min", "min")
+    high = a.raw(2, "clip_value_max", "x_max", "max")
+    return arithmetic.clip(a.b, a.x, float(low), float(high))
+
+
+def _pad(a: Args) -> int:
+    raw = a.raw(1, "paddings", "pad_width")
+    mode, value = str(a.raw(2, "mode", default="constant")).lower(), a.raw(3, "constant_values", default=0)
+    pairs = [(int(p[0]), int(p[1])) for p in _plain(raw)]
+    if mode == "constant":
+        return axes.pad(a.b, a.x, pairs, float(value or 0))
+    return axes.mirror_pad(a.b, a.x, pairs, mode == "symmetric")
+
+
+def _tile(a: Args) -> int:
+    return axes.tile(a.b, a.x, a.dims(1, "multiples", "repeats"))
+
+
+def _repeat(a: Args) -> int:
+    return axes.repeat(a.b, a.x, int(a.raw(2, "axis", default=0)), int(a.raw(1, "repeats")))
+
+
+def _gather(a: Args) -> int:
+    axis = (a.axis(2, 0) or [0])[0]
+    indices = axes.cast(a.b, a.value(1, "indices", like=a.b.scalar(0, "int32")), "int32")
+    return a.b.op("gather", a.x, indices, axis=axis_of(axis, a.b.rank(a.x)), batch_dims=0)
+
+
+def _where(a: Args) -> int:
+    keep = axes.cast(a.b, a.value(0, "condition"), "bool")
+    left, right = a.raw(1, "x", "x1"), a.raw(2, "y", "x2")
+    if left is None or right is None:
+        raise UnsupportedError("where with one argument depends on data", where=a.c.where)
+    like = next((s.id for s in (left, right) if isinstance(s, Sym)), None)
+    return a.b.op("select", keep, a.value(1, "x", "x1", like=like), a.value(2, "y", "x2", like=like))
+
+
+def _one_hot(a: Args) -> int:
+    depth = int(a.raw(1, "depth", "num_classes"))
+    hot = axes.one_hot(a.b, axes.cast(a.b, a.x, "int32"), depth, int(a.raw(4, "axis", default=-1)))
+    return axes.cast(a.b, hot, "float32")
+
+
+def _einsum(a: Args) -> int:
+    equation = a.raw(0, "equation", "subscripts")
+    operands = [s.id for s in a._args[1:] if isinstance(s, Sym)] or [
+        s.id for s in a.raw(1, "inputs", "operands")
+    ]
+    return arithmetic.einsum(a.b, str(equation), operands)
+
+
+def _shape(a: Args) -> int:
+    return a.b.constant(Tensor.from_flat(a.b.shape(a.x), (a.b.rank(a.x),), "int32"))
+
+
+def _l2(a: Args) -> int:
+    return arithmetic.l2_normalize(a.b, a.x, a.axis(1) or list(range(a.b.rank(a.x))))
+
+
+def _resize(a: Args) -> int:
+    method = str(a.raw(2, "method", "interpolation", default="bilinear"))
+    return resampling.resize(a.b, a.x, a.dims(1, "size"), method)
+
+
+def _cumulate(kind: str) -> Operation:
+    def lower(a: Args) -> int:
+        axis = axis_of((a.axis(1, 0) or [0])[0], a.b.rank(a.x))
+        flags = {name: bool(a.raw(9, name, default=False)) for name in ("exclusive", "reverse")}
+        return a.b.op("cumulate", a.x, kind=kind, axis=axis, **flags)
+
+    return lower
+
+
+def _flip(a: Args) -> int:
+    over = a.axis(1)
+    return axes.flip(
+        a.b, a.x, [axis_of(i, a.b.rank(a.x)) for i in (range(a.b.rank(a.x)) if over is None else over)]
+    )
+
+
+def _like(value: float) -> Operation:
+    return lambda a: axes.full(a.b, a.b.shape(a.x), value, a.b.dtype(a.x))
+
+
+def _norm(a: Args) -> int:
+    keep = bool(a.raw(3, "keepdims", default=False))
+    return a.b.op("sqrt", axes.reduce(a.b, "sum", a.b.op("square", a.x), a.axis(2), keep))
+
+
+def _slice_spec(item: Any) -> Any:
+    if isinstance(item, Mapping):
+        if item.get("class_name") == "__ellipsis__" or item.get("value") == "...":
+            return Ellipsis
+        config = item.get("config", item) if item.get("class_name") == "__slice__" else item
+        return slice(*(_plain(config.get(k)) for k in ("start", "stop", "step")))
+    return item
+
+
+def _getitem(a: Args) -> int:
+    """x[...] with slices, numbers, new axes and an ellipsis."""
+    raw = a.raw(1, "slice_spec", "key")
+    items = [_slice_spec(item) for item in (raw if isinstance(raw, (list, tuple)) else [raw])]
+    return index(a, a.x, items)
+
+
+def index(a: Args, x: int, items: list[Any]) -> int:
+    """numpy's basic indexing."""
+    used = sum(item is not None and item is not Ellipsis for item in items)
+    if Ellipsis in items:
+        at = items.index(Ellipsis)
+        items = [*items[:at], *[slice(None)] * (a.b.rank(x) - used), *items[at + 1 :]]
+    axis = 0
+    for item in items:
+        if item is None:
+            x, axis = axes.expand(a.b, x, axis), axis + 1
+        elif isinstance(item, slice):
+            begin, stop, step = item.indices(a.b.shape(x)[axis])
+            x = axes.cut(a.b, x, axis, begin, len(range(begin, stop, step)), step)
+            axis += 1
+        elif isinstance(item, int):
+            size = a.b.shape(x)[axis]
+            x = axes.pick(a.b, x, axis, item + size if item < 0 else item)
+        else:
+            raise UnsupportedError("an index that depends on data", where=a.c.where, got=type(item).__name__)
+    return x
+
+
+_UNARIES = (
+    "neg abs sign floor ceil round sqrt rsqrt reciprocal square exp expm1 log log1p sin cos tan asin acos atan sinh "
+    "cosh tanh asinh acosh atanh erf sigmoid softplus softsign relu relu6 elu selu logical_not is_nan is_inf is_finite"
+)
+OPERATIONS: dict[str, Operation] = {
+    **{name: _unary(name) for name in _UNARIES.split()},
+    "negative": _unary("neg"), "absolute": _unary("abs"), "arcsin": _unary("asin"), "arccos": _unary("acos"),
+    "arctan": _unary("atan"), "isnan": _unary("is_nan"), "isinf": _unary("is_inf"), "isfinite": _unary("is_finite"),
+    "reciprocal_no_nan": lambda a: a.b.op("div_no_nan", a.b.scalar(1.0), a.x), "pow": _binary("pow"), "power": _binary("pow"),
+    "add": _binary("add"), "subtract": _binary("sub"), "sub": _binary("sub"), "multiply": _binary("mul"), "mul": _binary("mul"),
+    "divide": _divide, "truediv": _divide, "true_divide": _divide, "realdiv": _divide, "div": _divide,
+    "floordiv": _binary("floor_div"), "floor_divide": _binary("floor_div"), "mod": _binary("mod"), "floormod": _binary("mod"),
+    "maximum": _binary("maximum"), "minimum": _binary("minimum"), "divide_no_nan": _binary("div_no_nan"),
+    "squared_difference": _binary("squared_difference"), "atan2": _binary("atan2"), "arctan2": _binary("atan2"),
+    "equal": _binary("equal"), "eq": _binary("equal"), "not_equal": _binary("not_equal"), "ne": _binary("not_equal"),
+    "less": _binary("less"), "lt": _binary("less"), "less_equal": _binary("less_equal"), "le": _binary("less_equal"),
+    "greater": _binary("greater"), "gt": _binary("greater"), "greater_equal": _binary("greater_equal"),
+    "ge": _binary("greater_equal"), "logical_and": _binary("logical_and"), "logical_or": _binary("logical_or"),
+    "logical_xor": _binary("logical_xor"), "matmul": _matmul, "dot": _matmul, "linalg_matmul": _matmul, "cast": _cast,
+    "to_float": lambda a: axes.cast(a.b, a.x, "float32"), "reshape": _reshape, "transpose": _transpose, "concat": _concat,
+    "concatenate": _concat, "stack": _stack, "unstack": _unstack, "split": _split, "expand_dims": _expand,
+    "squeeze": _squeeze, "softmax": _softmax, "clip_by_value": _clip, "clip": _clip, "pad": _pad, "tile": _tile,
+    "repeat": _repeat, "gather": _gather, "take": _gather, "where": _where, "one_hot": _one_hot, "einsum": _einsum,
+    "shape": _shape, "l2_normalize": _l2, "normalize": _l2, "resize": _resize, "cumsum": _cumulate("sum"),
+    "cumprod": _cumulate("prod"), "flip": _flip, "reverse": _flip, "zeros_like": _like(0), "ones_like": _like(1),
+    "norm": _norm, "getitem": _getitem, "get_item": _getitem, "identity": lambda a: a.x, "stop_gradient": lambda a: a.x,
+    "reduce_sum": _reduce("sum"), "sum": _reduce("sum"), "reduce_mean": _reduce("mean"), "mean": _reduce("mean"),
+    "reduce_max": _reduce("max"), "max": _reduce("max"), "amax": _reduce("max"), "reduce_min": _reduce("min"),
+    "min": _reduce("min"), "amin": _reduce("min"), "reduce_prod": _reduce("prod"), "prod": _reduce("prod"),
+    "reduce_any": _reduce("any"), "any": _reduce("any"), "reduce_all": _reduce("all"), "all": _reduce("all"),
+    "argmax": _arg("max"), "argmin": _arg("min"), "reduce_variance": _variance, "var": _variance,
+    "reduce_std": lambda a: _variance(a, True), "std": lambda a: _variance(a, True),
+    **{name: _activation(name) for name in (
+        "leaky_relu", "gelu", "silu", "swish", "mish", "hard_sigmoid", "hard_swish", "hard_silu", "log_softmax", "celu",
+        "log_sigmoid", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink", "squareplus", "sparse_plus",
+        "sparse_sigmoid", "sparsemax", "glu", "threshold")},
+}  # fmt: skip
+
+
+def lower_operation(c: Call) -> int | list[int]:
+    """Raises PolicyError for a function that is not in the table: a file never chooses what code runs."""
+    if c.kind in _LAMBDAS:
+        function = c.config.get("function")
+        name = str(function).rpartition(".")[2]
+    else:
+        function, name = c.kind, snake_case(c.kind)
+    if name not in OPERATIONS:
+        raise PolicyError(
+            "a function outside of the table",
+            where=c.where,
+            got=function,
+            want=f"one of {len(OPERATIONS)} operations",
+        )
+    return OPERATIONS[name](Args(c))

@@ -1,0 +1,231 @@
+"""A layers-model: Keras' topology, read, checked by one lowering with batch 1, and lowered again per input shape."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from py_edge.errors import (
+    GraphError,
+    ModelFormatError,
+    PolicyError,
+    PyEdgeError,
+    ShapeError,
+    UnsupportedError,
+)
+from py_edge.graph import Builder, Graph
+from py_edge.tensor import Tensor
+from py_edge.tfjs.layers.call import Sym, Training
+from py_edge.tfjs.layers.operations import is_operation
+from py_edge.tfjs.limits import DEFAULT, Limits
+from py_edge.tfjs.lower_layers import Lowering, check_config, row_of
+from py_edge.tfjs.model import Model, Port, Problem, Shape, Shapes, part_of
+from py_edge.tfjs.naming import Source, Stored
+from py_edge.tfjs.network import Layer, Network, read_network
+from py_edge.tfjs.weights import Weight
+
+_DTYPES = {"float16": "float32", "float64": "float32", "bfloat16": "float32", "mixed_float16": "float32",
+           "int64": "int32", "int16": "int32", "int8": "int32", "uint8": "int32", "uint16": "int32"}  # fmt: skip
+_STATISTICS = ("moving_mean", "moving_variance")
+
+
+@dataclass(slots=True)
+class LayersModel(Model):
+    """network: the topology. keras3: who wrote it, for the few defaults that differ."""
+
+    network: Network
+    keras3: bool
+
+    def graph(
+        self, shapes: Shapes = 1, *, training: bool = False, frozen: Sequence[str] = (), seed: int = 0
+    ) -> Graph:
+        """Raises ModelFormatError and its kin with the layer's place, ShapeError for open or unfit shapes."""
+        switch = Training(training, frozenset(frozen), seed)
+        return lower(
+            self.network,
+            self.inputs,
+            self.full_shapes(shapes),
+            self.outputs,
+            switch,
+            self.keras3,
+            Stored(self.all_weights),
+        )
+
+    @property
+    def trainable(self) -> list[str]:
+        return [
+            name
+            for part in self.layers
+            if part.trainable
+            for name in part.weights
+            if not name.endswith(_STATISTICS)
+        ]
+
+    def with_weights(self, changed: Mapping[str, Tensor]) -> LayersModel:
+        return replace(self, all_weights=self.changed(changed))
+
+
+def input_port(layer: Layer) -> Port:
+    """Keras 2 says batch_input_shape, Keras 3 batch_shape. Raises ShapeError."""
+    config, where = layer.config, f"{layer.where}/config"
+    shape = next((config[k] for k in ("batch_shape", "batch_input_shape") if config.get(k) is not None), None)
+    if shape is None and isinstance(config.get("input_shape"), list):
+        shape = [None, *config["input_shape"]]
+    if (
+        not isinstance(shape, list)
+        or not shape
+        or any(d is not None and (type(d) is not int or d < 0) for d in shape)
+    ):
+        raise ShapeError("an input tells its shape, batch first", where=where, got=shape)
+    if len(shape) > DEFAULT.rank or any(d is not None and d > DEFAULT.dim for d in shape):
+        raise ShapeError("the input is too large", where=where, got=shape)
+    if config.get("sparse") or config.get("ragged"):
+        raise UnsupportedError("sparse and ragged inputs", where=where)
+    raw = config.get("dtype") or "float32"
+    name = raw.get("config", {}).get("name", "float32") if isinstance(raw, dict) else str(raw)
+    dtype = _DTYPES.get(name, name)
+    if dtype not in ("float32", "int32", "bool"):
+        raise UnsupportedError(
+            "inputs of this dtype", where=f"{where}/dtype", got=name, want="float32, int32 or bool"
+        )
+    return Port(layer.name, tuple(shape), dtype)
+
+
+def lower(
+    network: Network, inputs: Sequence[Port], shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[Port],
+    training: Training, keras3: bool, source: Source, rng: random.Random | None = None,
+) -> Graph:  # fmt: skip
+    """One graph of the whole network. outputs: their names, or none to name them after their layers."""
+    b = Builder()
+    lowering = Lowering(b, training, keras3, source, rng or random.Random(0))
+    entries = [Sym(b.input(port.name, shapes[port.name], port.dtype)) for port in inputs]
+    names = [port.name for port in outputs] or output_names(network)
+    for name, value in zip(names, lowering.network(network, entries), strict=True):
+        b.output(name, value.id)
+    return b.graph
+
+
+def _scopes(layer: Layer) -> list[Any]:
+    found, waiting = [], list(layer.scope.children.values())
+    while waiting:
+        scope = waiting.pop()
+        found.append(scope)
+        waiting += scope.children.values()
+    return found
+
+
+def output_names(network: Network) -> list[str]:
+    """Each output's layer; a second one of the same layer gets _1, _2, ..."""
+    names, seen = [], dict[str, int]()
+    for ref in network.outputs:
+        turn = seen.get(ref.layer, 0)
+        seen[ref.layer] = turn + 1
+        names.append(ref.layer if turn == 0 else f"{ref.layer}_{turn}")
+    return names
+
+
+def topology_of(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, bool]:
+    """(class_name/config object, its pointer, written by Keras 3). Raises ModelFormatError."""
+    topology = document.get("modelTopology")
+    if not isinstance(topology, dict):
+        raise ModelFormatError("no model in it", where="/modelTopology", got=topology, want="an object")
+    version = topology.get("keras_version")
+    if version is not None and not isinstance(version, str):
+        raise UnsupportedError("keras_version is a text", where="/modelTopology/keras_version", got=version)
+    keras3 = isinstance(version, str) and version[:1].isdigit() and int(version.split(".")[0]) >= 3
+    if "model_config" in topology:
+        raw = topology["model_config"]
+        where = "/modelTopology/model_config"
+    else:
+        raw, where = topology, "/modelTopology"
+    if not isinstance(raw, dict):
+        raise ModelFormatError("an object is wanted", where=where, got=raw)
+    return raw, where, keras3
+
+
+def find_problems(network: Network) -> list[PyEdgeError]:
+    """Everything that the table does not know, each with its place."""
+    problems: list[PyEdgeError] = []
+    for layer in network.walk():
+        if layer.is_input or layer.network is not None:
+            continue
+        try:
+            check_config(layer)
+            args = layer.uses[0].args if layer.uses else ()
+            if not is_operation(layer.kind, layer.module, layer.config, args):
+                row_of(layer.kind)
+        except (UnsupportedError, PolicyError) as error:
+            error.where = error.where or f"{layer.where} layer '{layer.name}'"
+            problems.append(error)
+    return problems
+
+
+def read_layers_model(
+    document: Mapping[str, Any], weights: dict[str, Weight], stored: dict[str, str], limits: Limits = DEFAULT,
+    inspect: bool = False,
+) -> LayersModel:  # fmt: skip
+    """The model, checked: every layer known, every weight in its place. inspect: problems are listed, not raised."""
+    raw, where, keras3 = topology_of(document)
+    source = Stored(weights)
+    network = read_network(raw, where, keras3, limits)
+    problems = find_problems(network)
+    if problems and not inspect:
+        raise problems[0]
+    inputs = [input_port(network.layers[name]) for name in network.inputs]
+    names = output_names(network)
+    shapes, graph = _trial(network, inputs, names, keras3, source, bool(problems))
+    outputs = [
+        Port(name, shape, graph.specs[graph.outputs[name]].dtype if graph else "float32")
+        for name, shape in zip(names, shapes, strict=True)
+    ]
+    parts = [
+        part_of(layer.name, layer.kind, _weights_of(layer), layer.config.get("trainable") is not False)
+        for layer in network.walk() if not layer.is_input and layer.network is None
+    ]  # fmt: skip
+    if not parts and not inspect:
+        raise GraphError("a model without layers", where=where)
+    metadata = document.get("userDefinedMetadata")
+    listed = [
+        Problem(p.code, p.where, p.message + (f": {p.got}" if p.got is not None else "")) for p in problems
+    ]
+    plain = {key: value for key, value in document.items() if key != "weightsManifest"}
+    return LayersModel(
+        "layers-model", inputs, outputs, weights, parts, metadata if isinstance(metadata, dict) else {}, listed,
+        plain, stored, network, keras3,
+    )  # fmt: skip
+
+
+def _trial(
+    network: Network, inputs: list[Port], names: list[str], keras3: bool, source: Source, broken: bool
+) -> tuple[list[Shape], Graph | None]:
+    """Output shapes and a graph, found by lowering with small sizes for what is open; two of them tell what is open."""
+    if broken:
+        return [(None,) for _ in names], None
+    ports = [Port(name, (), "") for name in names]
+    graphs: list[Graph] = []
+    for batch, open_size in ((1, 32), (2, 40)):
+        shapes = {
+            p.name: tuple((batch if i == 0 else open_size) if d is None else d for i, d in enumerate(p.shape))
+            for p in inputs
+        }
+        try:
+            graphs.append(lower(network, inputs, shapes, ports, Training(), keras3, source))
+        except ShapeError:
+            if graphs or not any(None in p.shape[1:] for p in inputs):
+                raise
+            return [(None,) for _ in names], None
+    first, second = ([g.specs[g.outputs[name]].shape for name in names] for g in graphs)
+    shapes_out: list[Shape] = [
+        tuple(a if a == z else None for a, z in zip(x, y, strict=True))
+        for x, y in zip(first, second, strict=True)
+    ]
+    return shapes_out, graphs[0]
+
+
+def _weights_of(layer: Layer) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for scope in [layer.scope, *_scopes(layer)]:
+        found |= scope.names
+    return found

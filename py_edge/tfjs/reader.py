@@ -1,0 +1,106 @@
+"""Where a model's bytes come from: a folder, or a mapping of name -> bytes that the host handed in.
+
+A reader opens only plain files below its root; shard paths match one positive grammar first (manifest.py).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from py_edge.errors import IntegrityError, LimitError, ModelFormatError, NotFoundError, PathError
+
+MODEL_FILE = "model.json"
+
+
+class Reader(Protocol):
+    """model_file: its name, for errors. read: the whole of one file, at most `limit` bytes."""
+
+    model_file: str
+
+    def read(self, name: str, limit: int) -> bytes: ...
+
+
+class MappingReader:
+    """Files that are already in memory, by name."""
+
+    def __init__(self, files: Mapping[str, bytes], model_file: str = MODEL_FILE) -> None:
+        self._files = files
+        self.model_file = model_file
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Raises NotFoundError (model.json) or IntegrityError (a shard), LimitError."""
+        if name not in self._files:
+            raise _missing(name, self.model_file)
+        data = self._files[name]
+        if len(data) > limit:
+            raise LimitError("the file is too large", where=name, got=len(data), want=f"<= {limit} bytes")
+        return bytes(data) if not isinstance(data, bytes) else data
+
+
+class FolderReader:
+    """Files of one folder; symbolic links, hard links and devices are refused, before and after opening."""
+
+    def __init__(self, folder: Path, model_file: str = MODEL_FILE) -> None:
+        self._folder = folder
+        self.model_file = model_file
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Raises PathError: not a plain file of this folder; NotFoundError, IntegrityError, LimitError."""
+        self._refuse_linked_parents(name)
+        path = self._folder / name
+        flags = (
+            os.O_RDONLY
+            | getattr(os, "O_NOFOLLOW", 0)
+            | getattr(os, "O_NONBLOCK", 0)
+            | getattr(os, "O_BINARY", 0)
+        )
+        try:
+            if path.is_symlink():
+                raise PathError("a symbolic link", where=name, want="a plain file")
+            handle = os.open(path, flags)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise _missing(name, self.model_file) from error
+        except OSError as error:
+            raise PathError(
+                "cannot be opened", where=name, got=error.strerror, want="a readable file"
+            ) from error
+        with os.fdopen(handle, "rb") as file:
+            state = os.fstat(file.fileno())
+            if not stat.S_ISREG(state.st_mode):
+                raise PathError("not a plain file", where=name, want="a plain file")
+            if state.st_nlink > 1:
+                raise PathError("a hard link", where=name, got=state.st_nlink, want="a file with one name")
+            if state.st_size > limit:
+                raise LimitError(
+                    "the file is too large", where=name, got=state.st_size, want=f"<= {limit} bytes"
+                )
+            return file.read(limit + 1)
+
+    def _refuse_linked_parents(self, name: str) -> None:
+        place = self._folder
+        for part in Path(name).parts[:-1]:
+            place = place / part
+            if place.is_symlink():
+                raise PathError("a symbolic link on the way", where=name, got=part, want="a plain folder")
+
+
+def _missing(name: str, model_file: str) -> ModelFormatError | NotFoundError:
+    if name == model_file:
+        return NotFoundError(
+            "there is no model here", where=name, remedy="give a folder with model.json in it"
+        )
+    return IntegrityError("a shard is missing", where=name, remedy="copy every file that model.json names")
+
+
+def reader_of(source: str | os.PathLike[str] | Mapping[str, bytes] | Reader) -> Reader:
+    """A reader for a folder, a path to a model.json (any name), or a mapping of names to bytes."""
+    if isinstance(source, Mapping):
+        return MappingReader(source)
+    if not isinstance(source, (str, os.PathLike)):
+        return source
+    path = Path(source)
+    return FolderReader(path) if path.is_dir() else FolderReader(path.parent, path.name)
