@@ -27,6 +27,7 @@ from py_edge.errors import StorageError
 PLACEHOLDER = "__PY_EDGE_ASSETS__"
 APP_PLACEHOLDER = "__APP__"
 INDEX = "bundle.json"
+SNAPSHOT = "python.snapshot.gz"
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,13 @@ def collect(
         (folder / ".nojekyll").write_bytes(b"")
         known = _list(folder)
         wheel = next(path for path in known if path.startswith(app) and path.endswith(".whl"))
+        snapshot = f"{app}{SNAPSHOT}" if f"{app}{SNAPSHOT}" in known else ""
         assets = {
             "version": py_edge.__version__,
             "app": app,
             "runtime": rt,
             "wheel": wheel,
-            "snapshot": "",
+            "snapshot": snapshot,
             "files": {p: known[p] for p in known if _needs_size(p, app, rt)},
         }
         for entry in sorted(parts.glob("*.js")) + sorted(parts.glob("*.html")):
@@ -108,7 +110,7 @@ def _fill(text: str, assets: Mapping[str, Any]) -> str:
 
 def _needs_size(path: str, app: str, rt: str) -> bool:
     """True for what the page fetches by itself; its size must be known before the first byte."""
-    return path.startswith(rt) or (path.startswith(app) and path.endswith((".wasm", ".whl")))
+    return path.startswith(rt) or (path.startswith(app) and path.endswith((".wasm", ".whl", SNAPSHOT)))
 
 
 def _write_tree(folder: Path, stem: str, files: Mapping[str, bytes]) -> str:

@@ -15,14 +15,14 @@ FOLDER = PACKAGE / "kernels" / "_build"
 
 def executor_path(variant: str) -> Path:
     """Where the kernels' build puts the executor of this variant."""
-    return FOLDER / f"pe_{variant}.wasm"
+    return FOLDER / f"alone-{variant}.wasm"
 
 
 def build_executors() -> dict[str, Path]:
     """Variant to file, built if a source is newer. Raises EnvironmentProblem with the compiler's last lines."""
-    command = [sys.executable, "-m", "py_edge.kernels.build", "--all"]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     paths = {variant: executor_path(variant) for variant in VARIANTS}
+    command = [sys.executable, "-m", "py_edge.kernels.build", *(path.name for path in paths.values())]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     missing = [str(path) for path in paths.values() if not path.is_file()]
     if ran.returncode or missing:
         tail = "\n".join((ran.stdout + ran.stderr).strip().splitlines()[-15:])

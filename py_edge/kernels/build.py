@@ -26,7 +26,15 @@ OUTPUT = SOURCE / "_build"
 PARALLEL = 2
 EXPORTS = ("pe_run", "pe_panel", "pe_abi_version")
 
-_COMPILE = ("-std=c11", "-O3", "-fvisibility=hidden", "-fno-math-errno", "-fno-strict-aliasing", "-Wall", "-Werror")
+_COMPILE = (
+    "-std=c11",
+    "-O3",
+    "-fvisibility=hidden",
+    "-fno-math-errno",
+    "-fno-strict-aliasing",
+    "-Wall",
+    "-Werror",
+)
 _NATIVE = ("-fPIC",)
 _SIMD = ("-msimd128", "-mbulk-memory", "-mnontrapping-fptoint", "-msign-ext", "-fno-builtin")
 _RELAXED = (*_SIMD, "-mrelaxed-simd")
@@ -60,14 +68,15 @@ def _native(system: str, triple: str, suffix: str, cpus: dict[str, str]) -> list
 
 
 _X86 = {"": "x86_64_v2", "-avx2": "x86_64_v3", "-avx512": "x86_64_v4"}
+# Side modules are not called .so: Pyodide's installer loads every .so of a wheel, also one that the engine cannot compile.
 TARGETS: tuple[Target, ...] = (
     *_native("linux-x86_64", "x86_64-linux-gnu.2.17", ".so", _X86),
     *_native("linux-aarch64", "aarch64-linux-gnu.2.17", ".so", {"": "generic"}),
     *_native("darwin-x86_64", "x86_64-macos", ".dylib", _X86),
     *_native("darwin-arm64", "aarch64-macos", ".dylib", {"": "apple_m1"}),
     *_native("win32-amd64", "x86_64-windows-gnu", ".dll", _X86),
-    Target("side-simd128.so", "wasm32-emscripten", "wasm", ("-fPIC", *_SIMD), _SIDE_LINK),
-    Target("side-relaxed.so", "wasm32-emscripten", "wasm", ("-fPIC", *_RELAXED), _SIDE_LINK),
+    Target("side-simd128.wasm", "wasm32-emscripten", "wasm", ("-fPIC", *_SIMD), _SIDE_LINK),
+    Target("side-relaxed.wasm", "wasm32-emscripten", "wasm", ("-fPIC", *_RELAXED), _SIDE_LINK),
     Target("alone-simd128.wasm", "wasm32-freestanding", "wasm", _SIMD, _ALONE_LINK),
     Target("alone-relaxed.wasm", "wasm32-freestanding", "wasm", _RELAXED, _ALONE_LINK),
 )
@@ -167,7 +176,10 @@ def build(targets: Iterable[Target]) -> list[Path]:
         objects.mkdir(exist_ok=True)
         sources = sorted(SOURCE.glob("*.c"))
         with ThreadPoolExecutor(PARALLEL) as pool:
-            jobs = {target: [pool.submit(_compile, target, source, objects) for source in sources] for target in stale}
+            jobs = {
+                target: [pool.submit(_compile, target, source, objects) for source in sources]
+                for target in stale
+            }
             for target, compiled in jobs.items():
                 _link(target, [job.result() for job in compiled])
     return [OUTPUT / target.file for target in wanted]

@@ -22,7 +22,9 @@ STATUS = {
 LEVELS = ("", "-avx2", "-avx512")
 
 # (module (func i32.const 0, i32x4.splat, three times, f32x4.relaxed_madd, drop)): valid only with relaxed SIMD.
-RELAXED_PROBE = bytes.fromhex("0061736d01000000010401600000030201000a140112004100fd114100fd114100fd11fd85021a0b")
+RELAXED_PROBE = bytes.fromhex(
+    "0061736d01000000010401600000030201000a140112004100fd114100fd114100fd11fd85021a0b"
+)
 
 Run = Callable[[int, int, int, int, int, int], int]
 
@@ -48,7 +50,9 @@ def open_library(path: Path) -> Library:
     try:
         handle = ctypes.CDLL(str(path))
     except OSError as error:
-        raise EnvironmentProblem("the kernels cannot be loaded", where=str(path.name), got=str(error)) from error
+        raise EnvironmentProblem(
+            "the kernels cannot be loaded", where=str(path.name), got=str(error)
+        ) from error
     for name in ("pe_abi_version", "pe_panel"):
         getattr(handle, name).argtypes = []
         getattr(handle, name).restype = ctypes.c_int32
@@ -81,7 +85,9 @@ def _ensure_built() -> None:
         want = sorted({target.system for target in build.TARGETS})
         raise EnvironmentProblem("no kernels for this machine", got=build.this_system(), want=want)
     missing = not all((BUILD / target.file).exists() for target in targets)
-    if missing or (build.zig_version() is not None and not all(build.is_current(target) for target in targets)):
+    if missing or (
+        build.zig_version() is not None and not all(build.is_current(target) for target in targets)
+    ):
         build.build(targets)
 
 
@@ -99,5 +105,5 @@ def native_paths() -> list[Path]:
 def library() -> Library:
     """The fastest kernels that run here, loaded once."""
     if sys.platform == "emscripten":
-        return open_library(BUILD / ("side-relaxed.so" if _relaxed_simd() else "side-simd128.so"))
+        return open_library(BUILD / ("side-relaxed.wasm" if _relaxed_simd() else "side-simd128.wasm"))
     return open_library(native_paths()[-1])

@@ -40,6 +40,18 @@ function watchFetches(files: readonly Locked[], onbytes: (count: number) => void
   return () => (self.fetch = original);
 }
 
+/** The memory snapshot, fetched and unpacked; null where that is not to be had, for it only saves time. */
+async function readSnapshot(file: Locked | null, onbytes: (count: number) => void): Promise<Uint8Array | null> {
+  if (!file || typeof DecompressionStream !== "function") return null;
+  try {
+    const bytes = await fetchBytes(file, { onbytes });
+    const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Uint8Array(await new Response(plain).arrayBuffer());
+  } catch {
+    return null;
+  }
+}
+
 function toJs(value: unknown): unknown {
   if (value === null || typeof value !== "function" && typeof value !== "object") return value;
   const proxy = value as PyProxy;
@@ -69,17 +81,22 @@ serve<LearnCalls>(self as unknown as Endpoint, {
     const mark = (step: string) => (steps[step] = Math.round(performance.now() - begin));
     const wheelBytes = fetchBytes(wheel, { onbytes });
     wheelBytes.catch(() => undefined);
+    const snapshotBytes = readSnapshot(snapshot, onbytes);
     const restore = watchFetches(files, onbytes);
     try {
       const { loadPyodide } = (await import(/* @vite-ignore */ `${runtime}pyodide.mjs`)) as { loadPyodide(options: object): Promise<Pyodide> };
       mark("loader");
-      pyodide = await loadPyodide({
+      const options = {
         indexURL: runtime,
         packageBaseUrl: runtime,
         enableRunUntilComplete: false,
+        env: { HOME: "/home/web" },
         stdout: (line: string) => console.log(line),
         stderr: (line: string) => console.warn(line),
-      });
+      };
+      const memory = await snapshotBytes;
+      mark("snapshot");
+      pyodide = memory ? await loadPyodide({ ...options, _loadSnapshot: memory }).catch(() => loadPyodide(options)) : await loadPyodide(options);
     } catch (error) {
       throw error instanceof EdgeError ? error : new EdgeError({ code: "E_ENVIRONMENT", message: `Python did not start: ${String(error)}`, where: runtime });
     } finally {
