@@ -45,6 +45,7 @@ API: list[BaseRoute] = [
     Route("/v1/models/{name}/{version}/files/{path:path}", models.get_file, methods=["GET"]),
     Route("/v1/blobs/{sha256}", models.get_blob, methods=["GET"]),
     Route("/v1/desk/next", desk.next_task, methods=["GET"]),
+    Route("/v1/desk/stream", desk.stream_desk, methods=["GET"]),
     Route("/v1/desk/{task}/vote", desk.post_vote, methods=["POST"]),
     Route("/v1/desk/{task}/undo", desk.post_undo, methods=["POST"]),
     Route("/v1/status", status.get_status, methods=["GET"]),

@@ -36,7 +36,9 @@ class Guard:
         if not reason:
             await self._app(scope, receive, send)
             return
-        error = AuthError(reason, where=scope["path"], remedy="send Authorization: Bearer with the node's token")
+        error = AuthError(
+            reason, where=scope["path"], remedy="send Authorization: Bearer with the node's token"
+        )
         status = 401 if "token" in reason else 403
         headers = {"www-authenticate": "Bearer"} if status == 401 else {}
         await problem(error, status, headers)(scope, receive, send)

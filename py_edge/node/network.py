@@ -18,7 +18,9 @@ LINE_LIMIT = 4 << 20
 class HttpNetwork:
     """One parent, one connection pool."""
 
-    def __init__(self, url: str, node: str = "", token: str = "", transport: httpx.AsyncBaseTransport | None = None):
+    def __init__(
+        self, url: str, node: str = "", token: str = "", transport: httpx.AsyncBaseTransport | None = None
+    ):
         headers = {"accept": "application/json"}
         headers |= {"x-py-edge-node": node} if node else {}
         headers |= {"authorization": f"Bearer {token}"} if token else {}
@@ -37,7 +39,9 @@ class HttpNetwork:
                 async for part in response.aiter_bytes():
                     data += part
                     if len(data) > BODY_LIMIT_BYTES:
-                        raise NetworkError("the parent sent too much", where=path, want=f"{BODY_LIMIT_BYTES} bytes")
+                        raise NetworkError(
+                            "the parent sent too much", where=path, want=f"{BODY_LIMIT_BYTES} bytes"
+                        )
                 return Response(response.status_code, bytes(data), dict(response.headers))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NetworkError(f"{type(error).__name__}: {error}", where=path) from error
@@ -58,7 +62,9 @@ class HttpNetwork:
                         if sum(map(len, fields.values())) > LINE_LIMIT:
                             raise NetworkError("the parent sent too long an event", where=path)
                     elif fields:
-                        yield ServerEvent(fields.get("event", ""), fields.get("data", ""), fields.get("id", ""))
+                        yield ServerEvent(
+                            fields.get("event", ""), fields.get("data", ""), fields.get("id", "")
+                        )
                         fields = {}
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NetworkError(f"{type(error).__name__}: {error}", where=path) from error

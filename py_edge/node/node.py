@@ -140,7 +140,9 @@ class Node:
     def check_room(self) -> None:
         """Refuse politely before the queue grows without bound. Raises CapacityError."""
         if self.crowd >= self.settings.outbox_limit:
-            raise CapacityError("too many questions wait here", got=self.crowd, want=self.settings.outbox_limit)
+            raise CapacityError(
+                "too many questions wait here", got=self.crowd, want=self.settings.outbox_limit
+            )
 
     def saw_child(self, name: str) -> None:
         """Remember when a child was heard last."""

@@ -75,7 +75,10 @@ def _operation(route: Route, path: str) -> dict[str, Any]:
             {"name": word, "in": "path", "required": True, "schema": {"type": "string"}}
             for word in re.findall(r"\{(\w+)\}", path)
         ],
-        "responses": {"2XX": {"description": "done"}, "default": _content("Problem", "application/problem+json")},
+        "responses": {
+            "2XX": {"description": "done"},
+            "default": _content("Problem", "application/problem+json"),
+        },
     }
     if answer:
         found["responses"]["2XX"] = _content(answer)

@@ -24,7 +24,9 @@ GRACE_S = 5
 EXIT_SETTINGS, EXIT_DISK = 2, 3
 
 
-def serve(settings: Settings, parts: Parts | None = None, on_ready: Callable[[str], None] | None = None) -> int:
+def serve(
+    settings: Settings, parts: Parts | None = None, on_ready: Callable[[str], None] | None = None
+) -> int:
     """Serve until SIGTERM or ctrl-C; gives the exit code. on_ready gets the URL once the node answers."""
     try:
         listener = bind(settings.host, settings.port)

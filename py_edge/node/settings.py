@@ -55,7 +55,10 @@ def load_settings(
     known = {field.name: field for field in dataclasses.fields(Settings)}
     for source, values in (
         (str(file), _read_file(file)),
-        ("environment", {k[len(PREFIX) :].lower(): v for k, v in environment.items() if k.startswith(PREFIX)}),
+        (
+            "environment",
+            {k[len(PREFIX) :].lower(): v for k, v in environment.items() if k.startswith(PREFIX)},
+        ),
         ("flags", {k: v for k, v in flags.items() if v is not None}),
     ):
         for name, value in values.items():
@@ -85,7 +88,9 @@ def _check(settings: Settings) -> None:
     if settings.token and len(settings.token) < 16:
         raise EnvironmentProblem("the token is too short", where="token", want="at least 16 characters")
     if settings.parent and not settings.parent.startswith(("http://", "https://")):
-        raise EnvironmentProblem("the parent is not a URL", where="parent", got=settings.parent, want="http(s)://…")
+        raise EnvironmentProblem(
+            "the parent is not a URL", where="parent", got=settings.parent, want="http(s)://…"
+        )
 
 
 def _read_file(file: Path | None) -> dict[str, Any]:

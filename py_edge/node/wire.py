@@ -51,7 +51,9 @@ async def read_body(request: Request) -> bytes:
     """The body, as long as it stays within the limit. Raises LimitError, UnsupportedError."""
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise UnsupportedError("this route takes JSON", where="content-type", got=kind, want="application/json")
+        raise UnsupportedError(
+            "this route takes JSON", where="content-type", got=kind, want="application/json"
+        )
     if request.headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedError("send the body as it is", where="content-encoding")
     limit = node_of(request).settings.body_limit_bytes
@@ -59,7 +61,9 @@ async def read_body(request: Request) -> bytes:
     async for part in request.stream():
         data += part
         if len(data) > limit:
-            raise LimitError("the body is too long", where="body", got=len(data), want=f"at most {limit} bytes")
+            raise LimitError(
+                "the body is too long", where="body", got=len(data), want=f"at most {limit} bytes"
+            )
     return bytes(data)
 
 

@@ -53,6 +53,30 @@ def until(check: Callable[[], Any], seconds: float = 10.0) -> Any:
     raise AssertionError("it did not happen in time")
 
 
+def until_status(http: httpx.Client, name: str, value: Any, seconds: float = 10.0) -> dict[str, Any]:
+    """Wait until a counter of the status has this value."""
+
+    def look() -> dict[str, Any] | None:
+        status: dict[str, Any] = http.get("/v1/status").json()
+        return status if status[name] == value else None
+
+    found: dict[str, Any] = until(look, seconds)
+    return found
+
+
+def until_answers(
+    http: httpx.Client, device: str, count: int = 1, seconds: float = 10.0
+) -> list[dict[str, Any]]:
+    """Wait until this many answers wait for a device."""
+
+    def look() -> list[dict[str, Any]] | None:
+        page: list[dict[str, Any]] = http.get(f"/v1/answers?device={device}").json()["answers"]
+        return page if len(page) == count else None
+
+    found: list[dict[str, Any]] = until(look, seconds)
+    return found
+
+
 def work_desk(http: httpx.Client, label: Callable[[dict[str, Any]], int], annotator: str = "ann") -> int:
     """Vote on everything that waits; gives how many votes."""
     done = 0

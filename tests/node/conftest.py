@@ -71,7 +71,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def start_node(
         name: str, parent: LiveNode | None = None, parts: Parts | None = None, **settings: Any
     ) -> LiveNode:
-        given = {"name": name, "level": 1, "data": str(tmp_path / name), "port": 0} | settings
+        given: dict[str, Any] = {"name": name, "level": 1, "data": str(tmp_path / name), "port": 0} | settings
         if parent is not None:
             given["parent"] = parent.url
         node = LiveNode(Settings(**given), parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import httpx
@@ -12,9 +13,19 @@ import pytest
 from py_edge.chain.ports import Guess
 from py_edge.node.node import Parts
 from py_edge.records import Question
-
-from .asking import DEVICE, OTHER, ask, first_value, listen, question, until, work_desk
-from .conftest import LiveNode, Start
+from tests.node.asking import (
+    DEVICE,
+    OTHER,
+    ask,
+    first_value,
+    listen,
+    question,
+    until,
+    until_answers,
+    until_status,
+    work_desk,
+)
+from tests.node.conftest import LiveNode, Start
 
 
 def chain_of_three(start: Start) -> tuple[LiveNode, LiveNode, LiveNode]:
@@ -44,10 +55,10 @@ def test_an_answer_comes_home_through_three_nodes(start: Start) -> None:
     assert far.http.post("/v1/answers/ack", json=ack).json() == {"acknowledged": 0}
     assert far.http.get(f"/v1/answers?device={DEVICE}").json() == {"answers": [], "next": 0}
     for node in (far, near, cloud):
-        status = until(lambda node=node: (s := node.http.get("/v1/status").json())["examples"] == 1 and s)
+        status = until_status(node.http, "examples", 1)
         assert status["questions"]["answered"] == 1
         assert status["answered_by"] == {"person": 1}
-        until(lambda node=node: node.http.get("/v1/status").json()["unacknowledged"] == 0)
+        until_status(node.http, "unacknowledged", 0)
     history = far.http.get(f"/v1/questions/{DEVICE}/7").json()
     assert [step["state"] for step in history["transitions"]] == ["asked", "unresolved", "queued", "answered"]
     assert history["question"]["input"] == dict(question(7).input)
@@ -79,10 +90,10 @@ def test_equal_questions_are_asked_upstream_once(start: Start) -> None:
     site = start("site", cloud)
     assert ask(site.http, question(1, 5.0)).status_code == 202
     assert ask(site.http, question(8, 5.0, device=OTHER)).status_code == 202
-    until(lambda: cloud.http.get("/v1/status").json()["tasks_open"] == 1)
+    until_status(cloud.http, "tasks_open", 1)
     assert work_desk(cloud.http, first_value) == 1
     for device in (DEVICE, OTHER):
-        page = until(lambda d=device: site.http.get(f"/v1/answers?device={d}").json()["answers"])
+        page = until_answers(site.http, device)
         assert [entry["answer"]["label"] for entry in page] == ["5"]
     assert sum(cloud.http.get("/v1/status").json()["questions"].values()) == 1
     third = ask(site.http, question(9, 5.0, device=OTHER)).json()
@@ -123,7 +134,7 @@ def test_a_node_answers_what_it_is_sure_of(start: Start) -> None:
     assert (waiting["answer"]["label"], waiting["answer"]["provisional"]) == ("5", True)
     audit = ask(site.http, question(4, audit=True)).json()
     assert audit["state"] == "queued"
-    until(lambda: cloud.http.get("/v1/status").json()["tasks_open"] == 4)
+    until_status(cloud.http, "tasks_open", 4)
     work_desk(cloud.http, first_value)
     history = until(
         lambda: (h := site.http.get(f"/v1/questions/{DEVICE}/5").json())["state"] == "answered" and h
@@ -136,18 +147,16 @@ def test_a_dead_parent_delays_but_loses_nothing(start: Start) -> None:
     cloud = start("cloud", level=2)
     site = start("site", cloud)
     ask(site.http, question(1))
-    until(lambda: cloud.http.get("/v1/status").json()["tasks_open"] == 1)
+    until_status(cloud.http, "tasks_open", 1)
     cloud.stop()
     for sequence in range(2, 6):
         assert ask(site.http, question(sequence)).status_code == 202
     until(lambda: site.http.get("/v1/status").json()["parent"]["failures"] >= 1)
     assert site.http.get("/v1/status").json()["outbox"] == 4
     back = start("cloud", level=2, port=cloud.port)
-    until(lambda: back.http.get("/v1/status").json()["tasks_open"] == 5, 20)
+    until_status(back.http, "tasks_open", 5, 20)
     assert work_desk(back.http, first_value) == 5
-    page = until(
-        lambda: len(p := site.http.get(f"/v1/answers?device={DEVICE}").json()["answers"]) == 5 and p, 20
-    )
+    page = until_answers(site.http, DEVICE, 5, 20)
     assert [entry["answer"]["label_index"] for entry in page] == [
         entry["answer"]["sequence"] for entry in page
     ]
@@ -179,7 +188,7 @@ def test_a_refused_question_becomes_a_dead_letter(start: Start) -> None:
     assert [(letter["status"], letter["body"]["digest"]) for letter in letters] == [(409, question(1).digest)]
     page = until(lambda: site.http.get(f"/v1/answers?device={DEVICE}").json()["answers"])
     assert page[0]["outcome"] == {"device": DEVICE, "sequence": 1, "state": "failed"}
-    until(lambda: cloud.http.get("/v1/status").json()["tasks_open"] == 2)
+    until_status(cloud.http, "tasks_open", 2)
     assert site.http.post(f"/v1/dead-letters/{letters[0]['number']}/replay").status_code == 202
     until(lambda: site.http.get("/v1/dead-letters").json()["dead_letters"])
 
@@ -190,10 +199,10 @@ def test_cancel_and_deadline_end_a_question_visibly(start: Start) -> None:
     site = start("site", cloud)
     ask(site.http, question(1))
     ask(site.http, question(2, asked_at_ms=5_000, deadline_ms=5_300))
-    until(lambda: cloud.http.get("/v1/status").json()["tasks_open"] == 2)
+    until_status(cloud.http, "tasks_open", 2)
     assert site.http.post(f"/v1/questions/{DEVICE}/1/cancel").json()["state"] == "cancelled"
     assert site.http.post(f"/v1/questions/{DEVICE}/1/cancel").json()["state"] == "cancelled"
-    until(lambda: cloud.http.get("/v1/status").json()["tasks_open"] == 0)
+    until_status(cloud.http, "tasks_open", 0)
     assert cloud.http.get(f"/v1/questions/{DEVICE}/1").json()["state"] == "cancelled"
     until(lambda: site.http.get(f"/v1/questions/{DEVICE}/2").json()["state"] == "expired")
     assert site.http.post(f"/v1/questions/{DEVICE}/2/cancel").status_code == 409
@@ -204,6 +213,11 @@ def test_a_circle_of_nodes_is_noticed(start: Start) -> None:
     node = start("site")
     refused = ask(node.http, question(1, hops=("site",)))
     assert (refused.status_code, refused.json()["code"]) == (422, "E_POLICY")
+
+
+def heard_count(heard: list[float], count: int) -> bool:
+    """Whether this many answers were heard."""
+    return len(heard) == count
 
 
 def test_answers_come_fast(start: Start) -> None:
@@ -224,12 +238,12 @@ def test_answers_come_fast(start: Start) -> None:
     pressed = []
     for sequence in range(1, 6):
         ask(site.http, question(sequence))
-        until(lambda: cloud.http.get("/v1/status").json()["tasks_open"] == 1)
+        until_status(cloud.http, "tasks_open", 1)
         task = cloud.http.get("/v1/desk/next?annotator=ann").json()["task"]
         pressed.append(time.perf_counter())
         vote = {"annotator": "ann", "verdict": "label", "label_index": 1, "seconds": 1.0}
         cloud.http.post(f"/v1/desk/{task['task']}/vote", json=vote)
-        until(lambda n=sequence: len(heard) == n)
+        until(partial(heard_count, heard, sequence))
     thread.join(5)
     waits = sorted(end - begin for begin, end in zip(pressed, heard, strict=True))
     assert waits[2] < 0.25
@@ -251,7 +265,7 @@ def test_answers_come_fast(start: Start) -> None:
         ("GET", f"/v1/answers?device={DEVICE}&after=-1", None, 400, "E_FORMAT"),
         ("GET", f"/v1/answers?device={DEVICE}&limit=1000000000", None, 422, "E_VALUE"),
         ("GET", "/v1/answers?device=*", None, 422, "E_VALUE"),
-        ("POST", "/v1/answers/ack", '{"device":"%s","events":[-1]}' % DEVICE, 422, "E_VALUE"),
+        ("POST", "/v1/answers/ack", f'{{{{"device":"{DEVICE}","events":[-1]}}}}', 422, "E_VALUE"),
         ("POST", f"/v1/desk/{'0' * 32}/vote", '{"annotator":"a","label_index":1}', 404, "E_NOT_FOUND"),
         ("POST", f"/v1/desk/{'0' * 32}/vote", '{"annotator":"a"}', 400, "E_FORMAT"),
         ("GET", "/v1/models/none", None, 404, "E_NOT_FOUND"),

@@ -58,7 +58,9 @@ async def put_example(request: Request) -> Response:
     if (example.device, example.sequence) != (device, sequence):
         raise ModelFormatError("the body is about another example", where="/device")
     if example.tier != 0 or example.source != "device":
-        raise ValueRangeError("a device speaks for itself only", where="/source", want="source device, tier 0")
+        raise ValueRangeError(
+            "a device speaks for itself only", where="/source", want="source device, tier 0"
+        )
     node = node_of(request)
     known = example.but(at_ms=node.clock.now_ms())
     await node.store.write(lambda tx: keep_example(tx, known))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.requests import Request
@@ -12,6 +13,8 @@ from py_edge.desk.tasks import shown, waiting
 from py_edge.desk.verdict import Verdict
 from py_edge.desk.votes import cast_vote, undo_vote
 from py_edge.fields import text
+from py_edge.node.node import Node
+from py_edge.node.routes.answers import stream
 from py_edge.node.wire import node_of, path_word, read_object, read_record, reply
 from py_edge.records import Vote
 from py_edge.storage.ports import Transaction
@@ -50,6 +53,21 @@ async def post_undo(request: Request) -> Response:
     now = node.clock.now_ms()
     verdict = await node.store.write(lambda tx: undo_vote(tx, task, annotator, now, node.rules))
     return reply(_plain(task, verdict))
+
+
+async def stream_desk(request: Request) -> Response:
+    """Server-sent events: how many tasks wait, whenever that may have changed."""
+    return stream(_waiting(node_of(request)))
+
+
+async def _waiting(node: Node) -> AsyncIterator[dict[str, str]]:
+    number = 0
+    with node.bus.listen("desk", "closing") as waiter:
+        while not node.closing:
+            number += 1
+            count = await node.store.read(waiting)
+            yield {"event": "desk", "id": str(number), "data": f'{{"waiting":{count}}}'}
+            await waiter.wait(60.0)
 
 
 def _plain(task: str, verdict: Verdict) -> dict[str, Any]:

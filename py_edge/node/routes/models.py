@@ -93,7 +93,11 @@ async def _releases(node: Node) -> AsyncIterator[dict[str, str]]:
             for release in await node.store.read(currents):
                 if sent.get(release.name) != release.digest:
                     sent[release.name] = release.digest
-                    yield {"event": "release", "id": release.digest, "data": canonical_json(release.to_json()).decode()}
+                    yield {
+                        "event": "release",
+                        "id": release.digest,
+                        "data": canonical_json(release.to_json()).decode(),
+                    }
             await waiter.wait(60.0)
 
 

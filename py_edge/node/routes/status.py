@@ -53,10 +53,14 @@ async def metrics(request: Request) -> Response:
     """The counters in Prometheus' text format."""
     status = await status_of(node_of(request))
     lines = [f'py_edge_questions{{state="{state}"}} {count}' for state, count in status["questions"].items()]
-    lines += [f'py_edge_answers{{source="{source}"}} {count}' for source, count in status["answered_by"].items()]
+    lines += [
+        f'py_edge_answers{{source="{source}"}} {count}' for source, count in status["answered_by"].items()
+    ]
     names = ("outbox", "dead_letters", "unacknowledged", "tasks_open", "votes", "examples", "listening")
     lines += [f"py_edge_{name} {status[name]}" for name in names]
-    lines += [f'py_edge_model_version{{name="{model["name"]}"}} {model["version"]}' for model in status["models"]]
+    lines += [
+        f'py_edge_model_version{{name="{model["name"]}"}} {model["version"]}' for model in status["models"]
+    ]
     lines.append(f"py_edge_ready {0 if status['trouble'] else 1}")
     return Response("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
