@@ -16,7 +16,7 @@ from py_edge.kernels.load import library as load_library
 from py_edge.plan import Plan, Run, compile_graph
 from py_edge.plan.run import Library
 from py_edge.tensor import Tensor
-from py_edge.tfjs.model import Shapes
+from py_edge.tfjs.model import Part, Shapes
 
 
 def load_model(source: str | os.PathLike[str] | Mapping[str, bytes]) -> Model:
@@ -58,6 +58,16 @@ class Model:
     def weights(self) -> dict[str, Tensor]:
         """Weight name -> tensor, as the file names them. Change them with `set_weights`."""
         return self.tfjs.weights
+
+    @property
+    def trainable(self) -> list[str]:
+        """Names of the weights that training may change."""
+        return self.tfjs.trainable
+
+    @property
+    def layers(self) -> list[Part]:
+        """Layers or graph nodes with their weights' names."""
+        return self.tfjs.layers
 
     def set_weights(self, changed: Mapping[str, Tensor]) -> None:
         """Replace some weights. Raises NotFoundError or ShapeError and then changes nothing."""

@@ -42,7 +42,9 @@ def stacked(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors of equal rows one after another along the first axis."""
     first = tensors[0]
     if any(t.shape[1:] != first.shape[1:] or t.dtype != first.dtype for t in tensors):
-        raise ShapeError("rows differ", got=[(t.shape, t.dtype) for t in tensors], want=(first.shape, first.dtype))
+        raise ShapeError(
+            "rows differ", got=[(t.shape, t.dtype) for t in tensors], want=(first.shape, first.dtype)
+        )
     data = b"".join(t.data.tobytes() for t in tensors)
     return Tensor(memoryview(data), (sum(t.shape[0] for t in tensors), *first.shape[1:]), first.dtype)
 
@@ -95,7 +97,9 @@ def example_weights(
     """One weight per example, or None for all ones. Raises ValueRangeError: negative or not finite."""
     if sample_weight is None and not class_weight:
         return None
-    weights = [1.0] * n if sample_weight is None else [float(v) for v in Tensor.of(sample_weight, "float32").flat]
+    weights = (
+        [1.0] * n if sample_weight is None else [float(v) for v in Tensor.of(sample_weight, "float32").flat]
+    )
     if len(weights) != n:
         raise ShapeError("one sample weight per example", got=len(weights), want=n)
     if class_weight:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from py_edge.graph import Graph
@@ -33,7 +33,13 @@ class Trainable(Protocol):
     @property
     def weights(self) -> Mapping[str, Tensor]: ...
 
-    def forward(self, rows: int, *, training: bool = False, frozen: Collection[str] = (), seed: int = 0) -> Graph:
+    @property
+    def trainable(self) -> list[str]:
+        """Names of weights that training may change."""
+
+    def forward(
+        self, rows: int, *, training: bool = False, frozen: Sequence[str] = (), seed: int = 0
+    ) -> Graph:
         """The graph for `rows` examples. training: dropout and batch statistics, but not in the `frozen` layers."""
 
     def set_weights(self, weights: Mapping[str, Tensor]) -> None: ...

@@ -74,9 +74,9 @@ def finetune(
     fresh, target = len(Rows(next(iter(xs.values())))), Tensor.of(y)
     kind = prepare.loss_for(probe, output, target) if loss == "auto" else loss
     truth = prepare.truth_for(target, kind, probe.specs[probe.outputs[output]].shape)
-    floats = [name for value, name in probe.variables.items() if probe.specs[value].dtype == "float32"]
-    trained = select_weights(floats, layers)
-    parts = prepare.cut(model, trained, prepare.frozen_layers(probe, trained), seed, cache_features)
+    allowed = set(model.trainable)
+    trained = select_weights([name for name in probe.variables.values() if name in allowed], layers)
+    parts = prepare.cut(model, trained, prepare.frozen_layers(model, trained), seed, cache_features)
     replayed = rehearsal if rehearsal else None
     inputs = {name: Rows(t) for name, t in prepare.with_memory(xs, replayed).items()}
     if parts.features is not None:
@@ -101,7 +101,9 @@ def finetune(
     trainer = Trainer(parts.forward, trained, objective, rule, start)
     history = History(trained=trained)
     checker = Evaluation(model, kind, metrics, validation, trained, start) if validation else None
-    run_epochs(trainer, examples, fresh, history, epochs, batch, seed, shuffle, replay, callbacks, cancel, checker)
+    run_epochs(
+        trainer, examples, fresh, history, epochs, batch, seed, shuffle, replay, callbacks, cancel, checker
+    )
     model.set_weights({name: t for name, t in trainer.weights().items() if name in model.weights})
     if rehearsal is not None:
         remember(model, rehearsal, xs, data.class_indices(truth), output, bool(distill), start)
@@ -156,7 +158,9 @@ def run_epochs(
     good, first = None, None
     for epoch in range(epochs):
         trainer.begin()
-        for step, indices in enumerate(replayed_batches(fresh, len(examples), size, seed, epoch, shuffle, replay)):
+        for step, indices in enumerate(
+            replayed_batches(fresh, len(examples), size, seed, epoch, shuffle, replay)
+        ):
             if cancel is not None and cancel():
                 history.stopped, history.message = "cancelled", f"cancelled in epoch {epoch + 1}"
                 return
@@ -169,7 +173,9 @@ def run_epochs(
             if not math.isfinite(loss) or abs(loss) > EXPLODED * (first + 1):
                 trainer.restore(*good)
                 history.stopped, history.rolled_back = "diverged", True
-                history.message = f"the loss became {loss:g} in epoch {epoch + 1}; the last good weights are back"
+                history.message = (
+                    f"the loss became {loss:g} in epoch {epoch + 1}; the last good weights are back"
+                )
                 return
             if not _go_on(callbacks, Progress(epoch, epochs, step, per_epoch, {"loss": loss}, False)):
                 history.stopped = "callback"
@@ -210,7 +216,9 @@ def replayed_batches(
     """Indices of each batch: new ones in this epoch's order, then `replay` times as many remembered ones."""
     pick = random.Random(f"{seed}:{epoch}:replay")
     for chunk in data.batches(data.order(fresh, seed, epoch, shuffle), size):
-        old = [pick.randrange(fresh, total) for _ in range(round(len(chunk) * replay))] if total > fresh else []
+        old = (
+            [pick.randrange(fresh, total) for _ in range(round(len(chunk) * replay))] if total > fresh else []
+        )
         yield [*chunk, *old]
 
 
@@ -227,10 +235,14 @@ def remember(
     rows = {name: Rows(t) for name, t in xs.items()}
     flat, width = None, 0
     if logits and labels:
-        found = prepare.computed(lambda n: prepare.logits_graph(model.forward(n), output), rows, start)["logits"]
+        found = prepare.computed(lambda n: prepare.logits_graph(model.forward(n), output), rows, start)[
+            "logits"
+        ]
         flat, width = found.flat, found.size // found.shape[0]
     for i, label in enumerate(labels):
         own = flat[i * width : (i + 1) * width].tolist() if flat is not None else ()
         memory.add(
-            [Tensor(memoryview(r.row(i)), r.tensor.shape[1:], r.tensor.dtype) for r in rows.values()], label, own
+            [Tensor(memoryview(r.row(i)), r.tensor.shape[1:], r.tensor.dtype) for r in rows.values()],
+            label,
+            own,
         )

@@ -27,7 +27,9 @@ def inline(b: Builder, body: Graph, arguments: Sequence[int]) -> tuple[list[int]
     return [known[value] for value in body.outputs.values()], list(b.graph.nodes[start:])
 
 
-def _inputs_like(b: Builder, outer: Builder, values: Sequence[int], prefix: str, rows: bool = False) -> list[int]:
+def _inputs_like(
+    b: Builder, outer: Builder, values: Sequence[int], prefix: str, rows: bool = False
+) -> list[int]:
     """Body inputs with the specs of outer values; rows: without the leading time axis."""
     return [
         b.input(f"{prefix}{i}", outer.shape(v)[1:] if rows else outer.shape(v), outer.dtype(v))
@@ -50,13 +52,17 @@ def scan_row(call: Call) -> Sequence[Gradient]:
     wanted_scan = [i for i in range(n_scan) if call.needs[i]]
 
     inner = Builder()
-    slices = _inputs_like(inner, outer, [*call.inputs[:n_scan], *starts, *(dy for _, dy in rows)], "slice", rows=True)
+    slices = _inputs_like(
+        inner, outer, [*call.inputs[:n_scan], *starts, *(dy for _, dy in rows)], "slice", rows=True
+    )
     d_carries = _inputs_like(inner, outer, [call.inputs[n_scan + i] for i in floats], "carry")
     invariants = _inputs_like(inner, outer, fixed, "fixed")
     xs, carries, d_rows = slices[:n_scan], slices[n_scan : n_scan + n_carry], slices[n_scan + n_carry :]
 
     outputs, nodes = inline(inner, body, [*xs, *carries, *invariants])
-    seeds = _seeds(inner, [outputs[i] for i in floats] + [outputs[n_carry + i] for i, _ in rows], [*d_carries, *d_rows])
+    seeds = _seeds(
+        inner, [outputs[i] for i in floats] + [outputs[n_carry + i] for i, _ in rows], [*d_carries, *d_rows]
+    )
     late = _late_products(inner, nodes, [invariants[i] for i in wanted_fixed], outputs)
     early = [i for i in wanted_fixed if invariants[i] not in late]
     totals = _inputs_like(inner, outer, [fixed[i] for i in early], "total")
@@ -73,7 +79,9 @@ def scan_row(call: Call) -> Sequence[Gradient]:
         more = found.get(invariants[i])
         carried.append(total if more is None else inner.add(total, more))
     stacked = [found[xs[i]] for i in wanted_scan if xs[i] in found]
-    pairs = [(i, x, found[out]) for i in wanted_fixed for x, out in late.get(invariants[i], []) if out in found]
+    pairs = [
+        (i, x, found[out]) for i in wanted_fixed for x, out in late.get(invariants[i], []) if out in found
+    ]
     late_at = len(carried) + len(stacked)
     stacked += [value for _, x, d_out in pairs for value in (x, d_out)]
     for i, value in enumerate([*carried, *stacked]):
@@ -114,7 +122,9 @@ def _stack_carries(b: Builder, node: Node, body: Graph, n_carry: int) -> list[in
     """Make the forward scan also stack the carries at the start of each step; returns the stacks (T, ...)."""
     names = list(body.inputs)[node.attrs["n_scan"] :][:n_carry]
     starts = {f"start of {name}": body.inputs[name] for name in names}
-    place = next(i for i, other in enumerate(b.graph.nodes) if other.outputs[: len(node.outputs)] == node.outputs)
+    place = next(
+        i for i, other in enumerate(b.graph.nodes) if other.outputs[: len(node.outputs)] == node.outputs
+    )
     now = b.graph.nodes[place]
     if not starts.keys() <= now.attrs["body"].outputs.keys():
         wider = body.copy()
@@ -134,7 +144,9 @@ def _late_products(
     """Weights read only as b of plain products x (M, K) b (K, N): weight -> [(x, product)]."""
     late: dict[int, list[tuple[int, int]]] = {w: [] for w in weights if b.rank(w) == 2 and w not in outputs}
     for node in nodes:
-        plain = node.op == "matmul" and not node.attrs.get("transpose_a") and not node.attrs.get("transpose_b")
+        plain = (
+            node.op == "matmul" and not node.attrs.get("transpose_a") and not node.attrs.get("transpose_b")
+        )
         for position, value in enumerate(node.inputs):
             if value not in late:
                 continue

@@ -163,7 +163,11 @@ BINARY: dict[str, Binary] = {
 
 def unary_row(rule: Unary) -> Row:
     def row(call: Call) -> Sequence[Gradient]:
-        return (rule(call.b, call.inputs[0], call.y, call.dy, float(call.attrs.get("alpha", _default_alpha(call)))),)
+        return (
+            rule(
+                call.b, call.inputs[0], call.y, call.dy, float(call.attrs.get("alpha", _default_alpha(call)))
+            ),
+        )
 
     return row
 
@@ -176,7 +180,10 @@ def binary_row(rule: Binary) -> Row:
     def row(call: Call) -> Sequence[Gradient]:
         x, z = call.inputs
         thunks = rule(call.b, x, z, call.y, call.dy)
-        return [sum_to(call.b, thunk(), call.shape(i)) if call.needs[i] else None for i, thunk in enumerate(thunks)]
+        return [
+            sum_to(call.b, thunk(), call.shape(i)) if call.needs[i] else None
+            for i, thunk in enumerate(thunks)
+        ]
 
     return row
 
@@ -187,7 +194,10 @@ def select_row(call: Call) -> Sequence[Gradient]:
     parts = _choose(b, mask, call.dy)
     return [
         None,
-        *(sum_to(b, part(), call.shape(i + 1)) if call.needs[i + 1] else None for i, part in enumerate(parts)),
+        *(
+            sum_to(b, part(), call.shape(i + 1)) if call.needs[i + 1] else None
+            for i, part in enumerate(parts)
+        ),
     ]
 
 

@@ -38,7 +38,9 @@ def slice_(call: Call) -> Sequence[Gradient]:
 def _reverse(b: Builder, v: int, axis: int) -> int:
     shape = b.shape(v)
     begin = tuple(d - 1 if i == axis else 0 for i, d in enumerate(shape))
-    return b.slice(v, begin=begin, size=shape, strides=tuple(-1 if i == axis else 1 for i in range(len(shape))))
+    return b.slice(
+        v, begin=begin, size=shape, strides=tuple(-1 if i == axis else 1 for i in range(len(shape)))
+    )
 
 
 def _open(b: Builder, v: int, axis: int, stride: int) -> int:
@@ -47,14 +49,20 @@ def _open(b: Builder, v: int, axis: int, stride: int) -> int:
     n = shape[axis]
     apart = b.reshape(v, shape=(*shape[: axis + 1], 1, *shape[axis + 1 :]))
     pads = [(0, stride - 1) if i == axis + 1 else (0, 0) for i in range(len(shape) + 1)]
-    joined = b.reshape(b.pad(apart, paddings=pads, value=0.0), shape=(*shape[:axis], n * stride, *shape[axis + 1 :]))
+    joined = b.reshape(
+        b.pad(apart, paddings=pads, value=0.0), shape=(*shape[:axis], n * stride, *shape[axis + 1 :])
+    )
     size = (*shape[:axis], (n - 1) * stride + 1, *shape[axis + 1 :])
     return b.slice(joined, begin=(0,) * len(shape), size=size, strides=None)
 
 
 def pad(call: Call) -> Sequence[Gradient]:
     before = [low for low, _ in call.attrs["paddings"]]
-    return (call.b.slice(call.dy, begin=before, size=call.shape(0), strides=None) if 0 not in call.shape(0) else None,)
+    return (
+        call.b.slice(call.dy, begin=before, size=call.shape(0), strides=None)
+        if 0 not in call.shape(0)
+        else None,
+    )
 
 
 def concat(call: Call) -> Sequence[Gradient]:

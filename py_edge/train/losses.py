@@ -87,8 +87,11 @@ def logcosh(b: Builder, truth: int, prediction: int) -> int:
 
 def log_probabilities(b: Builder, prediction: int) -> int:
     logits = logits_of(b, prediction, "softmax")
-    if logits is not None:
-        return b.log_softmax(logits)
+    return clipped_log(b, prediction) if logits is None else b.log_softmax(logits)
+
+
+def clipped_log(b: Builder, prediction: int) -> int:
+    """Logarithm of probabilities cut to [1e-7, 1 - 1e-7], where a saturated output has no slope (TF.js, Keras 3)."""
     share = b.div(prediction, last_sum(b, prediction, keepdims=True))
     return b.log(clip(b, share, EPSILON, 1.0 - EPSILON))
 
@@ -102,7 +105,9 @@ def one_hot(b: Builder, labels: int, classes: int) -> int:
     shape = b.shape(labels)
     flat = b.cast(labels, dtype="int32") if b.dtype(labels) != "int32" else labels
     column = b.reshape(flat, shape=(*shape, 1))
-    return b.cast(b.equal(column, b.constant(Tensor.from_flat(range(classes), (classes,), "int32"))), dtype="float32")
+    return b.cast(
+        b.equal(column, b.constant(Tensor.from_flat(range(classes), (classes,), "int32"))), dtype="float32"
+    )
 
 
 def sparse_categorical_crossentropy(b: Builder, truth: int, prediction: int) -> int:
@@ -115,6 +120,10 @@ def binary_crossentropy(b: Builder, truth: int, prediction: int) -> int:
     logits = logits_of(b, prediction, "sigmoid")
     if logits is not None:
         return last_mean(b, b.sub(b.softplus(logits), b.mul(logits, truth)))
+    return clipped_binary_crossentropy(b, truth, prediction)
+
+
+def clipped_binary_crossentropy(b: Builder, truth: int, prediction: int) -> int:
     p = clip(b, prediction, EPSILON, 1.0 - EPSILON)
     yes = b.mul(truth, b.log(b.add(p, EPSILON)))
     no = b.mul(b.sub(1.0, truth), b.log(b.add(b.sub(1.0, p), EPSILON)))
@@ -132,7 +141,10 @@ def poisson(b: Builder, truth: int, prediction: int) -> int:
 
 def cosine_similarity(b: Builder, truth: int, prediction: int) -> int:
     """-1 alike, 1 opposite (Keras' sign; it is a loss)."""
-    unit = [b.mul(v, b.rsqrt(b.maximum(last_sum(b, b.square(v), keepdims=True), 1e-12))) for v in (truth, prediction)]
+    unit = [
+        b.mul(v, b.rsqrt(b.maximum(last_sum(b, b.square(v), keepdims=True), 1e-12)))
+        for v in (truth, prediction)
+    ]
     return b.neg(last_sum(b, b.mul(*unit)))
 
 
@@ -151,12 +163,24 @@ LOSSES: dict[str, Loss] = {
 }  # fmt: skip
 
 
+CLIPPED: dict[str, Loss] = {
+    "categoricalcrossentropy": lambda b, t, p: b.neg(last_sum(b, b.mul(t, clipped_log(b, p)))),
+    "sparsecategoricalcrossentropy": lambda b, t, p: b.neg(
+        last_sum(b, b.mul(one_hot(b, b.reshape(t, shape=b.shape(p)[:-1]), b.shape(p)[-1]), clipped_log(b, p)))
+    ),
+    "binarycrossentropy": clipped_binary_crossentropy,
+}
+
+
 def plain(name: str) -> str:
     """`meanSquaredError`, `mean_squared_error` and `MeanSquaredError` are one name."""
     return name.replace("_", "").lower()
 
 
-def loss_named(name: str) -> Loss:
+def loss_named(name: str, numerics: str = "keras") -> Loss:
+    """numerics "tfjs": cross-entropies of clipped probabilities, never of logits."""
+    if numerics == "tfjs" and plain(name) in CLIPPED:
+        return CLIPPED[plain(name)]
     if plain(name) not in LOSSES:
         raise UnsupportedError("unknown loss", where="loss", got=name, want=sorted(LOSSES))
     return LOSSES[plain(name)]
@@ -164,7 +188,9 @@ def loss_named(name: str) -> Loss:
 
 def smoothed(loss: Loss, amount: float, *, classes: int) -> Loss:
     """Label smoothing: truth (1 - amount) + amount / classes; for binary cross-entropy classes = 2."""
-    return lambda b, truth, prediction: loss(b, b.add(b.mul(truth, 1.0 - amount), amount / classes), prediction)
+    return lambda b, truth, prediction: loss(
+        b, b.add(b.mul(truth, 1.0 - amount), amount / classes), prediction
+    )
 
 
 def reduced(b: Builder, per_sample: int, weights: int, scale: int) -> int:
@@ -173,5 +199,7 @@ def reduced(b: Builder, per_sample: int, weights: int, scale: int) -> int:
     With scale 1 / N this is Keras' sum_over_batch_size; further axes of per_sample are averaged.
     """
     if b.rank(per_sample) > 1:
-        per_sample = b.reduce(per_sample, kind="mean", axes=tuple(range(1, b.rank(per_sample))), keepdims=False)
+        per_sample = b.reduce(
+            per_sample, kind="mean", axes=tuple(range(1, b.rank(per_sample))), keepdims=False
+        )
     return b.mul(b.reduce(b.mul(per_sample, weights), kind="sum", axes=(0,), keepdims=False), scale)

@@ -115,7 +115,13 @@ def metric(name: str, loss: str, classes: int) -> Metric:
     kind = plain(name)
     if kind in ("accuracy", "acc"):
         sparse = plain(loss) == "sparsecategoricalcrossentropy"
-        kind = "sparsecategoricalaccuracy" if sparse else "binaryaccuracy" if classes == 1 else "categoricalaccuracy"
+        kind = (
+            "sparsecategoricalaccuracy"
+            if sparse
+            else "binaryaccuracy"
+            if classes == 1
+            else "categoricalaccuracy"
+        )
         kind = "binaryaccuracy" if plain(loss) == "binarycrossentropy" else kind
     if kind in ("crossentropy", "ce"):
         kind = plain(loss) if "crossentropy" in plain(loss) else "categoricalcrossentropy"
@@ -128,4 +134,6 @@ def metric(name: str, loss: str, classes: int) -> Metric:
         return Metric(name, _mean_of(_ACCURACY[kind]), _ratio)
     if kind in losses.LOSSES:
         return Metric(name, _mean_of(losses.LOSSES[kind]), _ratio)
-    raise UnsupportedError("unknown metric", where="metrics", got=name, want=sorted({*_ACCURACY, *losses.LOSSES}))
+    raise UnsupportedError(
+        "unknown metric", where="metrics", got=name, want=sorted({*_ACCURACY, *losses.LOSSES})
+    )

@@ -131,7 +131,9 @@ def _adamax(b: Builder, o: Optimizer, r: Rates, w: int, g: int, s: Sequence[int]
 
 def _adagrad(b: Builder, o: Optimizer, r: Rates, w: int, g: int, s: Sequence[int]) -> tuple[int, list[int]]:
     total = b.add(s[0], b.square(g))
-    return b.sub(w, b.div(b.mul(g, r["learning_rate"]), b.sqrt(b.add(total, float(o.options["epsilon"]))))), [total]
+    return b.sub(w, b.div(b.mul(g, r["learning_rate"]), b.sqrt(b.add(total, float(o.options["epsilon"]))))), [
+        total
+    ]
 
 
 def _adadelta(b: Builder, o: Optimizer, r: Rates, w: int, g: int, s: Sequence[int]) -> tuple[int, list[int]]:
@@ -156,7 +158,9 @@ def _rmsprop(b: Builder, o: Optimizer, r: Rates, w: int, g: int, s: Sequence[int
 
 _BETAS = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 RULES: dict[str, Rule] = {
-    "sgd": Rule(_sgd, lambda o: {"momentum": 0.0} if o["momentum"] else {}, {"momentum": 0.0, "nesterov": False}),
+    "sgd": Rule(
+        _sgd, lambda o: {"momentum": 0.0} if o["momentum"] else {}, {"momentum": 0.0, "nesterov": False}
+    ),
     "adam": Rule(
         _adam,
         lambda o: {"m": 0.0, "v": 0.0, **({"vhat": 0.0} if o["amsgrad"] else {})},
@@ -205,7 +209,9 @@ def optimizer(
     own = {key: options.pop(key) for key in _OWN if key in options}
     unknown = options.keys() - RULES[name].options.keys()
     if unknown:
-        raise UnsupportedError(f"unknown options of {name}", got=sorted(unknown), want=sorted(RULES[name].options))
+        raise UnsupportedError(
+            f"unknown options of {name}", got=sorted(unknown), want=sorted(RULES[name].options)
+        )
     return Optimizer(name, rate, {**RULES[name].options, **options}, **own)
 
 

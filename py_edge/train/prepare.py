@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from py_edge.errors import ShapeError, ValueRangeError
 from py_edge.graph import Builder, Graph
@@ -48,14 +49,19 @@ def truth_for(y: Tensor, loss: str, shape: tuple[int, ...]) -> Tensor:
         rows = [float(c == int(v)) for v in y.flat for c in range(shape[-1])]
         target = Tensor.from_flat(rows, (n, *shape[1:]))
     if target.size != n * count(shape[1:]):
-        raise ShapeError("targets do not have the output's shape", where="y", got=y.shape, want=(n, *shape[1:]))
+        raise ShapeError(
+            "targets do not have the output's shape", where="y", got=y.shape, want=(n, *shape[1:])
+        )
     return target.reshape((n, *shape[1:]))
 
 
-def frozen_layers(graph: Graph, trained: Collection[str]) -> frozenset[str]:
+def frozen_layers(model: Trainable, trained: Collection[str]) -> list[str]:
     """Layers with weights of which none is trained: their batch statistics stand still."""
+    parts: Sequence[Any] = getattr(model, "layers", ())
+    if parts:
+        return [part.name for part in parts if part.weights and not set(part.weights) & set(trained)]
     moving = {layer_of(name) for name in trained}
-    return frozenset(layer_of(name) for name in graph.variables.values()) - moving
+    return sorted({layer_of(name) for name in model.weights} - moving)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class Parts:
     features: Forward | None
 
 
-def cut(model: Trainable, trained: Collection[str], frozen: Collection[str], seed: int, cache: bool) -> Parts:
+def cut(model: Trainable, trained: Collection[str], frozen: Sequence[str], seed: int, cache: bool) -> Parts:
     """Where to cut the model so that the frozen part runs once per example."""
 
     def whole(rows: int) -> Graph:
@@ -120,7 +126,9 @@ def truth_with_memory(truth: Tensor, loss: str, memory: Reservoir | None) -> Ten
     if not memory:
         return truth
     labels = Tensor.from_flat([item.label for item in memory.items], (len(memory),), "int32")
-    return stacked([truth, truth_for(labels, loss, truth.shape if truth.dtype == "float32" else (1, 1 << 30))])
+    return stacked(
+        [truth, truth_for(labels, loss, truth.shape if truth.dtype == "float32" else (1, 1 << 30))]
+    )
 
 
 def as_input(tensor: Tensor, graph: Graph, name: str) -> Tensor:
@@ -128,7 +136,9 @@ def as_input(tensor: Tensor, graph: Graph, name: str) -> Tensor:
     spec = graph.specs[graph.inputs[name]]
     if tensor.shape[1:] != spec.shape[1:]:
         if count(tensor.shape[1:]) != count(spec.shape[1:]):
-            raise ShapeError("examples have another shape", where=name, got=tensor.shape[1:], want=spec.shape[1:])
+            raise ShapeError(
+                "examples have another shape", where=name, got=tensor.shape[1:], want=spec.shape[1:]
+            )
         tensor = tensor.reshape((tensor.shape[0], *spec.shape[1:]))
     return tensor if tensor.dtype == spec.dtype else tensor.astype(spec.dtype)
 

@@ -15,8 +15,17 @@ Wish = str | int | Collection[str]
 _STATISTICS = ("moving_mean", "moving_variance")
 
 
+_OPERATIONS = {"ReadVariableOp", "resource", "MatMul", "BiasAdd", "Conv2D", "Conv2D_weights", "Conv2D_bn_offset", "depthwise",
+               "depthwise_weights", "FusedBatchNormV3", "Read", "Tensordot"}  # fmt: skip
+
+
 def layer_of(weight: str) -> str:
-    return weight.rpartition("/")[0] or weight
+    """What stands before the role: `dense/kernel` -> dense; `m/dense/MatMul/ReadVariableOp` of a graph-model -> m/dense."""
+    path = weight.split("/")
+    own = path[:-1]
+    while own and own[-1] in _OPERATIONS:
+        own.pop()
+    return "/".join(own) or weight
 
 
 def trainable(names: Iterable[str]) -> list[str]:
@@ -36,7 +45,9 @@ def select_weights(names: Sequence[str], wish: Wish) -> list[str]:
     if wish == "all":
         chosen = own
     elif wish == "biases":
-        chosen = [name for name in own if name.removesuffix(":0").rpartition("/")[2] in ("bias", "beta", "offset")]
+        chosen = [
+            name for name in own if name.removesuffix(":0").rpartition("/")[2] in ("bias", "beta", "offset")
+        ]
     elif wish in ("last", "head") or isinstance(wish, int):
         kept = set(layers[-(wish if isinstance(wish, int) else 1) :])
         chosen = [name for name in own if layer_of(name) in kept]
@@ -44,5 +55,7 @@ def select_weights(names: Sequence[str], wish: Wish) -> list[str]:
         patterns = [wish] if isinstance(wish, str) else list(wish)
         chosen = [name for name in own if any(fnmatchcase(name, p) or layer_of(name) == p for p in patterns)]
     if not chosen:
-        raise NotFoundError("no weight fits what is to be trained", where="layers", got=str(wish), want=own[:20])
+        raise NotFoundError(
+            "no weight fits what is to be trained", where="layers", got=str(wish), want=own[:20]
+        )
     return chosen

@@ -37,6 +37,7 @@ class Objective:
     distill: bool = False
     penalties: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     constraints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    numerics: str = "keras"
 
     def loss_of(self, output: str) -> str | None:
         return self.loss if isinstance(self.loss, str) else self.loss.get(output)
@@ -57,7 +58,9 @@ class Step:
     exact: bool = False
 
 
-def training_step(forward: Graph, trained: Collection[str], objective: Objective, optimizer: Optimizer | None) -> Step:
+def training_step(
+    forward: Graph, trained: Collection[str], objective: Objective, optimizer: Optimizer | None
+) -> Step:
     """forward: a model's graph for one batch size, in training mode. trained: names of variables to change.
 
     Without an optimizer the step only measures: loss and metrics, with `trained` as variables that can be set.
@@ -75,7 +78,11 @@ def training_step(forward: Graph, trained: Collection[str], objective: Objective
     exact = any(b.dtype(variable) == "float32" for variable in b.graph.updates)
     weights = {value: name for value, name in b.graph.variables.items() if name in trained}
     rows = b.shape(next(iter(b.graph.inputs.values())))[0]
-    sample_weight, mask, scale = b.input("sample_weight", (rows,)), b.input("mask", (rows,)), b.input("scale", ())
+    sample_weight, mask, scale = (
+        b.input("sample_weight", (rows,)),
+        b.input("mask", (rows,)),
+        b.input("scale", ()),
+    )
     rates = {name: b.input(name, ()) for name in optimizer.rates(0)} if optimizer else {}
 
     total, truths, found_metrics = None, {}, []
@@ -92,7 +99,8 @@ def training_step(forward: Graph, trained: Collection[str], objective: Objective
         total = _plus(b, total, loss if share == 1.0 else b.mul(loss, share))
         if objective.distill:
             total = b.add(
-                total, _distillation(b, prediction, "logits" if len(outputs) == 1 else f"logits/{name}", scale)
+                total,
+                _distillation(b, prediction, "logits" if len(outputs) == 1 else f"logits/{name}", scale),
             )
         prefix = "" if len(outputs) == 1 else f"{name}_"
         for label in objective.metrics:
@@ -134,7 +142,7 @@ def _truth(b: Builder, name: str, kind: str, prediction: int) -> int:
 
 
 def _loss(objective: Objective, kind: str, classes: int) -> losses.Loss:
-    loss = losses.loss_named(kind)
+    loss = losses.loss_named(kind, objective.numerics)
     if not objective.label_smoothing:
         return loss
     binary = losses.plain(kind) == "binarycrossentropy"

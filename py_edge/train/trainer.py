@@ -55,7 +55,12 @@ class Trainer:
         optimizer: Optimizer | None,
         start: Start,
     ) -> None:
-        self.forward, self.trained, self.objective, self.optimizer = forward, tuple(trained), objective, optimizer
+        self.forward, self.trained, self.objective, self.optimizer = (
+            forward,
+            tuple(trained),
+            objective,
+            optimizer,
+        )
         self.start = start
         self.iteration = 0
         self.totals: list[float] = []
@@ -73,7 +78,9 @@ class Trainer:
             run = self.start(step.graph)
             names = [name for _, own in step.metrics for name in own]
             sums = [run.output_view(name).cast("f") for name in names]
-            loop = self._loops[rows] = _Loop(step, run, rows, run.output_view("loss").cast("f"), sums, _floats([1.0] * rows))
+            loop = self._loops[rows] = _Loop(
+                step, run, rows, run.output_view("loss").cast("f"), sums, _floats([1.0] * rows)
+            )
         if loop is not self._active:
             state = self.state()
             self._active = loop
@@ -99,7 +106,10 @@ class Trainer:
                 view = self._active.run.variable_view(name)
                 if len(state.get(name, b"")) != view.nbytes:
                     raise IntegrityError(
-                        "stored state does not fit", where=name, got=len(state.get(name, b"")), want=view.nbytes
+                        "stored state does not fit",
+                        where=name,
+                        got=len(state.get(name, b"")),
+                        want=view.nbytes,
                     )
                 view[:] = state[name]
 
@@ -110,7 +120,9 @@ class Trainer:
         run, own = self._active.run, set(self._active.step.slots)
         return {name: run.variable(name) for name in run.variables if name not in own}
 
-    def batch(self, examples: Examples, indices: Sequence[int], size: int, divisor: int | None = None) -> float:
+    def batch(
+        self, examples: Examples, indices: Sequence[int], size: int, divisor: int | None = None
+    ) -> float:
         """One step on the examples at `indices`, with plans for `size` rows; returns the loss.
 
         divisor: what the summed loss is divided by; default the number of indices.
@@ -144,7 +156,9 @@ class Trainer:
         mask = loop.ones if not rest else _floats([1.0] * n + [0.0] * rest)
         run.input_view("mask")[:] = mask
         own = examples.weights
-        run.input_view("sample_weight")[:] = mask if own is None else _floats([own[i] for i in indices] + [0.0] * rest)
+        run.input_view("sample_weight")[:] = (
+            mask if own is None else _floats([own[i] for i in indices] + [0.0] * rest)
+        )
         if examples.logit_weights is not None:
             weights = _floats([examples.logit_weights[i] for i in indices] + [0.0] * rest)
             for name in examples.logits:

@@ -22,7 +22,9 @@ class ReferenceRun:
         for value, name in graph.variables.items():
             if value in graph.updates:
                 self.graph.outputs[f"update {name}"] = graph.updates[value]
-        self._state = {n: bytearray(graph.constants[v].data) for v, n in graph.variables.items() if v in graph.updates}
+        self._state = {
+            n: bytearray(graph.constants[v].data) for v, n in graph.variables.items() if v in graph.updates
+        }
         self._ids = {n: v for v, n in graph.variables.items()}
         self._inputs = {n: bytearray(self._size(v)) for n, v in graph.inputs.items()}
         self._outputs = {n: bytearray(self._size(v)) for n, v in graph.outputs.items()}
@@ -47,10 +49,14 @@ class ReferenceRun:
             )
             self.graph.constants[self._ids[name]] = tensor
         with np.errstate(all="ignore"):
-            found = evaluate(self.graph, {n: self._array(d, self.graph.inputs[n]) for n, d in self._inputs.items()})
+            found = evaluate(
+                self.graph, {n: self._array(d, self.graph.inputs[n]) for n, d in self._inputs.items()}
+            )
         for name, value in found.items():
             own, dtype = (self._state, name[7:]) if name.startswith("update ") else (self._outputs, name)
-            kind = self.graph.specs[self._ids[dtype] if own is self._state else self.graph.outputs[name]].dtype
+            kind = self.graph.specs[
+                self._ids[dtype] if own is self._state else self.graph.outputs[name]
+            ].dtype
             with np.errstate(over="ignore"):
                 own[dtype][:] = np.ascontiguousarray(value).astype(_TYPES[kind]).tobytes()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from py_edge.graph import Builder, Graph
 from py_edge.tensor import Tensor, count
@@ -12,7 +12,9 @@ from py_edge.tensor import Tensor, count
 class SmallModel:
     """sizes (in, hidden.., out): dense layers `dense_i/kernel`, `dense_i/bias`, relu between; softmax (or linear) at the end."""
 
-    def __init__(self, sizes: Collection[int], seed: int = 0, last: str = "softmax", dropout: float = 0.0) -> None:
+    def __init__(
+        self, sizes: Collection[int], seed: int = 0, last: str = "softmax", dropout: float = 0.0
+    ) -> None:
         rng, self.sizes, self.last, self.dropout = random.Random(seed), list(sizes), last, dropout
         self._weights: dict[str, Tensor] = {}
         for i, (n, m) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
@@ -24,17 +26,24 @@ class SmallModel:
     def weights(self) -> Mapping[str, Tensor]:
         return self._weights
 
+    @property
+    def trainable(self) -> list[str]:
+        return list(self._weights)
+
     def set_weights(self, weights: Mapping[str, Tensor]) -> None:
         assert weights.keys() <= self._weights.keys()
         self._weights |= weights
 
-    def forward(self, rows: int, *, training: bool = False, frozen: Collection[str] = (), seed: int = 0) -> Graph:
+    def forward(
+        self, rows: int, *, training: bool = False, frozen: Sequence[str] = (), seed: int = 0
+    ) -> Graph:
         b = Builder()
         x = b.input("x", (rows, self.sizes[0]))
         layers = len(self.sizes) - 1
         for i in range(layers):
             kernel, bias = (
-                b.variable(f"dense_{i}/{role}", self._weights[f"dense_{i}/{role}"]) for role in ("kernel", "bias")
+                b.variable(f"dense_{i}/{role}", self._weights[f"dense_{i}/{role}"])
+                for role in ("kernel", "bias")
             )
             x = b.add(b.matmul(x, kernel), bias)
             if i < layers - 1:

@@ -95,7 +95,12 @@ def test_cancel_keeps_the_weights_so_far() -> None:
         steps.append(progress.step)
 
     history = finetune(
-        model, *blobs(20), batch=4, callbacks=[count_steps], cancel=lambda: len(steps) >= 3, start=ReferenceRun
+        model,
+        *blobs(20),
+        batch=4,
+        callbacks=[count_steps],
+        cancel=lambda: len(steps) >= 3,
+        start=ReferenceRun,
     )
     assert (history.stopped, len(steps)) == ("cancelled", 3)
     assert model.weights["dense_0/kernel"].tobytes() != before
@@ -116,7 +121,9 @@ def test_weights_of_examples_and_classes_count() -> None:
     assert found[1] < found[0] > 0.95
     model = SmallModel([4, 3])
     before = model.weights["dense_0/kernel"].tobytes()
-    finetune(model, x, y, epochs=2, optimizer="sgd", class_weight={0: 0.0, 1: 0.0, 2: 0.0}, start=ReferenceRun)
+    finetune(
+        model, x, y, epochs=2, optimizer="sgd", class_weight={0: 0.0, 1: 0.0, 2: 0.0}, start=ReferenceRun
+    )
     assert model.weights["dense_0/kernel"].tobytes() == before
 
 
@@ -126,7 +133,9 @@ def test_anchor_keeps_weights_near() -> None:
     for mu in (0.0, 1.0):
         model = SmallModel([4, 3])
         before = model.weights["dense_0/kernel"].flat.tolist()
-        finetune(model, *blobs(20), epochs=10, optimizer="sgd", learning_rate=0.3, anchor=mu, start=ReferenceRun)
+        finetune(
+            model, *blobs(20), epochs=10, optimizer="sgd", learning_rate=0.3, anchor=mu, start=ReferenceRun
+        )
         after = model.weights["dense_0/kernel"].flat.tolist()
         moved.append(sum((a - b) ** 2 for a, b in zip(before, after, strict=True)))
     assert moved[1] < moved[0] / 4

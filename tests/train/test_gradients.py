@@ -59,7 +59,9 @@ def test_unary(name: str) -> None:
     check(op(name), x=DOMAIN.get(name, normal)(3, 4))
 
 
-@pytest.mark.parametrize(("name", "alpha"), [("elu", 0.5), ("leaky_relu", 0.3), ("leaky_relu", -0.3), ("step", 0.1)])
+@pytest.mark.parametrize(
+    ("name", "alpha"), [("elu", 0.5), ("leaky_relu", 0.3), ("leaky_relu", -0.3), ("step", 0.1)]
+)
 def test_unary_with_alpha(name: str, alpha: float) -> None:
     """Parameters of activations must reach the gradient."""
     check(op(name, alpha=alpha), x=normal(3, 4))
@@ -126,7 +128,9 @@ def test_depthwise_conv2d_and_its_gradients(attrs: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", ["max", "avg"])
 @pytest.mark.parametrize(("strides", "padding"), [((2, 2), ((0, 0), (0, 0))), ((1, 2), ((1, 0), (1, 1)))])
-def test_pool2d(kind: str, strides: tuple[int, int], padding: tuple[tuple[int, int], tuple[int, int]]) -> None:
+def test_pool2d(
+    kind: str, strides: tuple[int, int], padding: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
     """Pooling must send the gradient to the maximum, or spread it over what lies inside."""
     check(
         op("pool2d", kind=kind, window=(2, 3), strides=strides, padding=padding, dilations=(1, 1)),
@@ -190,7 +194,9 @@ def test_gather_and_scatter_add(axis: int, batch_dims: int, indices: tuple[int, 
     at = rng.integers(0, 3, size=indices).astype(np.int32)
     check(op("gather", axis=axis, batch_dims=batch_dims), x=x, at=at)
     b = Builder()
-    u = b.shape(b.gather(b.input("x", x.shape), b.input("at", at.shape, "int32"), axis=axis, batch_dims=batch_dims))
+    u = b.shape(
+        b.gather(b.input("x", x.shape), b.input("at", at.shape, "int32"), axis=axis, batch_dims=batch_dims)
+    )
     check(op("scatter_add", shape=x.shape, axis=axis, batch_dims=batch_dims), u=normal(*u), at=at)
 
 
