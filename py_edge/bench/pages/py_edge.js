@@ -1,0 +1,23 @@
+// Ours, as a page has it: predict.js of the bundle and a plan file.
+let library;
+
+const runtime = {
+  async start(threads) {
+    library = await import("/site/predict.js");
+    runtime.threads = threads;
+  },
+  variant: () => runtime.told,
+  async load(id) {
+    const model = await library.load(`/plans/${id}.plan`, { threads: runtime.threads });
+    const [{ name }] = model.inputs;
+    runtime.told = `${library.variant?.() ?? "?"}, ${model.threads ?? 1} threads`;
+    const names = model.outputs.map((output) => output.name);
+    return {
+      async run(data) {
+        const outputs = await model.run({ [name]: data });
+        return names.map((output) => outputs[output].data);
+      },
+      dispose: () => model.dispose(),
+    };
+  },
+};
