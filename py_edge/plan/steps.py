@@ -66,7 +66,7 @@ class Site:
         act = abi.UNARY[self.attr("activation") or "copy"]
         return [bias, residual], [
             act,
-            abi.bits(self.attr("alpha", 0.0)),
+            abi.bits(self.attr("alpha") or 0.0),
             int(self.attr("residual_before_act", False)),
         ]
 
