@@ -64,6 +64,7 @@ OPS: dict[str, Op] = {
     "cumulate": Op(shapes.like_first, "cumulate"),
     "softmax": Op(shapes.like_first, "softmax"),
     "log_softmax": Op(shapes.like_first, "softmax"),
+    "normalize": Op(shapes.like_first, "normalize", gradient=False),
     "top_k": Op(shapes.top_k, "top_k", gradient=False),
     # moving data
     "reshape": Op(shapes.reshape, "alias"),

@@ -144,7 +144,8 @@ def chain(inputs: Sequence[Array], attrs: Attrs) -> list[Array]:
     values = list(inputs)
     for name, dtype, operands, own in attrs["code"]:
         result = np.asarray(elementwise(name, [values[i] for i in operands], {"dtype": dtype, **own}))
-        values.append(result.astype(TYPES[dtype]))
+        own_type = result.dtype == np.bool_ or name == "cast"
+        values.append(result if own_type else result.astype(TYPES[dtype]))
     pairs = zip(attrs["results"], attrs["outputs"], strict=True)
     return [np.broadcast_to(values[i], spec.shape) for i, spec in pairs]
 

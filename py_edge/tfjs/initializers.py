@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from py_edge.errors import PolicyError, UnsupportedError, ValueRangeError
@@ -81,7 +81,7 @@ def initialize(raw: Any, shape: tuple[int, ...], rng: random.Random, where: str 
         return Tensor.from_flat([gain * (i % shape[1] == i // shape[1]) for i in range(n)], shape)
     mean, deviation = float(config.get("mean", 0)), float(config.get("stddev", 0.05))
     low, high = float(config.get("minval", -0.05)), float(config.get("maxval", 0.05))
-    draw = {
+    draw: Callable[[], float] = {
         "zeros": lambda: 0.0, "ones": lambda: 1.0, "constant": lambda: float(config.get("value", 0)),
         "random_uniform": lambda: rng.uniform(low, high), "random_normal": lambda: rng.gauss(mean, deviation),
         "truncated_normal": lambda: mean + deviation * _truncated(rng),

@@ -33,10 +33,10 @@ _STATISTICS = ("moving_mean", "moving_variance")
 
 @dataclass(slots=True)
 class LayersModel(Model):
-    """network: the topology. keras3: who wrote it, for the few defaults that differ."""
+    """network: the topology. dialect: who wrote it, for the few defaults that differ."""
 
     network: Network
-    keras3: bool
+    dialect: str
 
     def graph(
         self, shapes: Shapes = 1, *, training: bool = False, frozen: Sequence[str] = (), seed: int = 0
@@ -49,7 +49,7 @@ class LayersModel(Model):
             self.full_shapes(shapes),
             self.outputs,
             switch,
-            self.keras3,
+            self.dialect,
             Stored(self.all_weights),
         )
 
@@ -95,11 +95,11 @@ def input_port(layer: Layer) -> Port:
 
 def lower(
     network: Network, inputs: Sequence[Port], shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[Port],
-    training: Training, keras3: bool, source: Source, rng: random.Random | None = None,
+    training: Training, dialect: str, source: Source, rng: random.Random | None = None,
 ) -> Graph:  # fmt: skip
     """One graph of the whole network. outputs: their names, or none to name them after their layers."""
     b = Builder()
-    lowering = Lowering(b, training, keras3, source, rng or random.Random(0))
+    lowering = Lowering(b, training, dialect, source, rng or random.Random(0))
     entries = [Sym(b.input(port.name, shapes[port.name], port.dtype)) for port in inputs]
     names = [port.name for port in outputs] or output_names(network)
     for name, value in zip(names, lowering.network(network, entries), strict=True):
@@ -126,15 +126,15 @@ def output_names(network: Network) -> list[str]:
     return names
 
 
-def topology_of(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, bool]:
-    """(class_name/config object, its pointer, written by Keras 3). Raises ModelFormatError."""
+def topology_of(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str]:
+    """(class_name/config object, its pointer, dialect). Raises ModelFormatError."""
     topology = document.get("modelTopology")
     if not isinstance(topology, dict):
         raise ModelFormatError("no model in it", where="/modelTopology", got=topology, want="an object")
     version = topology.get("keras_version")
     if version is not None and not isinstance(version, str):
         raise UnsupportedError("keras_version is a text", where="/modelTopology/keras_version", got=version)
-    keras3 = isinstance(version, str) and version[:1].isdigit() and int(version.split(".")[0]) >= 3
+    dialect = _dialect(version or "", document.get("generatedBy"))
     if "model_config" in topology:
         raw = topology["model_config"]
         where = "/modelTopology/model_config"
@@ -142,7 +142,14 @@ def topology_of(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, bo
         raw, where = topology, "/modelTopology"
     if not isinstance(raw, dict):
         raise ModelFormatError("an object is wanted", where=where, got=raw)
-    return raw, where, keras3
+    return raw, where, dialect
+
+
+def _dialect(version: str, generator: Any) -> str:
+    """Who wrote the topology: "keras3", "tfjs" or "keras2"."""
+    if version.startswith("tfjs") or (isinstance(generator, str) and generator.startswith("TensorFlow.js")):
+        return "tfjs"
+    return "keras3" if version[:1].isdigit() and int(version.split(".")[0]) >= 3 else "keras2"
 
 
 def find_problems(network: Network) -> list[PyEdgeError]:
@@ -167,15 +174,15 @@ def read_layers_model(
     inspect: bool = False,
 ) -> LayersModel:  # fmt: skip
     """The model, checked: every layer known, every weight in its place. inspect: problems are listed, not raised."""
-    raw, where, keras3 = topology_of(document)
+    raw, where, dialect = topology_of(document)
     source = Stored(weights)
-    network = read_network(raw, where, keras3, limits)
+    network = read_network(raw, where, dialect, limits)
     problems = find_problems(network)
     if problems and not inspect:
         raise problems[0]
     inputs = [input_port(network.layers[name]) for name in network.inputs]
     names = output_names(network)
-    shapes, graph = _trial(network, inputs, names, keras3, source, bool(problems))
+    shapes, graph = _trial(network, inputs, names, dialect, source, bool(problems))
     outputs = [
         Port(name, shape, graph.specs[graph.outputs[name]].dtype if graph else "float32")
         for name, shape in zip(names, shapes, strict=True)
@@ -193,12 +200,12 @@ def read_layers_model(
     plain = {key: value for key, value in document.items() if key != "weightsManifest"}
     return LayersModel(
         "layers-model", inputs, outputs, weights, parts, metadata if isinstance(metadata, dict) else {}, listed,
-        plain, stored, network, keras3,
+        plain, stored, network, dialect,
     )  # fmt: skip
 
 
 def _trial(
-    network: Network, inputs: list[Port], names: list[str], keras3: bool, source: Source, broken: bool
+    network: Network, inputs: list[Port], names: list[str], dialect: str, source: Source, broken: bool
 ) -> tuple[list[Shape], Graph | None]:
     """Output shapes and a graph, found by lowering with small sizes for what is open; two of them tell what is open."""
     if broken:
@@ -211,7 +218,7 @@ def _trial(
             for p in inputs
         }
         try:
-            graphs.append(lower(network, inputs, shapes, ports, Training(), keras3, source))
+            graphs.append(lower(network, inputs, shapes, ports, Training(), dialect, source))
         except ShapeError:
             if graphs or not any(None in p.shape[1:] for p in inputs):
                 raise

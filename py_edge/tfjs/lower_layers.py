@@ -24,7 +24,7 @@ class Lowering:
 
     b: Builder
     training: Training
-    keras3: bool
+    dialect: str
     source: Source
     rng: random.Random
 
@@ -97,7 +97,7 @@ class Lowering:
             self.training,
             self.inner,
             self.source,
-            self.keras3,
+            self.dialect,
             self.rng,
         )
         if is_operation(kind, module, config, args):
@@ -117,7 +117,7 @@ class Lowering:
         kind = plain_kind(str(raw.get("class_name")), call.where)
         config = raw.get("config")
         if kind in NETWORKS:
-            network = inner_network(raw, call.where, scope, self.keras3)
+            network = inner_network(raw, call.where, scope, self.dialect)
             return self.network(network, [v for v in args if isinstance(v, Sym)])
         if not isinstance(config, Mapping):
             raise GraphError("the wrapped layer has no config", where=call.where)

@@ -64,7 +64,7 @@ class Network:
     inputs: list[str]
     outputs: list[Ref]
     order: list[tuple[str, int]]
-    keras3: bool
+    dialect: str
 
     def walk(self) -> Iterator[Layer]:
         """Every layer, nested networks in place."""
@@ -78,24 +78,24 @@ class Network:
 class Reading:
     """What stays the same all over one file."""
 
-    keras3: bool
+    dialect: str
     limits: Limits
 
 
-def read_network(raw: Any, where: str, keras3: bool, limits: Limits = DEFAULT) -> Network:
+def read_network(raw: Any, where: str, dialect: str, limits: Limits = DEFAULT) -> Network:
     """A network from {class_name, config}. Raises ModelFormatError and its kin with the JSON pointer."""
     top = _object(raw, where)
     if top.get("class_name") not in NETWORKS:
         raise UnsupportedError(
             "not a model class", where=f"{where}/class_name", got=top.get("class_name"), want=sorted(NETWORKS)
         )
-    return _network(top, where, Reading(keras3, limits), (), ())
+    return _network(top, where, Reading(dialect, limits), (), ())
 
 
-def inner_network(raw: Mapping[str, Any], where: str, scope: Scope, keras3: bool) -> Network:
+def inner_network(raw: Mapping[str, Any], where: str, scope: Scope, dialect: str) -> Network:
     """The model that a wrapper holds, read once and kept by the wrapper's scope."""
     if scope.network is None:
-        scope.network = _network(raw, where, Reading(keras3, DEFAULT), scope.parts[:-1], scope.counted)
+        scope.network = _network(raw, where, Reading(dialect, DEFAULT), scope.parts[:-1], scope.counted)
     assert isinstance(scope.network, Network)
     return scope.network
 
@@ -207,7 +207,7 @@ def _sequential(name: str, layers: dict[str, Layer], config: Any, where: str, re
     for before, after in pairwise(names):
         layers[after].uses = [Use((Ref(before, 0, 0),), {})]
     order = [(layer, 0) for layer in names[1:]]
-    return Network(name, layers, [names[0]], [Ref(names[-1], 0, 0)], order, reading.keras3)
+    return Network(name, layers, [names[0]], [Ref(names[-1], 0, 0)], order, reading.dialect)
 
 
 def _first_shape(layer: Layer, config: Any) -> Any:
@@ -254,7 +254,7 @@ def _functional(
                 "an input is not an InputLayer", where=f"{where}/input_layers", got=layers[entry].kind
             )
     _count_nodes(layers, outputs, where)
-    network = Network(name, layers, inputs, outputs, [], reading.keras3)
+    network = Network(name, layers, inputs, outputs, [], reading.dialect)
     network.order = _topological(network, where)
     return network
 

@@ -60,12 +60,12 @@ def build(
     raw = json.dumps(document).encode()
     scan_json(raw, "a new model")
     document = parse_json(raw, "a new model")
-    config, where, keras3 = topology_of(document)
+    config, where, dialect = topology_of(document)
     source = Fresh()
-    network = read_network(config, where, keras3)
+    network = read_network(config, where, dialect)
     ports = [input_port(network.layers[entry]) for entry in network.inputs]
     shapes = {
         p.name: tuple((1 if i == 0 else 8) if d is None else d for i, d in enumerate(p.shape)) for p in ports
     }
-    lower(network, ports, shapes, [], Training(), keras3, source, random.Random(seed))
+    lower(network, ports, shapes, [], Training(), dialect, source, random.Random(seed))
     return read_layers_model(document, dict(source.made), {})

@@ -44,7 +44,8 @@ class Training:
 
 @dataclass(slots=True)
 class Call:
-    """args, kwargs: as the model calls the layer, tensors as Sym. keras3: written by Keras 3, where defaults differ.
+    """args, kwargs: as the model calls the layer, tensors as Sym. dialect: who wrote the file, for the few
+    places where Keras 2 ("keras2"), Keras 3 ("keras3") and TF.js itself ("tfjs") mean different things.
 
     out_mask: set by the layer; None keeps the input's mask, False drops it.
     """
@@ -59,7 +60,7 @@ class Call:
     training: Training
     lower_layer: Callable[[Call, Mapping[str, Any], Scope, Sequence[Any], Mapping[str, Any]], list[Sym]]
     source: Source
-    keras3: bool = False
+    dialect: str = "keras2"
     rng: random.Random = field(default_factory=lambda: random.Random(0))
     out_mask: int | bool | None = None
 
@@ -110,6 +111,10 @@ class Call:
         forced = self.argument("training")
         frozen = self.name in self.training.frozen or self.config.get("trainable") is False
         return self.training.on and not frozen and forced is not False
+
+    @property
+    def keras3(self) -> bool:
+        return self.dialect == "keras3"
 
     # config
 

@@ -99,14 +99,14 @@ def cropping(dims: int) -> Lower:
 
 def up_sampling(dims: int) -> Lower:
     def lower(c: Call) -> int:
-        """Repeat every element, or (two dimensions) resize with half-pixel centres."""
+        """Repeat every element, or (two dimensions) resize: Keras with half-pixel centres, TF.js without."""
         c.out_mask = False
         b, x, size = c.b, _open(c, dims), c.wholes("size", dims, 2)
         method = c.word("interpolation", "nearest", ("nearest", "bilinear")) if dims == 2 else "nearest"
         if method == "bilinear":
             target = (b.shape(x)[1] * size[0], b.shape(x)[2] * size[1])
             return _back(
-                c, b.op("resize", x, size=target, method="bilinear", align_corners=False, half_pixel=True)
+                c, b.op("resize", x, size=target, method="bilinear", align_corners=False, half_pixel=c.dialect != "tfjs")
             )
         for axis, times in enumerate(size, start=1):
             x = axes.repeat(b, x, axis, times) if times > 1 else x

@@ -1,0 +1,78 @@
+"""Layer normalisation over the last axis, spelled out in nine ops, becomes one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from py_edge.graph import Graph, Node
+from py_edge.graph.ops import OPS
+from py_edge.passes.rewrite import readers, sole_number, sole_reader
+
+
+def fuse_normalize(graph: Graph, evaluate: object) -> Graph:
+    """(x - mean) * rsqrt(mean of squares of the same + epsilon) [* scale] [+ offset], each over the last axis."""
+    if "normalize" not in OPS:
+        return graph
+    graph = graph.copy()
+    makers, by, uses = graph.producers(), readers(graph), graph.uses()
+    gone: set[int] = set()
+    instead: dict[int, Node] = {}
+    for node in graph.nodes:
+        found = _match(graph, node, makers)
+        if found is None or id(node) in gone:
+            continue
+        x, epsilon = found
+        value, extra, chain = node.outputs[0], list[int](), list[Node]()
+        for op, key in (("mul", "scale"), ("add", "offset")):
+            reader = sole_reader(graph, value, by, uses)
+            other = _vector(graph, reader, value) if reader is not None and reader.op == op else None
+            if reader is None or other is None:
+                continue
+            extra.append(other)
+            chain.append(reader)
+            value = reader.outputs[0]
+            epsilon = {**epsilon, key: True}
+        gone.update(id(each) for each in (node, *chain))
+        instead[id(chain[-1] if chain else node)] = Node(
+            "normalize", (x, *extra), (value,), {"rms": False, **epsilon}, node.where
+        )
+    graph.nodes = [
+        instead.get(id(node), node) for node in graph.nodes if id(node) not in gone or id(node) in instead
+    ]
+    return graph
+
+
+def _match(
+    graph: Graph, node: Node, makers: Mapping[int, Node]
+) -> tuple[int, dict[str, float | bool]] | None:
+    if node.op != "mul":
+        return None
+    for centred, factor in (node.inputs, node.inputs[::-1]):
+        root, sub = makers.get(factor), makers.get(centred)
+        if root is None or sub is None or root.op != "rsqrt" or sub.op != "sub":
+            continue
+        total = makers.get(root.inputs[0])
+        if total is None or total.op != "add":
+            continue
+        epsilon = sole_number(graph, total.inputs[1])
+        variance = makers.get(total.inputs[0])
+        if epsilon is None or variance is None or not _mean_of_last(graph, variance):
+            continue
+        square = makers.get(variance.inputs[0])
+        mean = makers.get(sub.inputs[1])
+        if square is None or square.op != "square" or square.inputs[0] != centred or mean is None:
+            continue
+        if _mean_of_last(graph, mean) and mean.inputs[0] == sub.inputs[0]:
+            return sub.inputs[0], {"epsilon": epsilon}
+    return None
+
+
+def _mean_of_last(graph: Graph, node: Node) -> bool:
+    rank = len(graph.specs[node.inputs[0]].shape)
+    own = node.op == "reduce" and node.attrs["kind"] == "mean" and bool(node.attrs.get("keepdims"))
+    return own and [axis % rank for axis in node.attrs["axes"]] == [rank - 1]
+
+
+def _vector(graph: Graph, node: Node, value: int) -> int | None:
+    other = node.inputs[1] if node.inputs[0] == value else node.inputs[0]
+    return other if graph.specs[other].shape == graph.specs[value].shape[-1:] and other != value else None
