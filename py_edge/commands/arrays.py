@@ -35,9 +35,13 @@ def read_arrays(path: Path) -> Tensor | dict[str, Tensor]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
-            return {name.removesuffix(".npy"): read_npy(archive.read(name), f"{path}/{name}") for name in names}
+            return {
+                name.removesuffix(".npy"): read_npy(archive.read(name), f"{path}/{name}") for name in names
+            }
     except (zipfile.BadZipFile, EOFError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
-        raise ModelFormatError("the .npz file is damaged", where=str(path), remedy="write it again") from error
+        raise ModelFormatError(
+            "the .npz file is damaged", where=str(path), remedy="write it again"
+        ) from error
 
 
 def write_arrays(path: Path, values: Mapping[str, Tensor]) -> None:
@@ -50,7 +54,9 @@ def write_arrays(path: Path, values: Mapping[str, Tensor]) -> None:
         path.write_bytes(write_npy(next(iter(values.values()))))
     else:
         raise ModelFormatError(
-            "several outputs do not fit a .npy file", got=sorted(values), remedy=f"write {path.with_suffix('.npz')}"
+            "several outputs do not fit a .npy file",
+            got=sorted(values),
+            remedy=f"write {path.with_suffix('.npz')}",
         )
 
 
@@ -66,7 +72,9 @@ def read_npy(data: bytes, where: str) -> Tensor:
     width = struct.calcsize(letter)
     body = data[start : start + size * width]
     if len(body) != size * width:
-        raise ModelFormatError("the array is cut short", where=where, got=len(data) - start, want=size * width)
+        raise ModelFormatError(
+            "the array is cut short", where=where, got=len(data) - start, want=size * width
+        )
     dtype = "bool" if item == "b1" else _KIND.get(letter, "int32")
     order = ">" if descr[0] == ">" else "<"
     if letter in "fiB" and order == "<" and not fortran:
@@ -82,7 +90,9 @@ def _header(data: bytes, where: str) -> tuple[dict[str, Any], int]:
         if data[:6] != _MAGIC:
             raise ValueError(f"begins with {data[:6]!r}")
         length, start = (
-            (struct.unpack("<H", data[8:10])[0], 10) if data[6] == 1 else (*struct.unpack("<I", data[8:12]), 12)
+            (struct.unpack("<H", data[8:10])[0], 10)
+            if data[6] == 1
+            else (*struct.unpack("<I", data[8:12]), 12)
         )
         if length > 65536:
             raise ValueError("header too long")

@@ -34,12 +34,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     if not arguments.output and not arguments.prepare:
         raise EnvironmentProblem("no folder is named", where="bundle", remedy="add -o DIR")
-    if in_checkout():
-        prepare()
     bar = Bar("runtime")
+    if in_checkout():
+        prepare(offline=arguments.offline, report=bar)
     if arguments.prepare:
         lock = read_lock()
-        Fetcher(lock, offline=arguments.offline).fetch(lock.select(arguments.tier or ("runtime",)), bar)
+        Fetcher(lock, offline=arguments.offline).fetch(lock.select(arguments.tier or ("runtime",)))
     if arguments.output:
         made = collect(
             arguments.output,

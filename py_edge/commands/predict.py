@@ -11,8 +11,12 @@ from py_edge.commands.arrays import read_arrays, write_arrays
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="folder of a model, or its model.json")
-    parser.add_argument("--input", type=Path, required=True, help=".npy for one tensor, .npz keyed by name otherwise")
-    parser.add_argument("--output", type=Path, required=True, help=".npy for one tensor, .npz keyed by name otherwise")
+    parser.add_argument(
+        "--input", type=Path, required=True, help=".npy for one tensor, .npz keyed by name otherwise"
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, help=".npy for one tensor, .npz keyed by name otherwise"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

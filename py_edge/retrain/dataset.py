@@ -1,7 +1,7 @@
 """The dataset: what upper tiers and persons said, with who said it; a share is held back to judge with.
 
-What is held back is chosen by the digest of the content, so an example never changes sides and equal inputs are
-on one side.
+Random audits are held back, for they show what really comes. Without any audit a share chosen by the digest of the
+content is, so an example never changes sides and equal inputs are on one side.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from py_edge.chain.answers import PERSON_TIER
 from py_edge.fields import read_json
 from py_edge.records import Example, digest_of_content
 from py_edge.retrain.learner import Owned
@@ -34,15 +35,21 @@ def load_dataset(tx: Reading, owned: Owned, without: frozenset[str] = frozenset(
     where = [("tier", ">", owned.level)]
     if owned.learns_from:
         where.append(("model", "in", owned.learns_from))  # type: ignore[arg-type]
-    train: list[Example] = []
-    held_back: list[Example] = []
-    for row in tx.select(EXAMPLES, *where, order=("at_ms", "device", "sequence")):
-        example = Example.from_json(read_json(row["body"]))
-        if example.device in without or without.intersection(example.annotators):
-            continue
-        judge = example.tier == 99 and int(digest_of_content(example.input, "")[0], 16) < HELD_BACK_OF_16
-        (held_back if judge else train).append(example)
-    return Dataset(train, held_back)
+    rows = tx.select(EXAMPLES, *where, order=("at_ms", "device", "sequence"))
+    examples = [Example.from_json(read_json(row["body"])) for row in rows]
+    believed = [e for e in examples if e.device not in without and not without.intersection(e.annotators)]
+    judges = _is_audit if any(map(_is_audit, believed)) else _is_in_share
+    held_back = [example for example in believed if judges(example)]
+    return Dataset([example for example in believed if not judges(example) and not example.audit], held_back)
+
+
+def _is_audit(example: Example) -> bool:
+    return example.audit and example.tier == PERSON_TIER
+
+
+def _is_in_share(example: Example) -> bool:
+    in_share = int(digest_of_content(example.input, "")[0], 16) < HELD_BACK_OF_16
+    return example.tier == PERSON_TIER and in_share
 
 
 def count_examples(tx: Reading, owned: Owned) -> int:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from py_edge.chain.ports import Clock
-from py_edge.errors import PyEdgeError
+from py_edge.errors import NotFoundError, PyEdgeError
 from py_edge.fields import canonical_json, read_json
 from py_edge.records import Release
 from py_edge.retrain.dataset import count_examples, load_dataset
@@ -61,6 +61,12 @@ class Retrainer:
                 due.append(name)
         return due
 
+    async def queue_now(self, name: str) -> bool:
+        """Queue a job for this model whatever its schedule says; False when one waits already. Raises NotFoundError."""
+        if name not in self.owned:
+            raise NotFoundError("this node does not retrain that model", where=name, want=sorted(self.owned))
+        return await self.jobs.put(KIND, name)
+
     async def run_waiting(self) -> list[Decision]:
         """Do every waiting job."""
         decisions = []
@@ -72,7 +78,11 @@ class Retrainer:
         return decisions
 
     async def run(self, name: str, without: frozenset[str] = frozenset()) -> Decision:
-        """Train a candidate and let the gate decide; a trouble of the learner is a refusal with its words."""
+        """Train a candidate and let the gate decide; a trouble of the learner is a refusal with its words.
+
+        Whatever stays in use is certified again with the newest audits. So after a refusal too there may be a new
+        version: the old weights with a new policy.
+        """
         owned = self.owned[name]
         started = self.clock.now_ms()
         base, data, count = await self.store.read(
@@ -89,17 +99,25 @@ class Retrainer:
             judged = [*owned.gold, *data.held_back]
             old, new = owned.learner.evaluate(files, judged), owned.learner.evaluate(candidate, judged)
             decision = judge(owned.gold, data.held_back, old, new, self.rules)
-            if not decision.passed:
+            kept = candidate if decision.passed else files
+            audits = [example for example in data.held_back if example.audit]
+            kept, policy = owned.learner.certify(kept, audits, owned.gold)
+            if not decision.passed and all(base.metadata.get(key) == policy[key] for key in policy):
                 return decision, None
-            lineage = {"parent_digest": base.digest, "metrics": decision.metrics, "n_train": len(data.train)}
-            whole_metadata = {**base.metadata, **metadata, **lineage}
-            release = make_release(self.blobs, name, version, candidate, whole_metadata, self.clock.now_ms())
+            lineage: dict[str, Any] = {"parent_digest": base.digest}
+            if decision.passed:
+                lineage |= {**metadata, "metrics": decision.metrics, "n_train": len(data.train)}
+            whole_metadata = {**base.metadata, **lineage, **policy}
+            release = make_release(self.blobs, name, version, kept, whole_metadata, self.clock.now_ms())
             return decision, release
 
         try:
             decision, release = await self.aside(whole)
         except (PyEdgeError, ValueError, ArithmeticError, MemoryError) as error:
-            decision, release = Decision(False, f"training failed: {error}", {"n_train": len(data.train)}), None
+            decision, release = (
+                Decision(False, f"training failed: {error}", {"n_train": len(data.train)}),
+                None,
+            )
         return await self._finish(name, count, decision, release, started)
 
     async def _finish(

@@ -21,6 +21,14 @@ class Learner(Protocol):
     def evaluate(self, files: Files, examples: Sequence[Example]) -> Sequence[Guess]:
         """What the model thinks of each example's input."""
 
+    def certify(
+        self, files: Files, audits: Sequence[Example], gold: Sequence[Example]
+    ) -> tuple[Files, dict[str, Any]]:
+        """The files with what depends on the policy made anew, and temperature, threshold, certificate as metadata.
+
+        audits: random answers of persons, never trained on, which alone may certify; gold helps the temperature.
+        """
+
 
 @dataclass(frozen=True)
 class Owned:

@@ -14,7 +14,12 @@ from py_edge.storage.tables import RELEASES
 
 
 def make_release(
-    blobs: BlobStore, name: str, version: int, files: Mapping[str, bytes], metadata: dict[str, Any], now_ms: int
+    blobs: BlobStore,
+    name: str,
+    version: int,
+    files: Mapping[str, bytes],
+    metadata: dict[str, Any],
+    now_ms: int,
 ) -> Release:
     """Keep the files and describe them; nothing is released yet."""
     listed = tuple(

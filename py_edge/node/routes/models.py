@@ -80,6 +80,14 @@ async def post_rollback(request: Request) -> Response:
     return reply(release.to_json(), 201)
 
 
+async def post_retrain(request: Request) -> Response:
+    """Retrain this model now, whatever the schedule says; the gate's decision appears under /v1/gates."""
+    node, name = node_of(request), path_word(request, "name", NAME)
+    queued = await node.retrainer.queue_now(name)
+    node.bus.publish("examples")
+    return reply({"queued": queued}, 202)
+
+
 async def stream_models(request: Request) -> Response:
     """Server-sent events: every release from now on, the current ones first."""
     node = node_of(request)

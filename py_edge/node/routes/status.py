@@ -65,6 +65,12 @@ async def metrics(request: Request) -> Response:
     return Response("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
 
+async def list_gates(request: Request) -> Response:
+    """What the gates of this node decided, newest first."""
+    found = await node_of(request).store.read(lambda tx: gate_history(tx, 10_000))
+    return reply({"gates": found})
+
+
 async def list_dead_letters(request: Request) -> Response:
     """What the parent refused for good, with payload."""
     rows = await node_of(request).store.read(lambda tx: tx.select(DEAD_LETTERS, limit=100))

@@ -1,0 +1,35 @@
+"""`py-edge demo`: the whole story on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--headless", action="store_true", help="drive a headless Chromium even where there is a display"
+    )
+    parser.add_argument("--once", action="store_true", help="end after the story instead of staying up")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured; - for stdout")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="decides writers, pictures, first weights (default 0)"
+    )
+    parser.add_argument("--rounds", type=int, default=10, help="rounds of questions (default 10)")
+    parser.add_argument("--questions", type=int, default=100, help="questions in a round (default 100)")
+    parser.add_argument("--port", type=int, default=0, help="port of the site node; 0 takes a free one")
+    parser.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="keep a picture of the page after each round"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Set up, play, print; gives the exit code."""
+    from py_edge.demo.play import Wishes, play
+
+    return play(
+        Wishes(
+            seed=arguments.seed, rounds=arguments.rounds, questions=arguments.questions, port=arguments.port,
+            headless=arguments.headless, once=arguments.once, json=arguments.json, pictures=arguments.pictures,
+        )
+    )  # fmt: skip
