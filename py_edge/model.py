@@ -13,7 +13,8 @@ from py_edge import tfjs
 from py_edge.errors import ShapeError
 from py_edge.graph import Graph
 from py_edge.kernels.load import library as load_library
-from py_edge.plan import Plan, Run, compile_graph
+from py_edge.passes.pipeline import optimize
+from py_edge.plan import Plan, Run, compile_graph, evaluate
 from py_edge.plan.run import Library
 from py_edge.tensor import Tensor
 from py_edge.tfjs.model import Part, Shapes
@@ -82,7 +83,8 @@ class Model:
 
     def plan(self, shapes: Shapes = 1, panel: int | None = None, meta: dict[str, Any] | None = None) -> Plan:
         """The plan for concrete input shapes. panel: 8 for a browser, by default that of this machine's kernels."""
-        return compile_graph(self.forward(shapes), panel or self.library.panel, meta)
+        graph = optimize(self.forward(shapes), lambda constants: evaluate(constants, self.library))
+        return compile_graph(graph, panel or self.library.panel, meta)
 
     def predict(self, inputs: Any) -> Any:
         """One input -> Tensor, or {name: input} -> what the model has: a Tensor, or {name: Tensor} if several outputs.
@@ -96,6 +98,10 @@ class Model:
         tensors = {name: Tensor.of(value, dtypes.get(name)) for name, value in named.items()}
         results = self._run(tensors)(tensors)
         return results if len(results) > 1 else next(iter(results.values()))
+
+    def save(self, folder: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
+        """Write the model as TF.js files; metadata is added to userDefinedMetadata."""
+        save_model(self.tfjs, folder, metadata)
 
     def _run(self, tensors: Mapping[str, Tensor]) -> Run:
         shapes = self.tfjs.full_shapes({name: tensor.shape for name, tensor in tensors.items()})

@@ -158,6 +158,8 @@ class _Compiler:
             time = self.walk(child, time) + 1
             children.append(child)
         scope.children[index] = children
+        for value in [*node.inputs[:first_argument], *node.inputs[: n_scan + n_carry]]:
+            _reside(scope.place[value])
         results = [*carried]
         for value in node.outputs[n_carry:]:
             results.append(Slot(scope.nbytes(value), start, start))
@@ -185,6 +187,7 @@ class _Compiler:
         """What a body leaves: a carry that is another carry's old value goes through a copy; branches copy to the results."""
         for position, value in enumerate(child.graph.outputs.values()):
             slot = child.place[value]
+            _reside(slot)
             if op == "cond":
                 child.moves.append((slot, results[position]))
             elif position < len(carried) and slot in carried and slot is not carried[position]:

@@ -169,3 +169,22 @@ def test_a_host_step_is_refused_by_name() -> None:
 
     with pytest.raises(UnsupportedError):
         compile_graph(b.graph, 8)
+
+
+def test_loops_start_from_constants() -> None:
+    """Carries that begin as constants, bodies that give back constants, and constant branch conditions have a home."""
+    fixed = body(
+        lambda b, x, s: {"s": b.constant([7.0]), "row": b.add(x, s)},
+        ("x", (1,), "float32"),
+        ("s", (1,), "float32"),
+    )
+    b = Builder()
+    last, rows = b.ops(
+        "scan", b.input("x", (3, 1)), b.constant([1.0]), body=fixed, n_scan=1, n_carry=1, length=3
+    )
+    b.output("last", last)
+    b.output("rows", rows)
+
+    got = evaluate(b.graph, library(), {"x": [[0.0], [0.0], [0.0]]})
+
+    assert (got["last"].tolist(), got["rows"].tolist()) == ([7.0], [[1.0], [7.0], [7.0]])
