@@ -32,8 +32,10 @@ ARROWS: dict[str, set[str]] = {
     "host": {"chain", "train", "confidence"},
     "bundle": {"errors"},
     "node": {"chain", "desk", "retrain", "confidence"},
+    "testing": {"node", "bundle", "demo"},
     "demo": {"node", "bundle", "host"},
-    "commands": {"demo"},
+    "bench": {"model", "bundle", "train"},
+    "commands": {"demo", "bench", "testing"},
     "cli": {"commands"},
 }
 BROWSER = [
@@ -89,7 +91,7 @@ def imports(path: Path) -> list[tuple[str, int]]:
             names += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             if node.module == "py_edge":
-                names += [(f"py_edge.{alias.name}", node.lineno) for alias in node.names]
+                names += [(f"py_edge.{a.name}", node.lineno) for a in node.names if a.name in rooms()]
             else:
                 names.append((node.module, node.lineno))
     return names
