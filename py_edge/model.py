@@ -18,6 +18,7 @@ from py_edge.plan import Plan, Run, compile_graph, evaluate
 from py_edge.plan.run import Library
 from py_edge.tensor import Tensor
 from py_edge.tfjs.model import Part, Shapes
+from py_edge.tfjs.save import save_model
 
 
 def load_model(source: str | os.PathLike[str] | Mapping[str, bytes]) -> Model:

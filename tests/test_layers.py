@@ -34,7 +34,7 @@ ARROWS: dict[str, set[str]] = {
     "node": {"chain", "desk", "retrain", "confidence"},
     "testing": {"node", "bundle", "demo"},
     "demo": {"node", "bundle", "host"},
-    "bench": {"model", "bundle", "train"},
+    "bench": {"model", "bundle", "train", "host"},
     "commands": {"demo", "bench", "testing"},
     "cli": {"commands"},
 }
