@@ -21,13 +21,13 @@ import py_edge
 from py_edge.bundle.cache import sha256_of
 from py_edge.bundle.lock import Lock, read_lock
 from py_edge.bundle.parts import find_parts
+from py_edge.bundle.snapshot import NAME as SNAPSHOT
 from py_edge.bundle.sources import Fetcher, Report
 from py_edge.errors import StorageError
 
 PLACEHOLDER = "__PY_EDGE_ASSETS__"
 APP_PLACEHOLDER = "__APP__"
 INDEX = "bundle.json"
-SNAPSHOT = "python.snapshot.gz"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import py_edge
+from py_edge.bundle.lock import read_lock
+from py_edge.bundle.snapshot import NAME as SNAPSHOT
+from py_edge.bundle.snapshot import make_snapshot
+from py_edge.bundle.sources import Fetcher, Report
 from py_edge.errors import EnvironmentProblem
 
 PACKAGE = Path(py_edge.__file__).resolve().parent
@@ -64,10 +68,16 @@ def build_web(*, force: bool = False) -> Path:
     return dist
 
 
-def prepare() -> Path:
-    """Make `py_edge/_site/` from the checkout; quick when nothing changed."""
+def prepare(*, offline: bool = False, report: Report | None = None) -> Path:
+    """Make `py_edge/_site/` from the checkout; quick when nothing changed.
+
+    Raises EnvironmentProblem (no Node, no compiler), NetworkError (the runtime cannot be fetched).
+    """
     from py_edge.bundle.executors import build_executors
     from py_edge.bundle.wheels import ABIS, build_wheel, wheel_sources
+
+    lock = read_lock()
+    runtime = Fetcher(lock, offline=offline).fetch(lock.select(["runtime"]), report)
 
     dist = build_web()
     executors = build_executors()
@@ -75,7 +85,8 @@ def prepare() -> Path:
     stamp = {
         "web": digest_of_files(inputs, dist),
         "executors": {name: sha256(path.read_bytes()).hexdigest() for name, path in executors.items()},
-        "wheel": digest_of_files(wheel_sources(), ROOT),
+        "wheel": digest_of_files([*wheel_sources(), ROOT / "web" / "snapshot.mjs"], ROOT),
+        "pyodide": lock.pyodide,
     }
     if _stamp(PARTS) == stamp:
         return PARTS
@@ -85,7 +96,7 @@ def prepare() -> Path:
     for name, path in executors.items():
         shutil.copyfile(path, PARTS / "app" / f"executor.{name}.wasm")
     shutil.copyfile(wheel, PARTS / "app" / wheel.name)
-    shutil.copyfile(ROOT / "wheels" / "lock.json", PARTS / "lock.json")
+    make_snapshot(ROOT / "web" / "snapshot.mjs", runtime, wheel, PARTS / "app" / SNAPSHOT)
     _write_stamp(PARTS, stamp)
     return PARTS
 

@@ -27,7 +27,7 @@ class Dropped(Exception):
 class Fault:
     """One kind of bad weather for requests whose path matches `path` (a regular expression, searched).
 
-    kind: latency (wait `amount` seconds), bandwidth (`amount` bytes per second), drop (cut before an answer), refuse
+    kind: latency (wait `amount` seconds), bandwidth (`amount` bytes per second), drop (cut before the body), refuse
     (status `amount`, 503 if 0), truncate (cut after half the body), alter (one byte differs), html (a sign-in page
     with status 200). times: how many requests it hits; -1 is all.
     """
@@ -64,6 +64,10 @@ class Faults:
             if fault.kind == "latency":
                 await asyncio.sleep(fault.amount)
             elif fault.kind == "drop":
+                # A server answers an exception before the first byte with 500; cut after the head instead.
+                head = [(b"content-length", b"4096"), (b"content-type", b"application/octet-stream")]
+                await send({"type": "http.response.start", "status": 200, "headers": head})
+                await send({"type": "http.response.body", "body": b"", "more_body": True})
                 raise Dropped
             elif fault.kind == "refuse":
                 await _answer(send, int(fault.amount) or 503, b"{}", b"application/problem+json")

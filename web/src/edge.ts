@@ -2,7 +2,7 @@
 import { startPredictor, startPython, type Python } from "./runtime.ts";
 import { EdgeError, toProblem } from "./problem.ts";
 import type {
-  Answer, Certified, Events, LearnOptions, ModelInfo, Policy, Prediction, PredictCalls, Progress, Question, Release, StartReport, Trained,
+  Answer, Certified, Events, LearnOptions, ModelInfo, Policy, Prediction, PredictCalls, Problem, Progress, Question, Release, StartReport, State, Trained,
 } from "./protocol.ts";
 import { ASSETS, executorsAt } from "./assets.ts";
 import type { Remote } from "./rpc.ts";
@@ -325,6 +325,7 @@ export class Edge extends EventTarget {
       this.#uplink = new Uplink(this.source.api, this.device, this.#store, {
         accepted: (row, receipt) => this.#emit("escalated", { device: this.device, sequence: row.sequence, state: receipt.state, place: String(receipt.place ?? ""), estimate_s: receipt.estimate_s }),
         answered: (answer) => this.#answered(answer),
+        ended: ({ sequence, state }) => this.#ended(sequence, state),
         released: (release) => void this.#offered(release),
         refused: (_row, problem) => this.#emit("error", problem),
         online: (online) => void this.#setOnline(online),
@@ -364,6 +365,14 @@ export class Edge extends EventTarget {
     this.#emit("answered", detail);
     this.#post("answered", detail);
     void this.#learnIfDue();
+  }
+
+  async #ended(sequence: number, state: State): Promise<void> {
+    const problem: Problem = { code: "E_NOT_FOUND", message: `no answer will come: ${state}`, where: `question ${sequence}` };
+    await this.#store.write(async (tables) => {
+      const row = await tables.get("questions", sequence);
+      if (row && row.state !== "answered") await tables.put("questions", sequence, { ...row, state: "dead", problem });
+    });
   }
 
   async #setOnline(online: boolean): Promise<void> {

@@ -73,7 +73,9 @@ export class PyEdgeElement extends HTMLElement {
 
   connectedCallback(): void {
     if (this.#begun) return;
-    if (this.getAttribute("loading") !== "visible") return void this.load();
+    // Later in the same turn, so that a script may still set attributes of an element in the page's markup.
+    if (this.getAttribute("loading") === "lazy") return;
+    if (this.getAttribute("loading") !== "visible") return void setTimeout(() => this.isConnected && void this.load());
     this.#observer = new IntersectionObserver((entries) => {
       if (entries.some((entry) => entry.isIntersecting)) void this.load();
     });

@@ -38,7 +38,10 @@ export async function fetchBytes(file: Locked, options: FetchOptions = {}): Prom
       code: "E_INTEGRITY", message: "a web page came instead of the file", where: file.url,
       remedy: "the address is wrong, or a login page stands before it",
     });
-  const bytes = await readAll(response, file.size, options.onbytes);
+  const bytes = await readAll(response, file.size, options.onbytes).catch((error: unknown) => {
+    if (error instanceof EdgeError || options.signal?.aborted) throw error;
+    throw new EdgeError({ code: "E_NETWORK", message: "the connection broke", where: file.url, remedy: "try again" });
+  });
   if (file.size && bytes.length !== file.size)
     throw new EdgeError({ code: "E_INTEGRITY", message: "the length is wrong", where: file.url, got: bytes.length, want: file.size });
   if (file.sha256) {

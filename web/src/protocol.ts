@@ -103,7 +103,7 @@ export interface DeskTask {
   task: string;
   input: WireTensor;
   candidates: Candidate[];
-  labels: string[];
+  labels: string[] | null;
   lease_until_ms: number;
 }
 

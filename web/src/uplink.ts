@@ -1,7 +1,7 @@
 // The line to the node: questions out of the outbox until accepted, answers in by SSE (poll where SSE does not get
 // through), acknowledged only after they are kept. One tab of many does this; the lock passes on when it closes.
 import { EdgeError, toProblem } from "./problem.ts";
-import type { Answer, Problem, Question, Receipt, Release } from "./protocol.ts";
+import type { Answer, Problem, Question, Receipt, Release, State } from "./protocol.ts";
 import type { QuestionRow, Store } from "./store.ts";
 import { callNode } from "./wire.ts";
 
@@ -10,10 +10,18 @@ const LONGEST_WAIT_MS = 300_000;
 const POLL_MS = 3_000;
 const RETRY_STREAM_MS = 30_000;
 
+interface Outcome {
+  device: string;
+  sequence: number;
+  state: State;
+}
+
 export interface UplinkEvents {
   accepted(row: QuestionRow, receipt: Receipt): void;
   /** Keep the answer; only when this resolves is it acknowledged. */
   answered(answer: Answer): Promise<void>;
+  /** No answer will come: expired, cancelled or failed. */
+  ended(outcome: Outcome): Promise<void>;
   released(release: Release): void;
   refused(row: QuestionRow, problem: Problem): void;
   online(online: boolean): void;
@@ -130,24 +138,28 @@ export class Uplink {
 
   /** Always from the beginning: the node leaves out what was acknowledged, and nothing else may be skipped. */
   #listen(): void {
-    const open = (path: string, name: string, take: (data: string, id: string) => void) => {
+    const open = (path: string, takers: Record<string, (data: string, id: string) => void>) => {
       const stream = new EventSource(this.#base + path);
       this.#streams.push(stream);
       stream.addEventListener("open", () => {
         this.#tell.online(true);
         this.hurry();
       });
-      stream.addEventListener(name, (event) => take((event as MessageEvent<string>).data, (event as MessageEvent).lastEventId));
+      for (const [name, take] of Object.entries(takers))
+        stream.addEventListener(name, (event) => take((event as MessageEvent<string>).data, (event as MessageEvent).lastEventId));
       stream.addEventListener("error", () => {
         this.#tell.online(false);
         void this.#poll();
         if (stream.readyState !== EventSource.CLOSED) return;
         this.#streams = this.#streams.filter((other) => other !== stream);
-        setTimeout(() => this.#stop.signal.aborted || open(path, name, take), RETRY_STREAM_MS * (0.5 + Math.random()));
+        setTimeout(() => this.#stop.signal.aborted || open(path, takers), RETRY_STREAM_MS * (0.5 + Math.random()));
       });
     };
-    open(`answers/stream?device=${this.#device}&after=0`, "answer", (data, id) => void this.#take(JSON.parse(data) as Answer, Number(id)));
-    open("models/stream", "release", (data) => this.#tell.released(JSON.parse(data) as Release));
+    open(`answers/stream?device=${this.#device}&after=0`, {
+      answer: (data, id) => void this.#take(JSON.parse(data) as Answer, Number(id)),
+      outcome: (data, id) => void this.#end(JSON.parse(data) as Outcome, Number(id)),
+    });
+    open("models/stream", { release: (data) => this.#tell.released(JSON.parse(data) as Release) });
   }
 
   /** Ask for answers while no stream is open. */
@@ -157,9 +169,12 @@ export class Uplink {
     while (!this.#stop.signal.aborted && !this.#streams.some((stream) => stream.readyState === EventSource.OPEN)) {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       try {
-        const { answers } = await callNode<{ answers: { event: number; answer: Answer }[] }>(`${this.#base}answers?device=${this.#device}&after=0&limit=100`);
+        const { answers } = await callNode<{ answers: { event: number; answer: Answer | null; outcome?: Outcome | null }[] }>(`${this.#base}answers?device=${this.#device}&after=0&limit=100`);
         this.#tell.online(true);
-        for (const { event, answer } of answers) await this.#take(answer, event);
+        for (const { event, answer, outcome } of answers) {
+          if (answer) await this.#take(answer, event);
+          else if (outcome) await this.#end(outcome, event);
+        }
       } catch {
         this.#tell.online(false);
       }
@@ -170,6 +185,15 @@ export class Uplink {
   /** Keep, then acknowledge. An answer that could not be kept is not acknowledged and comes again. */
   async #take(answer: Answer, event: number | null): Promise<void> {
     await this.#tell.answered(answer);
+    this.#owe(event);
+  }
+
+  async #end(outcome: Outcome, event: number): Promise<void> {
+    await this.#tell.ended(outcome);
+    this.#owe(event);
+  }
+
+  #owe(event: number | null): void {
     if (event === null || !Number.isFinite(event)) return;
     this.#acks.push(event);
     this.#ackTimer ??= setTimeout(() => void this.#acknowledge(), 20);

@@ -22,7 +22,12 @@ interface Round {
 
 const LIST_LENGTH = 12;
 const begin_ms = performance.timeOrigin;
+const query = new URLSearchParams(location.search);
 const element = byId<PyEdgeElement>("edge");
+for (const name of ["learn", "model", "origin", "threshold", "audit"]) {
+  const value = query.get(name);
+  if (value !== null) element.setAttribute(name, value);
+}
 const rounds: Round[] = [];
 const answers: Answer[] = [];
 const timings = { first_prediction_ms: 0, python_ready_ms: 0, round_trip_ms: [] as number[] };
@@ -158,7 +163,8 @@ const firstPrediction = element.ready.then(async (edge) => {
 firstPrediction.catch(() => byId("says").replaceChildren("The model could not be loaded; see the line below."));
 
 function openDesk(edge: Edge): void {
-  desk = new DeskPanel(edge.source.api, annotatorName());
+  const at = query.get("desk");
+  desk = new DeskPanel(at ? new URL("v1/", new URL(at, document.baseURI)).href : edge.source.api, annotatorName());
   const pane = byId("person");
   pane.append(desk.node);
   pane.addEventListener("keydown", (event) => {
@@ -213,7 +219,9 @@ const pyEdgeDemo = {
   predictMany: async (images: number[][]) => (await element.ready).predictMany(Float32Array.from(images.flat()), images.length),
   answers: (after = 0) => ({ answers: answers.slice(after), next: answers.length }),
   waiting: async () => (await element.ready).counts(),
-  ids: async () => (await (await element.ready).questions()).map(({ question, state }) => ({ device: question.device, sequence: question.sequence, state })),
+  ids: async () => (await (await element.ready).questions()).map(({ question, state, sent_ms, answered_ms }) => ({
+      device: question.device, sequence: question.sequence, state, asked_ms: question.asked_at_ms, sent_ms, answered_ms,
+    })),
   learn,
   certify: async () => (await element.ready).certify(),
   model: async () => {

@@ -12,6 +12,7 @@ export class DeskPanel {
   readonly #api: string;
   readonly #annotator: string;
   #task: DeskTask | null = null;
+  #labels: string[] = [];
   #shown_ms = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -41,9 +42,9 @@ export class DeskPanel {
     else if (key === "n") void this.#vote("none_of_these", null);
     else {
       const index = "1234567890".indexOf(key);
-      const byName = task.labels.indexOf(key);
+      const byName = this.#labels.indexOf(key);
       const label = byName >= 0 ? byName : index;
-      if (key.length !== 1 || label < 0 || label >= task.labels.length) return false;
+      if (key.length !== 1 || label < 0 || label >= this.#labels.length) return false;
       void this.#vote("label", label);
     }
     return true;
@@ -65,9 +66,10 @@ export class DeskPanel {
 
   #show(task: DeskTask, waiting: number): void {
     this.#shown_ms = performance.now();
+    this.#labels = task.labels ?? [];
     const best = task.candidates.slice(0, 3);
     const guess = best.map(({ label, probability }) => `${label} ${percent(probability)}`).join(", ");
-    const buttons = task.labels.map((label, index) =>
+    const buttons = this.#labels.map((label, index) =>
       el("button", { type: "button", class: "label", onclick: () => void this.#vote("label", index) }, label, ...(index < 10 ? keyHint(label, index) : [])),
     );
     const others = ([["s", "Skip", "skip"], ["c", "Cannot tell", "cannot_tell"], ["n", "None of these", "none_of_these"]] as const).map(([key, words, verdict]) =>

@@ -1,0 +1,87 @@
+"""The built bundle with a digits model, served; browser, page and tattler come from py_edge.testing.plugin."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from playwright.sync_api import Page
+from py_edge.bundle.collect import Bundle, collect
+from py_edge.bundle.parts import prepare
+from py_edge.testing import Origin
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>test</title><link rel="icon" href="data:,">
+<script type="module" src="py-edge.js"></script><main><h1>test</h1>{body}</main></html>"""
+
+
+def load_helper(path: Path) -> ModuleType:
+    """A helper module of the tests by its file, for the tests folders are no packages."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def released() -> tuple[dict[str, Any], dict[str, bytes]]:
+    """A trained digits model: its release and its files."""
+    helper = load_helper(ROOT / "tests" / "host" / "digits_release.py")
+    made: tuple[dict[str, Any], dict[str, bytes]] = helper.trained_release()
+    return made
+
+
+@pytest.fixture(scope="session")
+def model_folder(
+    released: tuple[dict[str, Any], dict[str, bytes]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The released digits model as a folder."""
+    release, files = released
+    folder = tmp_path_factory.mktemp("models") / "device"
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    (folder / "release.json").write_text(json.dumps(release), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The static folder as users get it, with the digits model and a few test pages beside it."""
+    prepare()
+    made = collect(tmp_path_factory.mktemp("bundle") / "site", models=[model_folder])
+    pages = {
+        "predict": '<py-edge id="edge" src="models/device/" learn="off">Loading</py-edge>',
+        "learn": '<py-edge id="edge" src="models/device/" learn="manual">Loading</py-edge>',
+        "ask": '<py-edge id="edge" src="models/device/" origin="." learn="off">Loading</py-edge>',
+        "bare": "",
+    }
+    for name, body in pages.items():
+        (made.folder / f"test-{name}.html").write_text(PAGE.format(body=body), encoding="utf-8")
+    return made
+
+
+@pytest.fixture
+def origin(bundle: Bundle) -> Iterator[Origin]:
+    """The bundle on a loopback port, with faults in front."""
+    with Origin(bundle.folder) as served:
+        yield served
+
+
+@pytest.fixture
+def open_edge(page: Page, origin: Origin) -> Callable[[str], dict[str, Any]]:
+    """Open a test page and wait for its element: gives what the model says of itself."""
+
+    def opened(name: str) -> dict[str, Any]:
+        page.goto(f"{origin.url}test-{name}.html")
+        info: dict[str, Any] = page.evaluate("async () => (await document.getElementById('edge').ready).info")
+        return info
+
+    return opened
