@@ -46,7 +46,7 @@ def scan_row(call: Call) -> Sequence[Gradient]:
     n_scan, n_carry, body = attrs["n_scan"], attrs["n_carry"], attrs["body"]
     starts = _stack_carries(outer, call.node, body, n_carry)
     floats = [i for i in range(n_carry) if outer.dtype(call.inputs[n_scan + i]) == "float32"]
-    rows = [(i, dy) for i, dy in enumerate(call.dys[n_carry:]) if dy is not None]
+    rows = [(i, dy) for i in range(len(call.dys) - n_carry) if (dy := call.full(n_carry + i)) is not None]
     fixed = call.inputs[n_scan + n_carry :]
     wanted_fixed = [i for i in range(len(fixed)) if call.needs[n_scan + n_carry + i]]
     wanted_scan = [i for i in range(n_scan) if call.needs[i]]
@@ -87,7 +87,7 @@ def scan_row(call: Call) -> Sequence[Gradient]:
     for i, value in enumerate([*carried, *stacked]):
         inner.output(f"result{i}", value)
 
-    first = [_or_zeros(outer, call.dys[i], call.inputs[n_scan + i]) for i in floats]
+    first = [_or_zeros(outer, call.full(i), call.inputs[n_scan + i]) for i in floats]
     zeros = [_zeros(outer, fixed[i]) for i in early]
     results = outer.ops(
         "scan", *call.inputs[:n_scan], *starts, *(dy for _, dy in rows), *first, *zeros, *fixed,
@@ -166,7 +166,7 @@ def _over_time(b: Builder, x: int, dy: int) -> int:
 def cond_row(call: Call) -> Sequence[Gradient]:
     """One cond whose branches give, per wanted argument, its gradient or zeros."""
     outer, wanted = call.b, [i for i in range(1, len(call.inputs)) if call.needs[i]]
-    dys = [(i, dy) for i, dy in enumerate(call.dys) if dy is not None]
+    dys = [(i, dy) for i in range(len(call.dys)) if (dy := call.full(i)) is not None]
     branches = {}
     for name in ("then_branch", "else_branch"):
         inner = Builder()

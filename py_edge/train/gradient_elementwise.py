@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from py_edge.graph import Builder
-from py_edge.train.gradient_row import Call, Gradient, Row, sum_to
+from py_edge.train.gradient_row import Call, Gradient, Row, sum_to, widen
 
 Unary = Callable[[Builder, int, int, int, float], Gradient]
 Binary = Callable[[Builder, int, int, int, int], tuple[Callable[[], int], Callable[[], int]]]
@@ -176,12 +176,20 @@ def _default_alpha(call: Call) -> float:
     return {"elu": 1.0, "leaky_relu": 0.2}.get(call.node.op, 0.0)
 
 
+def _narrowed(call: Call, gradient: int, index: int) -> int:
+    """Summed over the axes along which input `index` was broadcast; a thin gradient of an input as large as y stays thin."""
+    b, shape = call.b, call.shape(index)
+    if shape == b.shape(call.y):
+        return gradient
+    return sum_to(b, widen(b, gradient, b.shape(call.y)), shape)
+
+
 def binary_row(rule: Binary) -> Row:
     def row(call: Call) -> Sequence[Gradient]:
         x, z = call.inputs
-        thunks = rule(call.b, x, z, call.y, call.dy)
+        thunks = rule(call.b, x, z, call.y, call.thin)
         return [
-            sum_to(call.b, thunk(), call.shape(i)) if call.needs[i] else None
+            _narrowed(call, thunk(), i) if call.needs[i] else None
             for i, thunk in enumerate(thunks)
         ]
 
@@ -191,15 +199,15 @@ def binary_row(rule: Binary) -> Row:
 def select_row(call: Call) -> Sequence[Gradient]:
     """c ? x : z."""
     b, mask = call.b, call.inputs[0]
-    parts = _choose(b, mask, call.dy)
+    parts = _choose(b, mask, call.thin)
     return [
         None,
         *(
-            sum_to(b, part(), call.shape(i + 1)) if call.needs[i + 1] else None
+            _narrowed(call, part(), i + 1) if call.needs[i + 1] else None
             for i, part in enumerate(parts)
         ),
     ]
 
 
 def cast_row(call: Call) -> Sequence[Gradient]:
-    return (call.dy if call.b.dtype(call.inputs[0]) == "float32" else None,)
+    return (call.thin if call.b.dtype(call.inputs[0]) == "float32" else None,)

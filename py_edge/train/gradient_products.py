@@ -70,10 +70,10 @@ def reduce(call: Call) -> Sequence[Gradient]:
     """Sum and mean spread; max and min share among equals as TensorFlow does; prod by running products, so zeros are right."""
     b, x, kind, axes = call.b, call.inputs[0], call.attrs["kind"], tuple(call.attrs["axes"])
     shape = b.shape(x)
-    dy = expand(b, call.dy, shape, axes)
+    dy = expand(b, call.dy, shape, axes) if b.shape(call.thin) else call.thin
     if kind in ("sum", "mean"):
-        n = count(shape) // max(count(b.shape(dy)), 1)
-        return (b.broadcast_to(b.mul(dy, 1.0 / n) if kind == "mean" else dy, shape=shape),)
+        n = count(shape) // max(count(b.shape(call.y)), 1)
+        return (b.mul(dy, 1.0 / n) if kind == "mean" else dy,)
     if kind in ("max", "min"):
         hit = b.cast(b.equal(x, expand(b, call.y, shape, axes)), dtype="float32")
         ties = b.reduce(hit, kind="sum", axes=axes, keepdims=True) if axes else hit

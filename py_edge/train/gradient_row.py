@@ -21,7 +21,10 @@ class FlowBack(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """b: where to add nodes; node: the op to go back through; dys: gradient per output or None; needs: per input."""
+    """b: where to add nodes; node: the op to go back through; dys: gradient per output or None; needs: per input.
+
+    A gradient may be thin: it broadcasts to the shape of its value, so that sums and means cost no copy on the way back.
+    """
 
     b: Builder
     node: Node
@@ -30,11 +33,21 @@ class Call:
     flow_back: FlowBack
 
     @property
-    def dy(self) -> int:
-        """The gradient of the only (or first) output."""
+    def thin(self) -> int:
+        """The gradient of the only (or first) output, perhaps thin: for rows that broadcast."""
         dy = self.dys[0]
         assert dy is not None
         return dy
+
+    @property
+    def dy(self) -> int:
+        """The gradient of the first output in full."""
+        return widen(self.b, self.thin, self.b.shape(self.y))
+
+    def full(self, index: int) -> Gradient:
+        """The gradient of output `index` in full, or None."""
+        dy = self.dys[index]
+        return None if dy is None else widen(self.b, dy, self.b.shape(self.node.outputs[index]))
 
     @property
     def y(self) -> int:
@@ -65,6 +78,10 @@ def sum_to(b: Builder, value: int, shape: tuple[int, ...]) -> int:
     axes = tuple(range(lead)) + tuple(lead + i for i, d in enumerate(shape) if d == 1 and have[lead + i] != 1)
     summed = b.reduce(value, kind="sum", axes=axes, keepdims=False) if axes else value
     return summed if b.shape(summed) == shape else b.reshape(summed, shape=shape)
+
+
+def widen(b: Builder, value: int, shape: tuple[int, ...]) -> int:
+    return value if b.shape(value) == shape else b.broadcast_to(value, shape=shape)
 
 
 def expand(b: Builder, value: int, shape: tuple[int, ...], axes: Sequence[int]) -> int:

@@ -14,7 +14,7 @@ from py_edge.train.gradient_control import cond_row, scan_row
 from py_edge.train.gradient_elementwise import BINARY, UNARY, binary_row, cast_row, select_row, unary_row
 from py_edge.train.gradient_movement import MOVEMENT
 from py_edge.train.gradient_products import PRODUCTS
-from py_edge.train.gradient_row import Call, Row
+from py_edge.train.gradient_row import Call, Row, widen
 
 GRADIENTS: dict[str, Row] = {
     **{name: unary_row(rule) for name, rule in UNARY.items()},
@@ -37,9 +37,7 @@ def gradients(
     A w that `of` does not depend on (or only through flat ops) is absent. Raises UnsupportedError: the way leads
     through an op without a gradient.
     """
-    if seed is None:
-        seed = b.broadcast_to(1.0, shape=b.shape(of)) if b.shape(of) else b.scalar(1.0)
-    return flow_back(b, {of: seed}, wrt, within=within)
+    return flow_back(b, {of: b.scalar(1.0) if seed is None else seed}, wrt, within=within)
 
 
 def flow_back(
@@ -58,7 +56,7 @@ def flow_back(
         for value, gradient in zip(node.inputs, _row(node)(call), strict=True):
             if gradient is not None and value in live:
                 flowing[value] = b.add(flowing[value], gradient) if value in flowing else gradient
-    return {value: flowing[value] for value in wanted if value in flowing}
+    return {value: widen(b, flowing[value], b.shape(value)) for value in wanted if value in flowing}
 
 
 def _row(node: Node) -> Row:

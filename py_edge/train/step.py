@@ -15,6 +15,7 @@ from py_edge.errors import NotFoundError, ShapeError, TrainingError
 from py_edge.graph import Builder, Graph, Node
 from py_edge.tensor import Tensor, count
 from py_edge.train import losses
+from py_edge.train.fuse_update import fuse_update
 from py_edge.train.gradients import gradients
 from py_edge.train.metrics import Metric, metric
 from py_edge.train.optimizers import Optimizer
@@ -187,7 +188,9 @@ def _descend(
         for slot, first in optimizer.slots().items():
             names.append(f"{name}/{slot}")
             own.append(b.variable(names[-1], Tensor.from_flat([first] * count(spec.shape), spec.shape)))
+        begin = len(b.graph.nodes)
         new, state = optimizer.update(b, rates, value, gradient, own)
+        fuse_update(b, begin, [new, *state])
         if name in objective.constraints:
             new = constrained(b, objective.constraints[name], new)
         b.graph.updates[value] = new
