@@ -26,9 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--parent", default="")
-    parser.add_argument(
-        "--open", action="store_true", help="pages of any origin may call: the desk of the page beside"
-    )
+    parser.add_argument("--origin", default="", help="web origin whose page may call")
     parser.add_argument("--site-dir", default="")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(argv)
