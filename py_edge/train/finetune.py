@@ -6,26 +6,25 @@ is a pure function of seed and epoch, so a resumed run repeats an unbroken one b
 
 from __future__ import annotations
 
-import math
-import random
+import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from py_edge.errors import ValueRangeError
 from py_edge.tensor import Tensor
 from py_edge.train import data, optimizers, prepare
+from py_edge.train.checkpoint import Generations
+from py_edge.train.course import Course
 from py_edge.train.data import Rows
 from py_edge.train.engine import Start, Trainable
-from py_edge.train.history import Callback, History, Progress
+from py_edge.train.history import Callback, History
 from py_edge.train.optimizers import Optimizer, Schedule
 from py_edge.train.rehearsal import Reservoir
 from py_edge.train.selection import Wish, select_weights
 from py_edge.train.start import start as start_graph
 from py_edge.train.step import Objective
 from py_edge.train.trainer import Examples, Trainer
-
-EXPLODED = 1e6  # a loss above this many times the first one's size counts as exploded
 
 
 def finetune(
@@ -52,6 +51,7 @@ def finetune(
     anchor: float = 0.0,
     callbacks: Sequence[Callback] = (),
     cancel: Callable[[], bool] | None = None,
+    generations: Generations | None = None,
     cache_features: bool = True,
     penalties: Mapping[str, Mapping[str, Any]] | None = None,
     constraints: Mapping[str, Mapping[str, Any]] | None = None,
@@ -63,7 +63,8 @@ def finetune(
     layers: "last" (features before it are cached), k (the last k layers), "all", "biases", or names and patterns.
     rehearsal: `replay` remembered rows go with each new one, the weight of their logits is `distill`; afterwards (x, y) is
     added. anchor: FedProx mu. cancel: asked before each batch; the weights so far stay. A loss that is no number or
-    explodes puts the last good weights back and the History says so.
+    explodes puts the last good weights back and the History says so. generations: where the run keeps its state; the
+    same call after a kill goes on from the last of them to bit-equal weights.
     """
     if epochs < 0 or batch < 1:
         raise ValueRangeError("epochs >= 0 and batch >= 1", got=f"{epochs}, {batch}")
@@ -101,14 +102,46 @@ def finetune(
     trainer = Trainer(parts.forward, trained, objective, rule, start)
     history = History(trained=trained)
     checker = Evaluation(model, kind, metrics, validation, trained, start) if validation else None
-    run_epochs(
-        trainer, examples, fresh, history, epochs, batch, seed, shuffle, replay, callbacks, cancel, checker
+    course = Course(
+        trainer,
+        examples,
+        fresh,
+        epochs,
+        batch,
+        seed,
+        shuffle,
+        replay,
+        callbacks,
+        cancel,
+        checker,
+        generations,
+        history=history,
     )
+    if generations is not None:
+        settings = repr((trained, objective, rule, epochs, batch, seed, shuffle, replay, distill))
+        course.fingerprint = fingerprint(
+            settings, model.weights, [*inputs.values(), *examples.truths.values()], examples.weights
+        )
+    course.run()
     model.set_weights({name: t for name, t in trainer.weights().items() if name in model.weights})
     if rehearsal is not None:
         remember(model, rehearsal, xs, data.class_indices(truth), output, bool(distill), start)
     history.seconds = time.perf_counter() - began
     return history
+
+
+def fingerprint(
+    settings: str, weights: Mapping[str, Tensor], rows: Sequence[Rows], examples: Sequence[float] | None
+) -> str:
+    """sha256 over all that a run depends on."""
+    digest = hashlib.sha256(settings.encode())
+    for name, tensor in weights.items():
+        digest.update(name.encode())
+        digest.update(tensor.data)
+    for own in rows:
+        digest.update(own.data)
+    digest.update(repr(examples).encode())
+    return digest.hexdigest()
 
 
 class Evaluation:
@@ -146,80 +179,6 @@ def measure(trainer: Trainer, examples: Examples, batch: int = 64) -> dict[str, 
     for chunk in data.batches(range(len(examples)), size):
         trainer.batch(examples, chunk, size)
     return trainer.logs()
-
-
-def run_epochs(
-    trainer: Trainer, examples: Examples, fresh: int, history: History, epochs: int, batch: int, seed: int, shuffle: bool,
-    replay: float, callbacks: Sequence[Callback], cancel: Callable[[], bool] | None, checker: Evaluation | None,
-) -> None:  # fmt: skip
-    """Steps and epochs; `examples` are `fresh` new ones and then those to replay."""
-    size = min(batch, fresh) if fresh else batch
-    per_epoch = -(-fresh // size) if fresh else 0
-    good, first = None, None
-    for epoch in range(epochs):
-        trainer.begin()
-        for step, indices in enumerate(
-            replayed_batches(fresh, len(examples), size, seed, epoch, shuffle, replay)
-        ):
-            if cancel is not None and cancel():
-                history.stopped, history.message = "cancelled", f"cancelled in epoch {epoch + 1}"
-                return
-            if good is None:
-                trainer.loop(_full(size, fresh, len(examples), replay))
-                good = (trainer.state(), trainer.iteration)
-            loss = trainer.batch(examples, indices, _full(size, fresh, len(examples), replay))
-            first = abs(loss) if first is None else first
-            history.steps += 1
-            if not math.isfinite(loss) or abs(loss) > EXPLODED * (first + 1):
-                trainer.restore(*good)
-                history.stopped, history.rolled_back = "diverged", True
-                history.message = (
-                    f"the loss became {loss:g} in epoch {epoch + 1}; the last good weights are back"
-                )
-                return
-            if not _go_on(callbacks, Progress(epoch, epochs, step, per_epoch, {"loss": loss}, False)):
-                history.stopped = "callback"
-                return
-        logs = trainer.logs()
-        state = trainer.state()
-        if not all(_finite(state[name]) for name in trainer.trained if name in state):
-            assert good is not None
-            trainer.restore(*good)
-            history.stopped, history.rolled_back = "diverged", True
-            history.message = f"a weight is no number after epoch {epoch + 1}; the last good weights are back"
-            return
-        good = (state, trainer.iteration)
-        if checker is not None:
-            logs |= {f"val_{name}": value for name, value in checker.logs(state).items()}
-        history.add(epoch, logs)
-        if not _go_on(callbacks, Progress(epoch, epochs, per_epoch, per_epoch, logs, True)):
-            history.stopped = "callback"
-            return
-
-
-def _finite(data: bytes) -> bool:
-    return math.isfinite(sum(memoryview(data).cast("f")))
-
-
-def _go_on(callbacks: Sequence[Callback], progress: Progress) -> bool:
-    wishes = [callback(progress) for callback in callbacks]
-    return all(wish is not False for wish in wishes)
-
-
-def _full(size: int, fresh: int, total: int, replay: float) -> int:
-    return size + (round(size * replay) if total > fresh else 0)
-
-
-def replayed_batches(
-    fresh: int, total: int, size: int, seed: int, epoch: int, shuffle: bool, replay: float
-) -> Iterator[Sequence[int]]:
-    """Indices of each batch: new ones in this epoch's order, then `replay` times as many remembered ones."""
-    pick = random.Random(f"{seed}:{epoch}:replay")
-    for chunk in data.batches(data.order(fresh, seed, epoch, shuffle), size):
-        old = (
-            [pick.randrange(fresh, total) for _ in range(round(len(chunk) * replay))] if total > fresh else []
-        )
-        yield [*chunk, *old]
 
 
 def remember(

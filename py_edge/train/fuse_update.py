@@ -38,7 +38,9 @@ def fuse_update(b: Builder, start: int, results: Sequence[int]) -> None:
     b.graph.nodes[start:] = [Node("elementwise", tuple(inputs), tuple(results), attrs, members[-1].where)]
 
 
-def _registers(inputs: Sequence[int], code: Sequence[tuple[str, str, tuple[int, ...], object]], results: Sequence[int]) -> int:
+def _registers(
+    inputs: Sequence[int], code: Sequence[tuple[str, str, tuple[int, ...], object]], results: Sequence[int]
+) -> int:
     """The most values alive at once; inputs from the start to their last use, results to the end."""
     last = dict.fromkeys(results, len(code))
     for at, (_, _, operands, _) in enumerate(code):

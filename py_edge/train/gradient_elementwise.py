@@ -188,10 +188,7 @@ def binary_row(rule: Binary) -> Row:
     def row(call: Call) -> Sequence[Gradient]:
         x, z = call.inputs
         thunks = rule(call.b, x, z, call.y, call.thin)
-        return [
-            _narrowed(call, thunk(), i) if call.needs[i] else None
-            for i, thunk in enumerate(thunks)
-        ]
+        return [_narrowed(call, thunk(), i) if call.needs[i] else None for i, thunk in enumerate(thunks)]
 
     return row
 
@@ -202,10 +199,7 @@ def select_row(call: Call) -> Sequence[Gradient]:
     parts = _choose(b, mask, call.thin)
     return [
         None,
-        *(
-            _narrowed(call, part(), i + 1) if call.needs[i + 1] else None
-            for i, part in enumerate(parts)
-        ),
+        *(_narrowed(call, part(), i + 1) if call.needs[i + 1] else None for i, part in enumerate(parts)),
     ]
 
 

@@ -167,7 +167,14 @@ class Trainer:
     def begin(self) -> None:
         """Start counting anew: an epoch, an evaluation."""
         self.loss_sum = self.seen = 0.0
-        self.totals = [0.0] * 64
+        self.totals = [0.0] * (len(self._active.sums) if self._active else 64)
+
+    def sums(self) -> list[float]:
+        """What was counted since `begin`, to be kept with a generation."""
+        return [self.loss_sum, self.seen, *self.totals]
+
+    def set_sums(self, sums: Sequence[float]) -> None:
+        self.loss_sum, self.seen, *self.totals = sums
 
     def logs(self) -> dict[str, float]:
         """Loss and metrics since `begin`."""

@@ -1,0 +1,66 @@
+"""Deltas: small, close, and only for the base that they were made from."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from py_edge.errors import IntegrityError, NotFoundError
+from py_edge.tensor import Tensor
+from py_edge.train.delta import apply_delta, make_delta
+
+
+def head(seed: int, spread: float = 0.1) -> dict[str, Tensor]:
+    """A head of 2,410 parameters: 240 x 10 and 10."""
+    rng = random.Random(seed)
+    shapes = {"dense/kernel": (240, 10), "dense/bias": (10,)}
+    return {
+        n: Tensor.from_flat([rng.gauss(0, spread) for _ in range(Tensor.zeros(s).size)], s)
+        for n, s in shapes.items()
+    }
+
+
+def moved(base: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
+    rng = random.Random(seed)
+    return {n: Tensor.from_flat([v + rng.gauss(0, 0.02) for v in t.flat], t.shape) for n, t in base.items()}
+
+
+def worst(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
+    return max(0.0, *(abs(x - y) for n in a for x, y in zip(a[n].flat, b[n].flat, strict=True)))
+
+
+@pytest.mark.parametrize(("bits", "close"), [(8, 4e-4), (16, 5e-5)])
+def test_round_trip(bits: int, close: float) -> None:
+    """What is applied must be what was made, within the step of its bits."""
+    base = head(1)
+    new = moved(base, 2)
+    assert worst(apply_delta(base, make_delta(base, new, bits=bits)), new) < close
+
+
+def test_a_kilobyte_for_a_head() -> None:
+    """A quarter of the changes of a 2,410-parameter head must fit into 1,000 bytes."""
+    base = head(1)
+    delta = make_delta(base, moved(base, 2), keep=0.25)
+    assert len(delta) <= 1000
+    assert set(apply_delta(base, delta)) == set(base)
+
+
+def test_equal_weights_make_an_empty_delta() -> None:
+    """No change, nothing to send but the head."""
+    base = head(1)
+    assert len(make_delta(base, base)) < 32
+    assert apply_delta(base, make_delta(base, base)) == {}
+
+
+def test_other_base_and_broken_bytes_are_refused() -> None:
+    """A delta on other weights, a cut one or foreign bytes must be refused."""
+    base = head(1)
+    delta = make_delta(base, moved(base, 2), keep=0.5)
+    with pytest.raises(IntegrityError, match="other weights"):
+        apply_delta(head(3), delta)
+    with pytest.raises(NotFoundError):
+        apply_delta({"other": base["dense/kernel"]}, delta)
+    for broken in (b"", delta[:40], b"hello", delta[:-9]):
+        with pytest.raises(IntegrityError):
+            apply_delta(base, broken)
