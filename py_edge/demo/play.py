@@ -119,7 +119,7 @@ def _tell(
             each.check()
 
     paint = table.colours(sys.stdout)
-    with open_page(f"{site.url}/?learn=manual&desk={cloud.url}/") as page:
+    with open_page(f"{site.url}/?learn=manual") as page:
 
         def tell(number: int, found: Mapping[str, Any]) -> None:
             print(table.row(number, found, paint), flush=True)
