@@ -61,3 +61,37 @@ def _axes(b: Builder, weight: int, own: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _norm(b: Builder, weight: int, axes: tuple[int, ...]) -> int:
     return b.sqrt(b.reduce(b.square(weight), kind="sum", axes=axes, keepdims=True))
+
+
+def rules_of(
+    document: Mapping[str, Any], layers: Sequence[Any]
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
+    """(penalties, constraints) by weight name, from the layer configs of a layers-model's document.
+
+    A weight's role is the last part of its name: `dense/kernel` has the config's `kernel_regularizer`, `kernel_constraint`.
+    """
+    configs: dict[str, Mapping[str, Any]] = {}
+    _collect(document.get("modelTopology"), configs)
+    penalties: dict[str, Mapping[str, Any]] = {}
+    constraints: dict[str, Mapping[str, Any]] = {}
+    for part in layers:
+        own = configs.get(part.name.rpartition("/")[2], {})
+        for weight in part.weights:
+            role = weight.removesuffix(":0").rpartition("/")[2]
+            for kind, found in (("regularizer", penalties), ("constraint", constraints)):
+                rule = own.get(f"{role}_{kind}")
+                if isinstance(rule, Mapping):
+                    found[weight] = rule
+    return penalties, constraints
+
+
+def _collect(raw: Any, configs: dict[str, Mapping[str, Any]]) -> None:
+    """Every {name: ...} config anywhere in the topology (depth is bounded by the loader)."""
+    if isinstance(raw, Mapping):
+        if isinstance(raw.get("name"), str):
+            configs.setdefault(raw["name"], raw)
+        for value in raw.values():
+            _collect(value, configs)
+    elif isinstance(raw, list):
+        for value in raw:
+            _collect(value, configs)

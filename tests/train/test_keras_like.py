@@ -1,0 +1,124 @@
+"""Keras' surface: the same words do the same things."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from py_edge.errors import TrainingError, UnsupportedError, ValueRangeError
+from py_edge.model import Model
+from py_edge.tensor import Tensor
+from py_edge.tfjs import sequential
+from py_edge.train.callbacks import EarlyStopping
+from py_edge.train.keras_like import KerasLike
+from py_edge.train.optimizers import optimizer
+from tests.train.test_finetune import blobs
+
+LAYERS = [
+    {"class_name": "Dense", "units": 8, "activation": "relu"},
+    {"class_name": "Dropout", "rate": 0.1},
+    {"class_name": "Dense", "units": 3, "activation": "softmax"},
+]
+
+
+def learner(*layers: dict[str, object], seed: int = 1) -> KerasLike:
+    return KerasLike(Model(sequential((4,), layers or LAYERS, seed=seed)))
+
+
+def test_fit_evaluate_predict() -> None:
+    """fit must lower the loss, evaluate and predict must see the new weights."""
+    net = learner()
+    net.compile(optimizer("adam", 0.02), "sparse_categorical_crossentropy", ["accuracy"])
+    x, y = blobs(90)
+    before = net.evaluate(x, y)
+    history = net.fit(x, y, batch_size=16, epochs=25, validation_split=0.2)
+    after = net.evaluate(x, y)
+    assert set(history.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert len(history.history["loss"]) == 25
+    assert after["loss"] < before["loss"] / 1.5
+    assert after["accuracy"] > 0.9
+    rows = net.predict(x, batch_size=32)
+    right = sum(max(range(3), key=lambda c: rows.flat[i * 3 + c]) == y.flat[i] for i in range(90))
+    assert right / 90 == pytest.approx(after["accuracy"])
+
+
+def test_optimizer_state_lives_between_fits() -> None:
+    """Two fits of two epochs must be one fit of four, when order does not matter."""
+    x, y = blobs(12)
+    weights = []
+    for epochs in ([4], [2, 2]):
+        net = learner(LAYERS[0], LAYERS[2])
+        net.compile("adam", "sparseCategoricalCrossentropy")
+        for n in epochs:
+            net.fit(x, y, batch_size=12, epochs=n, shuffle=False)
+        weights.append([t.tobytes() for t in net.model.weights.values()])
+    assert weights[0] == weights[1]
+
+
+def test_weights_set_from_outside_are_trained_on() -> None:
+    """After set_weights the next step must start from the new weights."""
+    x, y = blobs(12)
+    net = learner(LAYERS[2])
+    net.compile("sgd", "sparseCategoricalCrossentropy")
+    net.train_on_batch(x, y)
+    net.model.set_weights({name: Tensor.zeros(t.shape) for name, t in net.model.weights.items()})
+    assert net.train_on_batch(x, y)["loss"] == pytest.approx(math.log(3), rel=1e-5)
+
+
+def test_early_stopping_restores_the_best() -> None:
+    """Training that gets worse must stop after its patience and give the best weights back."""
+    x, y = blobs(30)
+    net = learner(LAYERS[2])
+    net.compile("sgd", "sparseCategoricalCrossentropy", ["accuracy"])
+    wrong = Tensor.from_flat([(v + 1) % 3 for v in y.flat], (30,), "int32")
+    stopper = EarlyStopping(patience=2, restore_best_weights=True)
+    history = net.fit(x, wrong, epochs=50, validation_data=(x, y), callbacks=[stopper])
+    assert (history.stopped, len(history.epoch)) == ("callback", 3)
+    assert net.evaluate(x, y)["loss"] == pytest.approx(history.history["val_loss"][0], rel=1e-5)
+
+
+def test_regularizer_and_constraint_of_the_config_count() -> None:
+    """A kernel's l2 must be in the loss; a norm constraint must hold after each step."""
+    plain = {"class_name": "Dense", "units": 3, "activation": "softmax"}
+    l2 = {"kernel_regularizer": {"class_name": "L1L2", "config": {"l1": 0.0, "l2": 0.5}}}
+    bound = {"kernel_constraint": {"class_name": "MaxNorm", "config": {"max_value": 0.3, "axis": 0}}}
+    x, y = blobs(12)
+    losses = []
+    for extra in ({}, l2):
+        net = learner({**plain, **extra})
+        net.compile("sgd", "sparseCategoricalCrossentropy")
+        squares = sum(v * v for n, t in net.model.weights.items() if n.endswith("kernel") for v in t.flat)
+        losses.append(net.train_on_batch(x, y)["loss"])
+    assert losses[1] - losses[0] == pytest.approx(0.5 * squares, rel=1e-4)
+    net = learner({**plain, **bound})
+    net.compile("adam", "sparseCategoricalCrossentropy")
+    net.fit(x, y, epochs=3)
+    kernel = next(t for n, t in net.model.weights.items() if n.endswith("kernel"))
+    assert all(math.hypot(*kernel.flat[c::3]) <= 0.3001 for c in range(3))
+
+
+def test_frozen_layers_stand_still() -> None:
+    """A layer with trainable false must keep its weights."""
+    net = learner({**LAYERS[0], "trainable": False}, LAYERS[2])
+    net.compile("adam", "sparseCategoricalCrossentropy")
+    before = {n: t.tobytes() for n, t in net.model.weights.items()}
+    net.fit(*blobs(12), epochs=2)
+    moved = {n for n, t in net.model.weights.items() if t.tobytes() != before[n]}
+    assert moved == set(net.model.trainable)
+    assert len(moved) == 2
+    assert "frozen" in net.summary()
+
+
+def test_bad_use_is_told() -> None:
+    """Training before compile, unknown names and unknown classes must be errors with codes."""
+    net = learner()
+    with pytest.raises(TrainingError):
+        net.fit(*blobs(6))
+    with pytest.raises(UnsupportedError):
+        net.compile("adam", "nonsense")
+    with pytest.raises(UnsupportedError):
+        net.compile("gradient_magic", "mse")
+    net.compile("adam", "sparseCategoricalCrossentropy")
+    with pytest.raises(ValueRangeError, match="class that the model does not have"):
+        net.fit(blobs(6)[0], Tensor.from_flat([3] * 6, (6,), "int32"))
