@@ -6,6 +6,7 @@ Everything with a choice is handed in as `Parts`; the rest follows from `Setting
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import sys
 import time
@@ -34,6 +35,7 @@ from py_edge.storage.jobs import StoreJobs
 from py_edge.storage.ports import BlobStore, Reading, Store
 from py_edge.storage.tables import OUTBOX, TASKS
 
+logger = logging.getLogger("py_edge.node")
 HOUSEKEEPING_S = 1.0
 IN_BROWSER = sys.platform == "emscripten"
 
@@ -107,7 +109,7 @@ class Node:
         )  # fmt: skip
         await self.retrainer.ensure_first()
         await self.load_current()
-        self._spawn(self._keep_house(), self._retrain())
+        self._spawn(self._keep_house, self._retrain)
         if has_parent:
             self._connect()
 
@@ -174,11 +176,22 @@ class Node:
         upstream.acknowledge = listener.acknowledge
         owned = frozenset(owned.name for owned in self.parts.owned)
         follower = Follower(network, self.store, self.blobs, self.clock, self.chance, owned)
-        self._spawn(upstream.run(), listener.run(), follower.run())
+        self._spawn(upstream.run, listener.run, follower.run)
         self.network, self.upstream = network, upstream
 
-    def _spawn(self, *loops: Coroutine[Any, Any, None]) -> None:
-        self._tasks += [asyncio.create_task(loop) for loop in loops]
+    def _spawn(self, *loops: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks += [asyncio.create_task(self._for_ever(loop)) for loop in loops]
+
+    async def _for_ever(self, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A loop that fails says why and begins again: one surprise must not silence a node."""
+        while not self.store.trouble:
+            try:
+                await loop()
+            except Exception:
+                logger.exception(
+                    "%s of node %s stopped; it begins again", loop.__qualname__, self.settings.name
+                )
+            await self.clock.sleep(HOUSEKEEPING_S)
 
     async def _keep_house(self) -> None:
         while not self.store.trouble:

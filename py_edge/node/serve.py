@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import signal
 import socket
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
+from sse_starlette.sse import AppStatus
 from starlette.applications import Starlette
 
 from py_edge.errors import EnvironmentProblem, PyEdgeError
@@ -38,8 +41,6 @@ def serve(
     with contextlib.closing(listener):
         try:
             asyncio.run(run(server, app, listener, on_ready))
-        except KeyboardInterrupt:
-            pass
         except PyEdgeError as error:
             print(f"py-edge: {error}", file=sys.stderr)
             return EXIT_SETTINGS
@@ -54,7 +55,8 @@ def serve(
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises EnvironmentProblem with the remedy."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named because asyncio turns off Nagle's 40 ms only for sockets that say so.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -90,6 +92,12 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
         super().__init__(config)
         self._app = app
+        AppStatus.disable_automatic_graceful_drain()  # we end our streams ourselves, with a proper last byte
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM and ctrl-C are how a node is stopped: no reason to die of them. The second ctrl-C hurries."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the streams first, or they would hold us until the grace is over."""

@@ -265,7 +265,7 @@ def test_answers_come_fast(start: Start) -> None:
         ("GET", f"/v1/answers?device={DEVICE}&after=-1", None, 400, "E_FORMAT"),
         ("GET", f"/v1/answers?device={DEVICE}&limit=1000000000", None, 422, "E_VALUE"),
         ("GET", "/v1/answers?device=*", None, 422, "E_VALUE"),
-        ("POST", "/v1/answers/ack", f'{{{{"device":"{DEVICE}","events":[-1]}}}}', 422, "E_VALUE"),
+        ("POST", "/v1/answers/ack", f'{{"device":"{DEVICE}","events":[-1]}}', 422, "E_VALUE"),
         ("POST", f"/v1/desk/{'0' * 32}/vote", '{"annotator":"a","label_index":1}', 404, "E_NOT_FOUND"),
         ("POST", f"/v1/desk/{'0' * 32}/vote", '{"annotator":"a"}', 400, "E_FORMAT"),
         ("GET", "/v1/models/none", None, 404, "E_NOT_FOUND"),

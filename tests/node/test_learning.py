@@ -1,0 +1,91 @@
+"""The loop over real nodes: answers become examples, a better model passes the gate and reaches every child."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from py_edge.node.node import Parts
+from py_edge.records import Example
+from py_edge.retrain.learner import Owned
+from tests.node.asking import DEVICE, ask, content, question, until, until_answers, until_status, work_desk
+from tests.node.conftest import Start
+from tests.retrain.centroids import CentroidAnswerer, CentroidLearner, model_files, numbers
+
+TRUTH = {0: 0.0, 1: 10.0, 2: 20.0, 3: 30.0}
+STALE = {0: 0.0, 1: 10.0, 2: 33.0, 3: 43.0}  # what 20 and 30 are has drifted since it was trained
+
+
+def gold() -> list[Example]:
+    """Examples of the classes that have not drifted."""
+    return [Example(DEVICE, 9_000 + n, "digits", content(TRUTH[n % 2] + n / 100), n % 2) for n in range(20)]
+
+
+def label_of(task: dict[str, Any]) -> int:
+    """What a person sees at once."""
+    return round(numbers(task["input"])[0] / 10)
+
+
+def test_the_next_time_the_site_knows(start: Start) -> None:
+    """Unsure at first; taught by persons, retrained, gated, released, followed by the child; then it answers itself."""
+    owned = Owned("site", CentroidLearner(), 1, (model_files(STALE), {"labels": list("0123")}), gold())
+    answerer = CentroidAnswerer()
+    cloud = start("cloud", level=2, parts=Parts(owned=(owned,)), retrain_after=60)
+    parts = Parts(answerer=answerer, answerer_model="site", load=answerer.load)
+    site = start("site", cloud, parts)
+    until(lambda: answerer.version == 1)
+    assert ask(site.http, question(1, 21.0)).json()["state"] == "queued"
+    for sequence in range(2, 61):
+        value = TRUTH[2 + sequence % 2] + sequence / 100
+        assert ask(site.http, question(sequence, value)).json()["state"] == "queued"
+    until_status(cloud.http, "tasks_open", 60)
+    assert work_desk(cloud.http, label_of) == 60
+    until_answers(site.http, DEVICE, 60)
+    print(cloud.http.get("/v1/status").json()["gates"])
+    until(lambda: answerer.version == 2)
+    known = ask(site.http, question(100, 21.0, confidence=0.1)).json()
+    assert known["answer"]["source"] == "person"  # the same input was asked before
+    fresh = ask(site.http, question(101, 20.05)).json()
+    assert (fresh["state"], fresh["answer"]["source"], fresh["answer"]["label_index"]) == (
+        "answered",
+        "site",
+        2,
+    )
+    assert fresh["answer"]["model_version"] == 2
+    status = cloud.http.get("/v1/status").json()
+    assert [(gate["decision"], gate["version"]) for gate in status["gates"]] == [("released", 2)]
+    assert status["gates"][0]["metrics"]["losses"] == 0
+    check_files(site.http, cloud.http)
+
+
+def check_files(child: httpx.Client, parent: httpx.Client) -> None:
+    """A release is the same everywhere, file by file, with ranges and validators."""
+    release = child.get("/v1/models/site").json()
+    assert release == parent.get("/v1/models/site").json()
+    assert [v["version"] for v in parent.get("/v1/models/site/versions").json()["versions"]] == [1, 2]
+    file = release["files"][0]
+    url = f"/v1/models/site/2/files/{file['path']}"
+    whole = child.get(url)
+    assert (len(whole.content), whole.headers["etag"]) == (file["size"], f'"{file["sha256"]}"')
+    assert "immutable" in whole.headers["cache-control"]
+    assert child.get(f"/v1/blobs/{file['sha256']}").content == whole.content
+    part = child.get(url, headers={"range": "bytes=2-5"})
+    assert (part.status_code, part.content) == (206, whole.content[2:6])
+    assert child.get(url, headers={"range": "bytes=99999-"}).status_code == 416
+    assert child.get(url, headers={"range": "bytes=0-1,3-4"}).status_code == 416
+    assert child.get(url, headers={"if-none-match": whole.headers["etag"]}).status_code == 304
+    etag = child.get("/v1/models/site").headers["etag"]
+    assert child.get("/v1/models/site", headers={"if-none-match": etag}).status_code == 304
+
+
+def test_going_back_is_a_new_version(start: Start) -> None:
+    """A rollback releases the old files under a higher number, so children follow it too."""
+    owned = Owned("site", CentroidLearner(), 1, (model_files(STALE), {}))
+    cloud = start("cloud", level=2, parts=Parts(owned=(owned,)))
+    site = start("site", cloud)
+    first = until(lambda: site.http.get("/v1/models").json()["models"])[0]
+    back = cloud.http.post("/v1/models/site/rollback", json={"to_version": "1", "reason": "it was better"})
+    assert (back.status_code, back.json()["version"], back.json()["files"]) == (201, 2, first["files"])
+    until(lambda: site.http.get("/v1/models/site").json()["version"] == 2)
+    assert site.http.get("/v1/models/site").json()["metadata"]["rollback_to"] == 1
