@@ -97,7 +97,7 @@ PE_KERNEL(pe_do_copy) {
 
 PE_KERNEL(pe_do_fill) {
   const pe_fill *f = (const pe_fill *)params;
-  if (f->n < 0 || f->dst == PE_NONE || (f->bytes != 1 && f->bytes != 4)) return PE_BAD_PARAM;
+  if (!SIZES_OK(0, f->n) || f->dst == PE_NONE || (f->bytes != 1 && f->bytes != 4)) return PE_BAD_PARAM;
   if (f->bytes == 1) {
     uint8_t *dst = at(m, f->dst);
     for (int i = 0; i < f->n; i++) dst[i] = (uint8_t)f->bits;

@@ -139,11 +139,15 @@ PE_KERNEL(pe_do_elementwise) {
   for (int i = 0; i < e->n_out && e->n_code; i++)
     if (out[i].reg == code[e->n_code - 1].reg && out[i].type != PE_BOOL && code[e->n_code - 1].op != PE_CONST) direct = i;
 
+  uint32_t passed = 0;
+  for (int i = 0; i < e->n_out; i++) passed |= writes[out[i].reg] ? 0 : 1u << out[i].reg;
+
   for (int64_t begin = 0; begin < total; begin += TILE) {
     int n = total - begin < TILE ? (int)(total - begin) : TILE, whole = n % VW == 0;
     for (int i = 0; i < e->n_in; i++) {
       const walk *w = &walks[i];
-      if (w->contiguous && whole) {
+      /* an input that is an output as it came is copied first: its buffer may be written to */
+      if (w->contiguous && whole && !(passed >> i & 1)) {
         reg[i] = (float *)w->src + begin;
         continue;
       }

@@ -81,7 +81,11 @@ static vf area_sine(vf x) {
   return narrow(as_double(as_long(y) | (as_long(widen(x)) & INT64_MIN)));
 }
 LANES(u_asinh, choose(absolute(x) == splat(INF), x, area_sine(x)))
-LANES(u_acosh, narrow(d_log1p((widen(x) - 1.0) + d_sqrt((widen(x) - 1.0) * (widen(x) + 1.0)))))
+static vf area_cosine(vf x) {
+  vd t = widen(x) - 1.0, y = d_log1p(t + d_sqrt(t * (t + 2.0)));
+  return narrow(d_choose(t < 0.0, (vd)__builtin_nan(""), y));
+}
+LANES(u_acosh, area_cosine(x))
 LANES(u_atanh, narrow(0.5 * (d_log1p(widen(x)) - d_log1p(-widen(x)))))
 LANES(u_erf, v_erf(x))
 LANES(u_sigmoid, v_sigmoid(x))
@@ -96,10 +100,11 @@ LANES(u_hard_sigmoid, at_most(at_least(fma(x, splat(0.2f), splat(0.5f)), ZERO), 
 LANES(u_hard_swish, x * at_most(at_least(x + 3.0f, ZERO), splat(6)) * (1.0f / 6.0f))
 LANES(u_swish, x / (1.0f + v_exp(-x)))
 LANES(u_gelu, 0.5f * x * (1.0f + v_erf(x * 0.70710678f)))
-LANES(u_gelu_tanh, 0.5f * x * (1.0f + v_tanh(0.79788456f * fma(x * x, 0.044715f * x, x))))
+/* (1 + tanh u) / 2 is the sigmoid of 2 u, which is exactly 0 far out */
+LANES(u_gelu_tanh, x / (1.0f + v_exp(-1.59576912f * fma(x * x, 0.044715f * x, x))))
 static vf mish(vf x) {
   vf e = v_exp(at_most(x, splat(20))), n = e * (e + 2.0f);
-  return x * n / (n + 2.0f);
+  return x * (n / (n + 2.0f));
 }
 LANES(u_mish, mish(x))
 LANES(u_step, choose(x > ZERO, ONE, choose(x == x, splat(alpha), x)))

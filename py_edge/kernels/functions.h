@@ -89,6 +89,20 @@ INLINE vd widen(vf x) { return __builtin_convertvector(x, vd); }
 INLINE vf narrow(vd x) { return __builtin_convertvector(x, vf); }
 INLINE vl as_long(vd x) { return __builtin_bit_cast(vl, x); }
 INLINE vd as_double(vl x) { return __builtin_bit_cast(vd, x); }
+/* x within [-bound, bound]; NaN stays (see lanes.h on choices in WebAssembly). */
+INLINE vd d_within(vd x, double bound) {
+#if defined(__wasm__)
+  typedef double f64x2 __attribute__((vector_size(16)));
+  f64x2 high = {bound, bound}, low = -high, part[2];
+  __builtin_memcpy(part, &x, sizeof(x));
+  for (int i = 0; i < 2; i++) part[i] = __builtin_wasm_pmax_f64x2(__builtin_wasm_pmin_f64x2(part[i], high), low);
+  __builtin_memcpy(&x, part, sizeof(x));
+  return x;
+#else
+  x = x > bound ? (vd)bound : x;
+  return x < -bound ? (vd)-bound : x;
+#endif
+}
 INLINE vd d_choose(vl mask, vd a, vd b) { return mask ? a : b; }
 INLINE vd d_sqrt(vd x) { return __builtin_elementwise_sqrt(x); }
 INLINE vd d_abs(vd x) { return __builtin_elementwise_abs(x); }
@@ -104,7 +118,7 @@ INLINE vd d_poly(vd x, const double *coefficients, int n) {
 
 /* exp(x) for |x| <= 700, clamped beyond. */
 INLINE vd d_exp(vd x) {
-  x = d_choose(x > 700.0, (vd)700.0, d_choose(x < -700.0, (vd)-700.0, x));
+  x = d_within(x, 700.0);
   vd shifted = x * 1.4426950408889634 + DROUNDER, k = shifted - DROUNDER;
   vd r = x - k * 6.93147180369123816490e-01 - k * 1.90821492927058770002e-10;
   vd p = D_POLY(r, 1 / 3628800.0, 1 / 362880.0, 1 / 40320.0, 1 / 5040.0, 1 / 720.0, 1 / 120.0, 1 / 24.0, 1 / 6.0, 0.5, 1.0, 1.0);
@@ -136,7 +150,7 @@ typedef struct { vd sine, cosine; } vd_pair;
 INLINE vd_pair d_sin_cos(vd x) {
   vd shifted = x * 0.63661977236758134308 + DROUNDER, k = shifted - DROUNDER;
   vd r = x - k * 1.57079632673412561417e+00 - k * 6.07710050650619224932e-11;
-  r = d_choose(r > 0.79, (vd)0.79, d_choose(r < -0.79, (vd)-0.79, r));
+  r = d_within(r, 0.79);
   vd z = r * r;
   vd s = r * D_POLY(z, -1 / 39916800.0, 1 / 362880.0, -1 / 5040.0, 1 / 120.0, -1 / 6.0, 1.0);
   vd c = D_POLY(z, 1 / 479001600.0, -1 / 3628800.0, 1 / 40320.0, -1 / 720.0, 1 / 24.0, -0.5, 1.0);
@@ -175,7 +189,7 @@ INLINE vf v_pow(vf fa, vf fb) {
   vd y = d_exp(b * d_log(size));
   vd whole = __builtin_elementwise_trunc(b), half = b * 0.5;
   vl integer = whole == b, odd = integer & (__builtin_elementwise_trunc(half) != half);
-  y = d_choose((a < 0.0) & odd, -y, y);
+  y = d_choose((as_long(a) < 0) & odd, -y, y);
   y = d_choose((a < 0.0) & ~integer & (size != __builtin_inf()), (vd)__builtin_nan(""), y);
   y = d_choose((size == 1.0) & (d_abs(b) == __builtin_inf()), (vd)1.0, y);
   return narrow(d_choose((b == 0.0) | (a == 1.0), (vd)1.0, y));

@@ -38,10 +38,23 @@ INLINE vf as_float(vi v) { return __builtin_bit_cast(vf, v); }
 INLINE vi as_int(vf v) { return __builtin_bit_cast(vi, v); }
 INLINE vf choose(vi mask, vf a, vf b) { return mask ? a : b; }
 
+/* The bound when v passes it; NaN stays. Named instructions in WebAssembly, because clang turns such a choice into
+ * relaxed_min and relaxed_max, which lose NaN. */
+#if defined(__wasm__)
+typedef float f32x4 __attribute__((vector_size(16)));
+INLINE vf at_least(vf v, vf low) {
+  return __builtin_bit_cast(vf, __builtin_wasm_pmax_f32x4(__builtin_bit_cast(f32x4, v), __builtin_bit_cast(f32x4, low)));
+}
+INLINE vf at_most(vf v, vf high) {
+  return __builtin_bit_cast(vf, __builtin_wasm_pmin_f32x4(__builtin_bit_cast(f32x4, v), __builtin_bit_cast(f32x4, high)));
+}
+#else
+INLINE vf at_least(vf v, vf low) { return v < low ? low : v; }
+INLINE vf at_most(vf v, vf high) { return v > high ? high : v; }
+#endif
 /* a b + c, fused where the machine can. */
 INLINE vf fma(vf a, vf b, vf c) {
 #if defined(__wasm_relaxed_simd__)
-  typedef float f32x4 __attribute__((vector_size(16)));
   return __builtin_bit_cast(vf, __builtin_wasm_relaxed_madd_f32x4(__builtin_bit_cast(f32x4, a), __builtin_bit_cast(f32x4, b),
                                                                   __builtin_bit_cast(f32x4, c)));
 #elif defined(__FMA__) || defined(__aarch64__)
@@ -51,9 +64,6 @@ INLINE vf fma(vf a, vf b, vf c) {
 #endif
 }
 
-/* The bound when v passes it; NaN stays. */
-INLINE vf at_least(vf v, vf low) { return v < low ? low : v; }
-INLINE vf at_most(vf v, vf high) { return v > high ? high : v; }
 INLINE vf absolute(vf v) { return __builtin_elementwise_abs(v); }
 
 INLINE float sum_lanes(vf v) {

@@ -29,7 +29,7 @@ RELAXED_PROBE = bytes.fromhex(
 Run = Callable[[int, int, int, int, int, int], int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Library:
     """name: the file; panel: columns of a packed panel; run(code, begin, end, arena, weights, blob) by addresses -> status."""
 

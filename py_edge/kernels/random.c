@@ -27,7 +27,7 @@ static float unit(uint64_t counter, uint64_t key) { return (float)(squares(count
 
 PE_KERNEL(pe_do_random) {
   const pe_random *p = (const pe_random *)params;
-  if (p->n < 0 || p->n > (1 << 30) || p->kind < 0 || p->kind > 2 || p->y == PE_NONE || p->counter == PE_NONE)
+  if (!SIZES_OK(0, p->n) || p->kind < 0 || p->kind > 2 || p->y == PE_NONE || p->counter == PE_NONE)
     return PE_BAD_PARAM;
   float *y = at(m, p->y), chance = bits_to_float(p->alpha);
   uint64_t key = key_of((uint32_t)p->seed), base = (uint64_t)*(const uint32_t *)at(m, p->counter) << 32;

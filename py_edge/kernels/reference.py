@@ -115,7 +115,9 @@ BINARY_INTEGER: dict[str, Function] = {
 def cast(x: Array, dtype: str) -> Array:
     """To int32: towards zero, saturating, NaN is 0."""
     if dtype == "int32" and np.issubdtype(x.dtype, np.floating):
-        return np.asarray(np.trunc(np.clip(np.nan_to_num(x, nan=0.0), -(2.0**31), 2.0**31 - 1)).astype(np.int32))
+        return np.asarray(
+            np.trunc(np.clip(np.nan_to_num(x, nan=0.0), -(2.0**31), 2.0**31 - 1)).astype(np.int32)
+        )
     result: Array = (x != 0) if dtype == "bool" else x.astype(TYPES[dtype])
     return result
 
@@ -134,9 +136,9 @@ def elementwise(name: str, inputs: Sequence[Array], attrs: Attrs) -> Array:
         return np.where(inputs[0], inputs[1], inputs[2])
     if name == "cast":
         return cast(inputs[0], attrs["dtype"])
-    return {"is_nan": np.isnan, "is_inf": np.isinf, "is_finite": np.isfinite, "logical_not": np.logical_not}[name](
-        inputs[0]
-    )
+    return {"is_nan": np.isnan, "is_inf": np.isinf, "is_finite": np.isfinite, "logical_not": np.logical_not}[
+        name
+    ](inputs[0])
 
 
 def chain(inputs: Sequence[Array], attrs: Attrs) -> list[Array]:
@@ -168,7 +170,7 @@ def matmul(inputs: Sequence[Array], attrs: Attrs) -> Array:
 
 
 _REDUCE: dict[str, Callable[..., Any]] = {
-    "sum": np.sum, "mean": np.mean, "prod": np.prod, "any": np.any, "all": np.all,
+    "sum": np.sum, "prod": np.prod, "any": np.any, "all": np.all,
 }  # fmt: skip
 
 
@@ -180,10 +182,10 @@ def reduce(x: Array, attrs: Attrs) -> Array:
         worst = (np.iinfo(np.int32).min, np.iinfo(np.int32).max) if integer else (-np.inf, np.inf)
         function: Any = np.max if kind == "max" else np.min
         return np.asarray(function(x, axis=axes, keepdims=keep, initial=worst[kind == "min"]))
-    if kind == "mean" and integer:
-        size = math.prod(x.shape[i] for i in axes)
-        total = np.sum(x, axis=axes, keepdims=keep, dtype=np.int32)
-        return _integer(_truncated_div)(total, np.asarray(size))
+    if kind == "mean":
+        size = np.asarray(math.prod(x.shape[i] for i in axes))
+        total = np.sum(x, axis=axes, keepdims=keep, dtype=x.dtype)
+        return _integer(_truncated_div)(total, size) if integer else np.asarray(total / size)
     options: dict[str, Any] = {"dtype": np.int32} if integer and kind in ("sum", "prod") else {}
     return np.asarray(_REDUCE[kind](x, axis=axes, keepdims=keep, **options))
 
@@ -265,7 +267,9 @@ def scatter_add(u: Array, indices: Array, attrs: Attrs) -> Array:
         return y
     inside = (indices >= 0) & (indices < shape[axis])
     if not inside.all() and not attrs.get("clip"):
-        raise KernelError("an index is outside of its axis", where="scatter_add", want=f"0..{shape[axis] - 1}")
+        raise KernelError(
+            "an index is outside of its axis", where="scatter_add", want=f"0..{shape[axis] - 1}"
+        )
     rows = np.moveaxis(u.reshape(*shape[:axis], indices.size, *shape[axis + 1 :]), axis, 0)
     np.add.at(np.moveaxis(y, axis, 0), indices.ravel()[inside.ravel()], rows[inside.ravel()])
     return y
@@ -398,7 +402,9 @@ def evaluate_values(
     return values
 
 
-def _evaluate_node(graph: Graph, node: Node, values: Mapping[int, Array], host: Host | None) -> dict[int, Array]:
+def _evaluate_node(
+    graph: Graph, node: Node, values: Mapping[int, Array], host: Host | None
+) -> dict[int, Array]:
     results = apply(node.op, [values[i] for i in node.inputs], node.attrs, host)
     typed = {}
     for value, result in zip(node.outputs, results, strict=True):

@@ -19,7 +19,9 @@ Tap = tuple[int, int, tuple[slice, ...]]
 def _sizes(shape: tuple[int, ...], kernel: tuple[int, int], attrs: Attrs) -> tuple[Any, Any, Any, int, int]:
     strides, dilations = attrs.get("strides", (1, 1)), attrs.get("dilations", (1, 1))
     pads = attrs.get("padding", ((0, 0), (0, 0)))
-    out = [(shape[1 + i] + sum(pads[i]) - (kernel[i] - 1) * dilations[i] - 1) // strides[i] + 1 for i in (0, 1)]
+    out = [
+        (shape[1 + i] + sum(pads[i]) - (kernel[i] - 1) * dilations[i] - 1) // strides[i] + 1 for i in (0, 1)
+    ]
     return strides, dilations, pads, out[0], out[1]
 
 

@@ -1,0 +1,20 @@
+"""The k largest."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from py_edge.kernels.load import Library
+from tests.kernels.cases import check
+from tests.kernels.suite import MOVES
+
+
+@pytest.mark.parametrize("name", ["top_k"])
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_top_k_is_the_truth(libraries: list[Library], name: str, seed: int) -> None:
+    """Every native build gives the slow truth, and writes nowhere else."""
+    for library in libraries:
+        check(library, MOVES[name], seed)
