@@ -31,6 +31,14 @@ def load_helper(path: Path) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def digits() -> tuple[list[list[float]], list[int]]:
+    """scikit-learn's digits: images of 64 values 0..1 and their labels."""
+    helper = load_helper(ROOT / "tests" / "host" / "digits_release.py")
+    images, labels = helper.digits()
+    return images, labels
+
+
+@pytest.fixture(scope="session")
 def released() -> tuple[dict[str, Any], dict[str, bytes]]:
     """A trained digits model: its release and its files."""
     helper = load_helper(ROOT / "tests" / "host" / "digits_release.py")

@@ -31,15 +31,15 @@ def wheel_sources() -> list[Path]:
     return [*package, ROOT / "pyproject.toml", ROOT / "wheels" / "hatch_build.py"]
 
 
-def build_wheel(target: str, folder: Path) -> Path:
-    """Build one wheel into `folder` and give its path. target: NATIVE or one of ABIS.
+def build_wheel(target: str, folder: Path, root: Path = ROOT) -> Path:
+    """Build one wheel of the checkout at `root` into `folder` and give its path. target: NATIVE or one of ABIS.
 
     Raises EnvironmentProblem if this is no checkout or the build fails, with the build's last lines.
     """
     if not in_checkout():
         raise EnvironmentProblem("wheels are built from a checkout", where=str(ROOT))
     with tempfile.TemporaryDirectory() as temporary:
-        command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", temporary, str(ROOT)]
+        command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", temporary, str(root)]
         if all(importlib.util.find_spec(name) for name in ("hatchling", "ziglang")):
             command.insert(4, "--no-build-isolation")
         environment = {**os.environ, TARGET_VARIABLE: target, "SOURCE_DATE_EPOCH": "1580601600"}

@@ -30,14 +30,20 @@ export async function request(url: string, options: FetchOptions = {}): Promise<
   return response;
 }
 
-/** The whole file, checked against what was promised. Throws E_INTEGRITY on a wrong length or digest. */
-export async function fetchBytes(file: Locked, options: FetchOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await request(file.url, options);
+/** A response that is no web page in place of a file, as sign-in pages and wrong addresses give. */
+export async function requestFile(url: string, options: FetchOptions = {}): Promise<Response> {
+  const response = await request(url, options);
   if (response.headers.get("content-type")?.startsWith("text/html"))
     throw new EdgeError({
-      code: "E_INTEGRITY", message: "a web page came instead of the file", where: file.url,
+      code: "E_INTEGRITY", message: "a web page came instead of the file", where: url,
       remedy: "the address is wrong, or a login page stands before it",
     });
+  return response;
+}
+
+/** The whole file, checked against what was promised. Throws E_INTEGRITY on a wrong length or digest. */
+export async function fetchBytes(file: Locked, options: FetchOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await requestFile(file.url, options);
   const bytes = await readAll(response, file.size, options.onbytes).catch((error: unknown) => {
     if (error instanceof EdgeError || options.signal?.aborted) throw error;
     throw new EdgeError({ code: "E_NETWORK", message: "the connection broke", where: file.url, remedy: "try again" });

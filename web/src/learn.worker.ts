@@ -1,5 +1,5 @@
 // The learn worker: Pyodide with py_edge. It calls named Python functions with data as arguments, never source text.
-import { fetchBytes, request } from "./fetching.ts";
+import { fetchBytes, requestFile } from "./fetching.ts";
 import { EdgeError } from "./problem.ts";
 import type { LearnCalls, Locked, Progress } from "./protocol.ts";
 import { type Endpoint, serve } from "./rpc.ts";
@@ -21,23 +21,37 @@ interface Pyodide {
 
 let pyodide: Pyodide | null = null;
 
-/** Count the bytes of the runtime's own fetches as they stream, and refuse a web page in place of a file. */
-function watchFetches(files: readonly Locked[], onbytes: (count: number) => void): () => void {
+/** Count the bytes of the runtime's own fetches as they stream. `failed` rejects when one is refused, is a web page or has
+ * another length: Pyodide itself would wait for ever. */
+function watchFetches(files: readonly Locked[], onbytes: (count: number) => void): { failed: Promise<never>; restore(): void } {
   const wanted = new Map(files.map((file) => [file.url, file]));
   const original = self.fetch;
+  let fail!: (error: unknown) => void;
+  const failed = new Promise<never>((_resolve, reject) => (fail = reject));
+  failed.catch(() => undefined);
   self.fetch = async (input, init) => {
     const url = input instanceof Request ? input.url : new URL(input, self.location.href).href;
-    if (!wanted.has(url)) return original(input, init);
-    const response = await request(url, { fetch: original });
-    const counter = new TransformStream<Uint8Array, Uint8Array>({
-      transform(chunk, controller) {
-        onbytes(chunk.length);
-        controller.enqueue(chunk);
-      },
-    });
-    return new Response(response.body!.pipeThrough(counter), { status: 200, headers: response.headers });
+    const file = wanted.get(url);
+    if (!file) return original(input, init);
+    try {
+      const response = await requestFile(url, { fetch: original });
+      let left = file.size;
+      const counter = new TransformStream<Uint8Array, Uint8Array>({
+        transform(chunk, controller) {
+          left -= chunk.length;
+          onbytes(chunk.length);
+          controller.enqueue(chunk);
+        },
+        flush: () => left && fail(new EdgeError({ code: "E_INTEGRITY", message: "the length is wrong", where: url, got: file.size - left, want: file.size })),
+      });
+      const piped = response.body!.pipeThrough(counter, { preventAbort: false });
+      return new Response(piped, { status: 200, headers: response.headers });
+    } catch (error) {
+      fail(error);
+      throw error;
+    }
   };
-  return () => (self.fetch = original);
+  return { failed, restore: () => (self.fetch = original) };
 }
 
 /** The memory snapshot, fetched and unpacked; null where that is not to be had, for it only saves time. */
@@ -82,7 +96,7 @@ serve<LearnCalls>(self as unknown as Endpoint, {
     const wheelBytes = fetchBytes(wheel, { onbytes });
     wheelBytes.catch(() => undefined);
     const snapshotBytes = readSnapshot(snapshot, onbytes);
-    const restore = watchFetches(files, onbytes);
+    const { failed, restore } = watchFetches(files, onbytes);
     try {
       const { loadPyodide } = (await import(/* @vite-ignore */ `${runtime}pyodide.mjs`)) as { loadPyodide(options: object): Promise<Pyodide> };
       mark("loader");
@@ -96,7 +110,8 @@ serve<LearnCalls>(self as unknown as Endpoint, {
       };
       const memory = await snapshotBytes;
       mark("snapshot");
-      pyodide = memory ? await loadPyodide({ ...options, _loadSnapshot: memory }).catch(() => loadPyodide(options)) : await loadPyodide(options);
+      const boot = memory ? loadPyodide({ ...options, _loadSnapshot: memory }).catch(() => loadPyodide(options)) : loadPyodide(options);
+      pyodide = await Promise.race([boot, failed]);
     } catch (error) {
       throw error instanceof EdgeError ? error : new EdgeError({ code: "E_ENVIRONMENT", message: `Python did not start: ${String(error)}`, where: runtime });
     } finally {

@@ -1,0 +1,160 @@
+"""Learning in the tab: Python starts beside the predict worker, fine-tunes, and the new plan is swapped in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from playwright.sync_api import BrowserContext, Page
+from py_edge.testing import Fault, Origin
+
+pytestmark = pytest.mark.browser
+Open = Callable[[str], dict[str, Any]]
+
+TEACH = """async ([images, labels]) => {
+  const edge = await document.getElementById('edge').ready;
+  for (const [i, image] of images.entries()) await edge.teach(new Float32Array(image), labels[i]);
+}"""
+LEARN = "options => document.getElementById('edge').learn(options).then(({ plan, ...rest }) => ({ ...rest, bytes: plan.length }))"
+MANY = """async images => {
+  const edge = await document.getElementById('edge').ready;
+  return edge.predictMany(new Float32Array(images.flat()), images.length);
+}"""
+SLOW_MS = 120_000
+
+
+def _accuracy(labels: list[int], truth: list[int]) -> float:
+    return sum(a == b for a, b in zip(labels, truth, strict=True)) / len(truth)
+
+
+def test_the_tab_learns_and_answers_better_and_keeps_it_over_a_reload(
+    page: Page, open_edge: Open, digits: tuple[list[list[float]], list[int]]
+) -> None:
+    """What is taught in the page raises accuracy on images never shown, and is still there after a reload."""
+    page.set_default_timeout(SLOW_MS)
+    images, labels = digits
+    open_edge("learn")
+    before = _accuracy(page.evaluate(MANY, images[900:1200])["labels"], labels[900:1200])
+    page.evaluate(TEACH, [images[500:800], labels[500:800]])
+    trained = page.evaluate(LEARN, {"epochs": 20, "learning_rate": 0.003})
+    assert trained["examples"] == 300
+    assert trained["loss"][-1] < trained["loss"][0]
+    after = _accuracy(page.evaluate(MANY, images[900:1200])["labels"], labels[900:1200])
+    assert after > before + 0.05
+    page.reload()
+    page.evaluate("async () => (await document.getElementById('edge').ready).info")
+    kept = _accuracy(page.evaluate(MANY, images[900:1200])["labels"], labels[900:1200])
+    assert kept == after
+
+
+def test_numpy_is_not_needed_and_python_reports_itself(page: Page, open_edge: Open) -> None:
+    """Python in the tab is the locked one, and nothing of it comes from elsewhere."""
+    page.set_default_timeout(SLOW_MS)
+    open_edge("learn")
+    report = page.evaluate("() => document.getElementById('edge').learning")
+    assert report["python"].startswith("3.14")
+    assert report["ms"] > 0
+
+
+def test_predictions_go_on_while_the_tab_learns(
+    page: Page, open_edge: Open, digits: tuple[list[list[float]], list[int]]
+) -> None:
+    """Predictions asked during a fine-tune come back before it ends, from the old model, none hangs."""
+    page.set_default_timeout(SLOW_MS)
+    images, labels = digits
+    open_edge("learn")
+    page.evaluate("() => document.getElementById('edge').learning")
+    page.evaluate(TEACH, [images[500:800], labels[500:800]])
+    told = page.evaluate(
+        """async image => {
+          const edge = await document.getElementById('edge').ready;
+          let done = false;
+          const learning = edge.learn({ epochs: 200, per_class: 100 }).then(() => (done = true));
+          let during = 0, slowest = 0;
+          while (!done && during < 200) {
+            const begin = performance.now();
+            await edge.predict(new Float32Array(image));
+            if (!done) { during++; slowest = Math.max(slowest, performance.now() - begin); }
+          }
+          await learning;
+          return { during, slowest };
+        }""",
+        images[0],
+    )
+    assert told["during"] >= 20
+
+
+def test_without_examples_learning_says_so_and_the_model_stays(page: Page, open_edge: Open) -> None:
+    """Nothing to learn from is an error with a code, and the released model goes on answering."""
+    page.set_default_timeout(SLOW_MS)
+    open_edge("learn")
+    code = page.evaluate("() => document.getElementById('edge').learn().catch(error => error.code)")
+    assert code == "E_TRAINING"
+    assert (
+        page.evaluate("() => document.getElementById('edge').predict(new Float32Array(64))")["model_version"]
+        == 1
+    )
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("refuse", r"/rt-"), Fault("html", r"asm\.wasm$"), Fault("truncate", r"\.whl$")]
+)
+def test_python_that_does_not_start_leaves_the_page_answering(
+    page: Page, origin: Origin, open_edge: Open, tattler: Any, fault: Fault
+) -> None:
+    """When the runtime cannot be had, learning fails with a sentence, predicting does not."""
+    page.set_default_timeout(SLOW_MS)
+    tattler.expected += ["Failed to load resource"]
+    origin.faults.active.append(fault)
+    open_edge("learn")
+    told = page.evaluate("() => document.getElementById('edge').learning.catch(error => error.problem)")
+    assert told["code"] in ("E_NETWORK", "E_ENVIRONMENT", "E_WORKER", "E_INTEGRITY")
+    assert (
+        page.evaluate("() => document.getElementById('edge').predict(new Float32Array(64))")["model_version"]
+        == 1
+    )
+
+
+def test_the_snapshot_is_only_a_shortcut(
+    context: BrowserContext, page: Page, origin: Origin, open_edge: Open
+) -> None:
+    """A damaged snapshot costs time, nothing else: Python starts the long way."""
+    page.set_default_timeout(SLOW_MS)
+    origin.faults.active.append(Fault("alter", r"\.snapshot\.gz$"))
+    open_edge("learn")
+    assert page.evaluate("() => document.getElementById('edge').learning")["python"].startswith("3.14")
+
+
+def test_a_dead_learn_worker_takes_nothing_with_it(
+    page: Page, open_edge: Open, digits: tuple[list[list[float]], list[int]]
+) -> None:
+    """After the learn worker is killed, predictions go on and the next fine-tune starts a new one."""
+    page.set_default_timeout(SLOW_MS)
+    images, labels = digits
+    page.add_init_script(
+        """const Real = Worker;
+        self.workers = {};
+        self.Worker = class extends Real { constructor(url, options) { super(url, options); workers[options.name] = this; } };"""
+    )
+    open_edge("learn")
+    page.evaluate("() => document.getElementById('edge').learning")
+    page.evaluate(TEACH, [images[500:600], labels[500:600]])
+    page.evaluate(
+        "() => { workers['py-edge learn'].terminate(); workers['py-edge learn'].dispatchEvent(new ErrorEvent('error', { message: 'killed' })); }"
+    )
+    assert (
+        page.evaluate("() => document.getElementById('edge').predict(new Float32Array(64))")["model_version"]
+        == 1
+    )
+    assert page.evaluate(LEARN, {"epochs": 2})["examples"] == 100
+
+
+def test_first_files_are_the_small_ones(origin: Origin, open_edge: Open, tmp_path: Path) -> None:
+    """The page asks for the model and the executor before any byte of Python."""
+    open_edge("learn")
+    paths = [path for _, path in origin.faults.log]
+    runtime = next((i for i, path in enumerate(paths) if "/rt-" in path), len(paths))
+    assert paths.index(next(p for p in paths if p.endswith(".plan"))) < runtime
