@@ -50,7 +50,9 @@ def end_without_answer(tx: Transaction, row: Row, state: str, now_ms: int, reaso
 
 def pending_twins(tx: Reading, row: Row) -> list[Row]:
     """Other questions with the same content that still wait."""
-    rows = tx.select(QUESTIONS, ("digest", "=", row["digest"]), ("state", "in", PENDING), order=("changed_at_ms",))
+    rows = tx.select(
+        QUESTIONS, ("digest", "=", row["digest"]), ("state", "in", PENDING), order=("changed_at_ms",)
+    )
     return [twin for twin in rows if (twin["device"], twin["sequence"]) != (row["device"], row["sequence"])]
 
 

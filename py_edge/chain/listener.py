@@ -83,7 +83,9 @@ class Listener:
         answers = []
         for _, kind, value in entries:
             if kind == "outcome":
-                await self.tier.hear_outcome(str(value["device"]), int(value["sequence"]), str(value["state"]))
+                await self.tier.hear_outcome(
+                    str(value["device"]), int(value["sequence"]), str(value["state"])
+                )
                 continue
             try:
                 answers.append(Answer.from_json(value))

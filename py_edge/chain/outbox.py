@@ -71,7 +71,9 @@ def bury(tx: Transaction, row: Row, status: int, reason: str, body: str, now_ms:
     """Move a row that was refused for good to the dead letters, with its payload; gives its number."""
     number = tx.next_number("dead_letters")
     letter = {"number": number, "device": row["device"], "sequence": row["sequence"], "kind": row["kind"]}
-    tx.insert(DEAD_LETTERS, letter | {"status": status, "reason": reason[:500], "at_ms": now_ms, "body": body})
+    tx.insert(
+        DEAD_LETTERS, letter | {"status": status, "reason": reason[:500], "at_ms": now_ms, "body": body}
+    )
     sent(tx, row["device"], row["sequence"], row["kind"])
     return number
 

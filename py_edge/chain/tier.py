@@ -83,7 +83,9 @@ class Tier:
             if row["state"] in PENDING:
                 row = end_without_answer(tx, row, state, now, "the next tier said so")
             twins = pending_twins(tx, row)
-            if twins and not any(tx.get(OUTBOX, twin["device"], twin["sequence"], "question") for twin in twins):
+            if twins and not any(
+                tx.get(OUTBOX, twin["device"], twin["sequence"], "question") for twin in twins
+            ):
                 outbox.send_later(tx, twins[0], now)
 
         await self.store.write(work)
@@ -107,7 +109,9 @@ class Tier:
         now = self.clock.now_ms()
 
         def work(tx: Transaction) -> int:
-            late = tx.select(QUESTIONS, ("state", "in", PENDING), ("deadline_ms", ">", 0), ("deadline_ms", "<=", now))
+            late = tx.select(
+                QUESTIONS, ("state", "in", PENDING), ("deadline_ms", ">", 0), ("deadline_ms", "<=", now)
+            )
             for row in late:
                 self._end(tx, row, "expired", now, "deadline")
             return len(late)
@@ -132,7 +136,8 @@ class Tier:
                 "transitions": steps,
                 "answers": answers,
                 "sending": [
-                    {name: each[name] for name in ("kind", "attempts", "reason", "next_try_ms")} for each in sending
+                    {name: each[name] for name in ("kind", "attempts", "reason", "next_try_ms")}
+                    for each in sending
                 ],
             }
 

@@ -73,7 +73,9 @@ def find_verdict(
     counted = [vote for vote in standing_votes(votes) if vote.verdict != "skip"]
     labelled = [vote for vote in counted if vote.verdict in ("label", "none_of_these")]
     if not labelled:
-        return Verdict(len(counted) >= rules.most, None, 0.0, tuple(vote.annotator for vote in counted), len(counted))
+        return Verdict(
+            len(counted) >= rules.most, None, 0.0, tuple(vote.annotator for vote in counted), len(counted)
+        )
     posterior = posterior_of(labelled, classes, skill or {}, model or {})
     named = {_choice(vote) for vote in labelled}
     best = max(sorted(named), key=lambda label: posterior[label])

@@ -71,7 +71,9 @@ def _apply(tx: Transaction, row: Row, now_ms: int, rules: Rules) -> Verdict:
     votes = votes_of(tx, row["task"])
     highest = max((vote.label_index for vote in votes), default=0)
     classes = len(labels) if labels else highest + 2
-    verdict = find_verdict(votes, classes, rules, skills(tx) if rules.most > 1 else None, _model_vote(body, rules))
+    verdict = find_verdict(
+        votes, classes, rules, skills(tx) if rules.most > 1 else None, _model_vote(body, rules)
+    )
     tx.update(TASKS, (row["task"],), state="done" if verdict.done else "open")
     tx.notify("desk")
     if verdict.done:
@@ -91,7 +93,9 @@ def _answer(tx: Transaction, row: Row, verdict: Verdict, labels: list[str] | Non
     """Send the verdict home, if it says something that was not said before."""
     index = verdict.label_index
     for asked in tx.select(QUESTIONS, ("digest", "=", row["digest"]), order=("changed_at_ms",)):
-        question = tx.get(QUESTIONS, asked["device"], asked["sequence"]) or asked  # its twin may have settled it
+        question = (
+            tx.get(QUESTIONS, asked["device"], asked["sequence"]) or asked
+        )  # its twin may have settled it
         before = tx.get(ANSWERS, question["device"], question["sequence"], question["revision"])
         if question["tier"] == PERSON_TIER and before and read_json(before["body"])["label_index"] == index:
             continue

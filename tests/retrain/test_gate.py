@@ -61,3 +61,18 @@ def test_sign_test_is_the_binomial_tail() -> None:
     """Four of four: one in sixteen; nothing to compare: certain to be chance."""
     assert sign_test(4, 0) == 1 / 16
     assert sign_test(0, 0) == 1.0
+
+
+def test_worse_on_gold_is_refused_although_fresh_answers_like_it() -> None:
+    """A flood of new answers cannot buy the loss of what was known."""
+    fresh = [Example(DEVICE, N + n + 1, "digits", content(float(n)), 1) for n in range(60)]
+    old = [*guesses(), *[Guess(0, [0.97, 0.03])] * 60]
+    new = [*guesses(range(20)), *[Guess(1, [0.03, 0.97])] * 60]
+    decision = judge(EXAMPLES, fresh, old, new, GateRules())
+    assert (decision.passed, decision.reason) == (False, "worse on gold")
+
+
+def test_overconfident_is_refused() -> None:
+    """Right more often, but sure of everything it gets wrong."""
+    decision = judge(EXAMPLES, [], guesses(range(20), 0.55), guesses(range(12), 0.999), GateRules())
+    assert (decision.passed, decision.reason) == (False, "confidence fits worse")
