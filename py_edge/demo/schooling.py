@@ -78,9 +78,10 @@ class School:
         """A candidate that goes on from the base with lessons and examples together."""
         model = load_model(_model_files(base))
         known = from_examples(examples)
+        times = self.tier.again.times
         whole = Part(
-            np.concatenate([self.lessons.images, known.images]),
-            np.concatenate([self.lessons.labels, known.labels]),
+            np.concatenate([self.lessons.images, *[known.images] * times]),
+            np.concatenate([self.lessons.labels, *[known.labels] * times]),
         )
         teach(model, whole, self.tier.again, seed)
         return {**base, **to_files(model.tfjs)}, {}

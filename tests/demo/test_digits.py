@@ -33,7 +33,7 @@ def test_moving_shifts_by_one_pixel_or_not_at_all() -> None:
     rng = np.random.default_rng(0)
     moved = move(image, rng, 1.0)
     places = {tuple(np.argwhere(one[..., 0])[0]) for one in moved}
-    assert places == {(2, 4), (4, 4), (3, 3), (3, 5)}
+    assert places == {(3, 3), (3, 5)}
     assert np.array_equal(move(image, rng, 0.0), image)
     corner = np.zeros((40, 8, 8, 1), np.float32)
     corner[:, 0, 0] = 1
