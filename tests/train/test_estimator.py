@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
+from sklearn.utils.estimator_checks import parametrize_with_checks  # type: ignore[import-untyped]
 
 from py_edge.train.estimator import EdgeClassifier, EdgeRegressor
 
@@ -21,7 +21,7 @@ EXPECTED = {
 }
 
 
-@parametrize_with_checks(
+@parametrize_with_checks(  # type: ignore[untyped-decorator]
     [EdgeClassifier(random_state=0), EdgeRegressor(random_state=0)],
     expected_failed_checks=lambda estimator: EXPECTED,
 )
