@@ -53,7 +53,7 @@ def test_gradients_of_a_net(net: dict[str, Any]) -> None:
     model = load_model(files(net))
     graph = model.forward(3, training=True)
     b = Builder(graph)
-    (name, prediction), *_ = list(graph.outputs.items())
+    (_name, prediction), *_ = list(graph.outputs.items())
     truth = b.constant(tensor(net["target"]))
     b.graph.outputs = {}
     per_row = losses.mean_squared_error(b, truth, prediction)

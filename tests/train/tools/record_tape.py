@@ -99,8 +99,8 @@ def record_net(name, rng) -> dict:
     gradients = [tf.convert_to_tensor(g) for g in gradients]
     return {
         "name": name, "topology": json.loads(model.to_json()), "x": pack(x), "target": pack(target), "loss": float(loss),
-        "weights": [{"name": w.name.split(":")[0], **b} for w, b in zip(model.weights, before)],
-        "gradients": [{"name": w.name.split(":")[0], **pack(g)} for w, g in zip(model.trainable_weights, gradients)],
+        "weights": [{"name": w.name.split(":")[0], **b} for w, b in zip(model.weights, before, strict=False)],
+        "gradients": [{"name": w.name.split(":")[0], **pack(g)} for w, g in zip(model.trainable_weights, gradients, strict=False)],
         "after": [{"name": w.name.split(":")[0], **pack(w)} for w in model.non_trainable_weights],
     }  # fmt: skip
 
@@ -165,7 +165,7 @@ def record_rule(name, rng) -> dict:
     before, gradients, after = [pack(w) for w in weights], [], []
     for _ in range(4):
         grads = [tf.constant(rng.normal(size=w.shape), tf.float32) for w in weights]
-        rule.apply_gradients(zip(grads, weights))
+        rule.apply_gradients(zip(grads, weights, strict=False))
         gradients.append([pack(g) for g in grads])
         after.append([pack(w) for w in weights])
     return {"name": name, "options": options, "before": before, "gradients": gradients, "after": after}
