@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
+from py_edge import __version__
 from py_edge.demo.answering import Answering
 from py_edge.demo.digits import Part, Splits, load_splits
 from py_edge.demo.pictures import to_examples
@@ -19,6 +21,12 @@ OWNED_BY = {"site": (SITE, DEVICE), "cloud": (CLOUD,)}
 def lessons_of(tier: Tier, splits: Splits) -> Part:
     """The few labelled pictures that a tier starts from."""
     return splits.lessons[: tier.lessons]
+
+
+def models_folder(root: Path, seed: int) -> Path:
+    """Where the starting models of this seed and this recipe are kept."""
+    recipe = sha256(f"{TIERS} {__version__}".encode()).hexdigest()
+    return root / f"models-{seed}-{recipe[:8]}"
 
 
 def train_first(folder: Path, splits: Splits, seed: int) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 from py_edge.bundle.cache import cache_dir
 from py_edge.demo import table
 from py_edge.demo.digits import Splits, load_splits
-from py_edge.demo.owned import train_first
+from py_edge.demo.owned import models_folder, train_first
 from py_edge.demo.page import open_page
 from py_edge.demo.person import Person
 from py_edge.demo.places import Place
@@ -31,6 +31,7 @@ from py_edge.demo.recipe import Plot
 from py_edge.demo.site import make_site
 from py_edge.demo.story import Story
 from py_edge.demo.watch import Watch
+from py_edge.host.chromium import find_chromium
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,10 @@ def play(wishes: Wishes) -> int:
     shown = not wishes.headless and has_display()
     with ExitStack() as stack:
         stack.enter_context(_stop_on_sigterm())
+        find_chromium()  # before any work: a missing browser is said at once
         splits = load_splits(wishes.seed)
         _say("training the starting models on a few labels of six writer blocks")
-        models = cache_dir() / "demo" / f"models-{wishes.seed}"
+        models = models_folder(cache_dir() / "demo", wishes.seed)
         train_first(models, splits, wishes.seed)
         pages = make_site(cache_dir() / "demo" / "site")
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="py-edge-demo-")))
