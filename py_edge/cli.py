@@ -20,6 +20,7 @@ COMMANDS = {
     "serve": "run a node: questions, answers, models, desk",
     "bundle": "make the static site",
     "predict": "run a model on a .npy or .npz file",
+    "bench": "measure speed against other runtimes, in a checkout",
     "inspect": "tell what a model consists of and what is unsupported",
 }
 
