@@ -127,7 +127,7 @@ export class Edge extends EventTarget {
   /** Python in its worker with this model loaded; starts it on the first call. */
   learner(): Promise<Python> {
     this.#learner ??= (async () => {
-      const python = await (this.#python ??= startPython((progress) => this.#emit("progress", progress)));
+      const python = await this.#startPython();
       if (!this.python) this.#emit("ready", { stage: "learn", ms: performance.now() });
       this.python = python.report;
       if (this.#loadedDigest !== this.release!.digest) await this.#loadLearner(python);
@@ -135,6 +135,17 @@ export class Edge extends EventTarget {
     })();
     this.#learner.catch(() => (this.#learner = this.#python = null));
     return this.#learner;
+  }
+
+  #startPython(): Promise<Python> {
+    this.#python ??= startPython((progress) => this.#emit("progress", progress)).then((python) => {
+      void python.lost.then(() => {
+        this.#python = this.#learner = null;
+        this.#loadedDigest = "";
+      });
+      return python;
+    });
+    return this.#python;
   }
 
   /** Fine-tune on the answers that came home; swaps the new plan in between two predictions. */
@@ -262,7 +273,7 @@ export class Edge extends EventTarget {
         this.tuned = Boolean(own.plan);
       } else {
         this.info = null;
-        await this.#loadLearner(await (this.#python ??= startPython((progress) => this.#emit("progress", progress))));
+        await this.#loadLearner(await this.#startPython());
       }
     } catch (error) {
       this.release = before;

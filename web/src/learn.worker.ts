@@ -42,10 +42,11 @@ function watchFetches(files: readonly Locked[], onbytes: (count: number) => void
           onbytes(chunk.length);
           controller.enqueue(chunk);
         },
-        flush: () => left && fail(new EdgeError({ code: "E_INTEGRITY", message: "the length is wrong", where: url, got: file.size - left, want: file.size })),
+        flush() {
+          if (left) fail(new EdgeError({ code: "E_INTEGRITY", message: "the length is wrong", where: url, got: file.size - left, want: file.size }));
+        },
       });
-      const piped = response.body!.pipeThrough(counter, { preventAbort: false });
-      return new Response(piped, { status: 200, headers: response.headers });
+      return new Response(response.body!.pipeThrough(counter), { status: 200, headers: response.headers });
     } catch (error) {
       fail(error);
       throw error;
@@ -80,6 +81,11 @@ function buffers(value: unknown, found: Set<Transferable> = new Set()): Set<Tran
   else if (value && typeof value === "object") for (const entry of Object.values(value)) buffers(entry, found);
   return found;
 }
+
+// Pyodide leaves a promise of its own without a catch when a fetch of ours fails; the page has been told by then.
+self.addEventListener("unhandledrejection", (event) => {
+  if ((event as PromiseRejectionEvent).reason instanceof EdgeError) event.preventDefault();
+});
 
 serve<LearnCalls>(self as unknown as Endpoint, {
   async start({ runtime, files, wheel, snapshot }, { progress }) {

@@ -18,6 +18,8 @@ export function startPredictor(): Remote<PredictCalls> {
 
 export interface Python {
   report: StartReport;
+  /** Resolves when the worker has died; whoever holds it must ask for a new one. */
+  lost: Promise<void>;
   call<T>(name: string, ...args: unknown[]): Promise<T>;
 }
 
@@ -47,7 +49,13 @@ function runtimeFiles() {
 
 async function launch(): Promise<Python> {
   const remote = new Remote<LearnCalls>(makeWorker("learn.worker.js", "py-edge learn"), "learn worker");
-  remote.onlost = () => (python = null);
+  let tellLost!: () => void;
+  const lost = new Promise<void>((resolve) => (tellLost = resolve));
+  const lose = () => {
+    python = null;
+    tellLost();
+  };
+  remote.onlost = lose;
   try {
     const report = await remote.call(
       "start",
@@ -65,11 +73,18 @@ async function launch(): Promise<Python> {
         },
       },
     );
-    return {
-      report,
-      call: <T>(name: string, ...args: unknown[]) =>
-        remote.call("call", { module: "py_edge.host.browser", name, args }, { timeout_ms: LEARN_TIMEOUT_MS }) as Promise<T>,
+    const call = async <T>(name: string, ...args: unknown[]) => {
+      try {
+        return (await remote.call("call", { module: "py_edge.host.browser", name, args }, { timeout_ms: LEARN_TIMEOUT_MS })) as T;
+      } catch (error) {
+        if (error instanceof EdgeError && error.code === "E_TIMEOUT") {
+          remote.close();
+          lose();
+        }
+        throw error;
+      }
     };
+    return { report, lost, call };
   } catch (error) {
     remote.close();
     throw error instanceof EdgeError ? error : new EdgeError({ code: "E_WORKER", message: String(error), where: "learn worker" });
