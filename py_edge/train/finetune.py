@@ -86,12 +86,13 @@ def finetune(
     examples = Examples(inputs, {"truth": Rows(prepare.truth_with_memory(truth, kind, replayed))})
     weights = data.example_weights(fresh, sample_weight, class_weight, truth)
     if replayed:
-        stored, known = replayed.logits(classes)
         examples.weights = [*(weights or [1.0] * fresh), *[1.0] * len(replayed)]
         if distill:
+            stored, known = replayed.logits(classes)
+            known = Tensor.from_flat([distill * k for k in known.flat], known.shape)
+            pairs = {"logits": stored, "logit_weight": known}
             zeros = Tensor.zeros((fresh, classes))
-            examples.logits = {"logits": Rows(data.stacked([zeros, stored]))}
-            examples.logit_weights = [*[0.0] * fresh, *(distill * k for k in known)]
+            examples.logits = {name: Rows(data.stacked([zeros, tensor])) for name, tensor in pairs.items()}
     else:
         examples.weights = weights
     objective = Objective(

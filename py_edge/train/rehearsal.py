@@ -3,7 +3,7 @@
 Sampling: Chrysakis and Moens 2020, Online Continual Learning from Imbalanced Data (CBRS): while there is room everything is
 kept; then a newcomer of a class that is not the largest replaces a random item of the largest, a newcomer of a class that
 once was the largest replaces one of its own with probability stored / seen. Logits serve DER++ (Buzzega et al. 2020).
-Packed: 8 bits per input element (one scale per item), 8 bits per logit; exact for inputs of at most 256 levels.
+Packed: 8 bits per input element and per logit, one scale each per item; exact for inputs of at most 256 levels.
 """
 
 from __future__ import annotations
@@ -24,29 +24,35 @@ from py_edge.tensor import Tensor, count
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """x: packed input rows, by input order; label: class; logits: packed, b"" for none."""
+    """x: packed input rows, by input order; label: class; logits: packed, of the classes in `known`, a bit per class.
+
+    A class that nobody had seen when the item was stored has no logit worth keeping: it would hold new classes down.
+    """
 
     x: tuple[bytes, ...]
     label: int
-    logits: bytes
+    logits: bytes = b""
+    known: int = 0
 
     @property
     def nbytes(self) -> int:
-        return sum(map(len, self.x)) + 2 + len(self.logits)
+        return sum(map(len, self.x)) + 2 + len(self.logits) + -(-self.known.bit_length() // 8)
 
 
-def pack(values: Sequence[float]) -> bytes:
-    """Floats as low (f4), step (f4) and one byte each."""
+def pack(values: Sequence[float], scale: str = "f") -> bytes:
+    """Floats as low and step (both of struct's format `scale`) and one byte each."""
     low, high = min(values, default=0.0), max(values, default=0.0)
     if not (low - low == 0.0 and high - high == 0.0):
         raise ValueRangeError("a stored example must be finite")
     step = (high - low) / 255 or 1.0
-    return struct.pack("<ff", low, step) + bytes(min(255, max(0, round((v - low) / step))) for v in values)
+    head = struct.pack(f"<2{scale}", low, step)
+    low, step = struct.unpack(f"<2{scale}", head)
+    return head + bytes(min(255, max(0, round((v - low) / step))) if step else 0 for v in values)
 
 
-def unpack(data: bytes) -> list[float]:
-    low, step = struct.unpack_from("<ff", data)
-    return [low + step * byte for byte in data[8:]]
+def unpack(data: bytes, scale: str = "f") -> list[float]:
+    low, step = struct.unpack_from(f"<2{scale}", data)
+    return [low + step * byte for byte in data[struct.calcsize(f"<2{scale}") :]]
 
 
 class Reservoir:
@@ -81,8 +87,10 @@ class Reservoir:
         self.shapes = self.shapes or shapes
         if shapes != self.shapes:
             raise ShapeError("another shape than what is remembered", got=shapes, want=self.shapes)
-        item = Item(tuple(pack(t.flat.tolist()) for t in x), label, pack(logits) if logits else b"")
         self.seen[label] += 1
+        own = [value for c, value in enumerate(logits) if c in self.seen]
+        known = sum(1 << c for c in range(len(logits)) if c in self.seen)
+        item = Item(tuple(pack(t.flat.tolist()) for t in x), label, pack(own, "e") if own else b"", known)
         if len(self.items) < self.capacity:
             self.items.append(item)
             self._note_largest()
@@ -114,21 +122,29 @@ class Reservoir:
             found.append(Tensor(memoryview(flat.tobytes()), (len(self.items), *shape), "float32"))
         return found
 
-    def logits(self, classes: int) -> tuple[Tensor, list[float]]:
-        """(items, classes) and, per item, 1.0 where logits of that many classes are stored, else 0.0."""
-        rows, known = array("f"), []
+    def logits(self, classes: int) -> tuple[Tensor, Tensor]:
+        """Stored logits and 1.0 where there is one, both (items, classes)."""
+        rows, weights = array("f"), array("f")
         for item in self.items:
-            values = unpack(item.logits) if item.logits else []
-            fits = len(values) == classes
-            rows.extend(values if fits else [0.0] * classes)
-            known.append(float(fits))
-        return Tensor(memoryview(rows.tobytes()), (len(self.items), classes), "float32"), known
+            values = iter(unpack(item.logits, "e") if item.logits else [])
+            known = [bool(item.known >> c & 1) for c in range(classes)]
+            rows.extend(next(values, 0.0) if there else 0.0 for there in known)
+            weights.extend(map(float, known))
+        shape = (len(self.items), classes)
+        return Tensor(memoryview(rows.tobytes()), shape, "float32"), Tensor(
+            memoryview(weights.tobytes()), shape, "float32"
+        )
 
     def state(self) -> bytes:
         """Everything, its randomness too, as JSON."""
         version, internal, gauss = self._random.getstate()
         items = [
-            [*(b64encode(x).decode() for x in item.x), item.label, b64encode(item.logits).decode()]
+            [
+                *(b64encode(x).decode() for x in item.x),
+                item.label,
+                b64encode(item.logits).decode(),
+                item.known,
+            ]
             for item in self.items
         ]
         return json.dumps({
@@ -146,11 +162,11 @@ class Reservoir:
             memory.seen = Counter({int(c): int(n) for c, n in raw["seen"]})
             memory.once_largest = set(raw["once_largest"])
             sizes = [8 + count(s) for s in memory.shapes]
-            for *x, label, logits in raw["items"]:
+            for *x, label, logits, known in raw["items"]:
                 packed = tuple(b64decode(part) for part in x)
                 if [len(part) for part in packed] != sizes:
                     raise ValueError("an item has another size")
-                memory.items.append(Item(packed, int(label), b64decode(logits)))
+                memory.items.append(Item(packed, int(label), b64decode(logits), int(known)))
             version, internal, gauss = raw["random"]
             memory._random.setstate((version, tuple(internal), gauss))
         except (ValueError, KeyError, TypeError) as error:

@@ -143,9 +143,12 @@ def _truth(b: Builder, name: str, kind: str, prediction: int) -> int:
 
 
 def _loss(objective: Objective, kind: str, classes: int) -> losses.Loss:
-    loss = losses.loss_named(kind, objective.numerics)
     if not objective.label_smoothing:
-        return loss
+        return losses.loss_named(kind, objective.numerics)
+    if losses.plain(kind) == "sparsecategoricalcrossentropy":
+        dense = _loss(objective, "categoricalCrossentropy", classes)
+        return lambda b, t, p: dense(b, losses.one_hot(b, b.reshape(t, shape=b.shape(p)[:-1]), classes), p)
+    loss = losses.loss_named(kind, objective.numerics)
     binary = losses.plain(kind) == "binarycrossentropy"
     return losses.smoothed(loss, objective.label_smoothing, classes=2 if binary else classes)
 
@@ -162,8 +165,14 @@ def logits_value(b: Builder, prediction: int) -> int:
 def _distillation(b: Builder, prediction: int, name: str, scale: int) -> int:
     logits = logits_value(b, prediction)
     shape = b.shape(logits)
-    stored, weight = b.input(name, shape), b.input(name.replace("logits", "logit_weight"), (shape[0],))
-    return losses.reduced(b, losses.mean_squared_error(b, stored, logits), weight, scale)
+    stored, weight = b.input(name, shape), b.input(name.replace("logits", "logit_weight"), shape)
+    total = b.reduce(
+        b.mul(b.squared_difference(logits, stored), weight),
+        kind="sum",
+        axes=tuple(range(len(shape))),
+        keepdims=False,
+    )
+    return b.mul(total, b.mul(scale, 1.0 / shape[-1]))
 
 
 def _descend(

@@ -20,13 +20,15 @@ from py_edge.train.step import Objective, Step, training_step
 
 @dataclass(slots=True)
 class Examples:
-    """inputs and truths by the names of the step's inputs; weights: one per example or None; logits: stored ones, for replay."""
+    """inputs and truths by the names of the step's inputs; weights: one per example or None.
+
+    logits: for replay, `logits` and `logit_weight`, rows of zeros where an example has none.
+    """
 
     inputs: Mapping[str, Rows]
     truths: Mapping[str, Rows]
     weights: Sequence[float] | None = None
     logits: Mapping[str, Rows] = field(default_factory=dict)
-    logit_weights: Sequence[float] | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
@@ -159,10 +161,6 @@ class Trainer:
         run.input_view("sample_weight")[:] = (
             mask if own is None else _floats([own[i] for i in indices] + [0.0] * rest)
         )
-        if examples.logit_weights is not None:
-            weights = _floats([examples.logit_weights[i] for i in indices] + [0.0] * rest)
-            for name in examples.logits:
-                run.input_view(name.replace("logits", "logit_weight"))[:] = weights
 
     def begin(self) -> None:
         """Start counting anew: an epoch, an evaluation."""

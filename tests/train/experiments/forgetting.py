@@ -1,0 +1,91 @@
+"""X5, forgetting: a 64-32-10 net knows digits 0-6; 7-9 arrive. Old and new accuracy, memory, over seeds, with controls.
+
+Run: python -m tests.train.experiments.forgetting [--seeds 20] [--json FILE]. Data: scikit-learn's digits.
+Arms: naive (no memory), anchor (FedProx), replay (the rehearsal memory, its default use), all (every old example kept).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+
+from py_edge.model import Model
+from py_edge.tfjs import sequential
+from py_edge.train.finetune import finetune
+from py_edge.train.rehearsal import Reservoir
+
+OLD, MEMORY = 7, 90
+LAYERS = [
+    {"class_name": "Dense", "units": 32, "activation": "relu"},
+    {"class_name": "Dense", "units": 10, "activation": "softmax"},
+]
+
+
+def accuracy(model: Model, x: Any, y: Any) -> float:
+    found = model.predict(x)
+    rows = np.array(found.flat).reshape(found.shape)
+    return float(np.mean(np.argmax(rows, axis=1) == y))
+
+
+def run(arm: str, seed: int) -> dict[str, float]:
+    """One seed of one arm: accuracies on held-back old and new classes, before and after, and bytes of memory."""
+    data = load_digits()
+    x, y = (data.data / 16).astype(np.float32), data.target.astype(np.int32)
+    order = np.random.default_rng(seed).permutation(len(x))
+    train, test = order[:1257], order[1257:]
+    old, new = (train[mask] for mask in (y[train] < OLD, y[train] >= OLD))
+    old_test, new_test = (test[mask] for mask in (y[test] < OLD, y[test] >= OLD))
+    model = Model(sequential((64,), LAYERS, seed=seed))
+    memory = Reservoir(MEMORY, seed) if arm == "replay" else None
+    finetune(
+        model,
+        x[old],
+        y[old],
+        layers="all",
+        epochs=30,
+        batch=32,
+        learning_rate=0.005,
+        seed=seed,
+        rehearsal=memory,
+    )
+    before = accuracy(model, x[old_test], y[old_test])
+    now = np.concatenate([new, old]) if arm == "all" else new
+    finetune(
+        model, x[now], y[now], layers="all", epochs=30, batch=16 if arm != "all" else 32, learning_rate=0.002, seed=seed,
+        rehearsal=memory, anchor=0.1 if arm == "anchor" else 0.0, replay=2.0, distill=0.1,
+    )  # fmt: skip
+    return {
+        "old_before": before, "old": accuracy(model, x[old_test], y[old_test]), "new": accuracy(model, x[new_test], y[new_test]),
+        "bytes": float(memory.nbytes) if memory else 0.0,
+    }  # fmt: skip
+
+
+def interval(values: list[float]) -> list[float]:
+    """Mean and the half-width of its 95 % interval."""
+    spread = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return [round(statistics.mean(values), 4), round(1.96 * spread, 4)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    table: dict[str, Any] = {"experiment": "X5", "seeds": options.seeds, "arms": {}}
+    for arm in ("naive", "anchor", "replay", "all"):
+        rows = [run(arm, seed) for seed in range(options.seeds)]
+        table["arms"][arm] = {key: interval([row[key] for row in rows]) for key in rows[0]}
+        table["arms"][arm]["backward_transfer"] = interval([row["old"] - row["old_before"] for row in rows])
+        print(arm, table["arms"][arm], flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(table, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
