@@ -28,7 +28,8 @@ COMMANDS = {
 def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     """The parser; only the chosen command's module is imported, for its arguments."""
     parser = argparse.ArgumentParser(
-        prog="py-edge", description="Small models that run and keep learning in a web page, and ask when unsure."
+        prog="py-edge",
+        description="Small models that run and keep learning in a web page, and ask when unsure.",
     )
     parser.add_argument("--version", action="version", version=f"py-edge {__version__}")
     verbs = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -58,7 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("py_edge"):
             raise
-        print(f"py-edge: {error.name} is not installed; pip install 'py_edge[{_extra(chosen)}]'", file=sys.stderr)
+        print(
+            f"py-edge: {error.name} is not installed; pip install 'py_edge[{_extra(chosen)}]'",
+            file=sys.stderr,
+        )
     except OSError as error:
         print(f"py-edge: {_what_the_system_said(error)}", file=sys.stderr)
     return 1

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from py_edge.bench.suite import RUNTIMES
+from py_edge.bench.suite import RUNTIMES, STEPS
 from py_edge.host.chromium import chromium_flags, find_chromium
 
 CALL_TIMEOUT_S = 300.0
@@ -62,15 +62,15 @@ def _pinned(executable: Path, pinned: Sequence[int], folder: Path) -> Path:
 class Tab:
     """One runtime's page; `call` hands a message to its worker and gives the answer."""
 
-    def __init__(self, context: Any, url: str, runtime: str, threads: int = 1) -> None:
-        row = RUNTIMES[runtime]
+    def __init__(self, context: Any, url: str, runtime: str, threads: int = 1, query: str = "") -> None:
+        row = RUNTIMES.get(runtime, STEPS)
         self.runtime = runtime
         self.page = context.new_page()
         self.page.set_default_timeout(CALL_TIMEOUT_S * 1000)
-        self.page.goto(f"{url}/bench/bench.html?runtime={row.script}&threads={threads}{row.query}")
+        self.page.goto(f"{url}/bench/bench.html?runtime={row.script}&threads={threads}{row.query}{query}")
 
     def call(self, kind: str, **rest: Any) -> Any:
-        """Raises BenchError's sentence as RuntimeError when the worker threw."""
+        """Raises RuntimeError with the worker's sentence when it threw."""
         from playwright.sync_api import Error
 
         try:

@@ -48,6 +48,7 @@ RUNTIMES = {
     "layers": Runtime("TF.js, layers", "tfjs", "&format=layers", package="@tensorflow/tfjs-layers"),
 }
 PEERS = ("tfjs", "onnxruntime", "litert")
+STEPS = Runtime("py_edge, step by step", "steps")
 
 TOLERANCE = 1e-4
 """Largest difference to Keras, relative to the largest output, with which a runtime may be timed."""

@@ -91,9 +91,9 @@ class Run:
                 raise ShapeError("input has another shape", where=name, got=tensor.shape, want=port.shape)
             view[:] = tensor.data.cast("B") if tensor.nbytes else b""
 
-    def execute(self) -> None:
-        """Run on what the inputs hold now; read results with `output`."""
-        self._execute(self.plan.run)
+    def execute(self, part: tuple[int, int] | None = None) -> None:
+        """Run on what the inputs hold now; read results with `output`. part: only these words of the code."""
+        self._execute(part or self.plan.run)
 
     def input_view(self, name: str) -> memoryview:
         """The bytes of an input, to be written in place before `execute`: a training loop fills batches row by row."""

@@ -12,6 +12,7 @@ const runtime = {
     const [{ name }] = model.inputs;
     runtime.told = `${library.variant?.() ?? "?"}, ${model.threads ?? 1} threads`;
     const names = model.outputs.map((output) => output.name);
+    if (model.run.length === 0) return { run: (data) => model.run(data), dispose: () => model.dispose() };
     return {
       async run(data) {
         const outputs = await model.run({ [name]: data });

@@ -1,0 +1,256 @@
+"""What was measured, as a table for people: times, ratios with their intervals, what is reached and what is not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from py_edge.bench.native import NATIVE_PEER
+from py_edge.bench.statistics import Ratio, geometric_mean, paired_ratio
+from py_edge.bench.suite import (
+    GEOMETRIC,
+    MODELS,
+    NATIVE_TARGET,
+    OURS,
+    PEERS,
+    PRODUCT_SHARE,
+    PRODUCTS,
+    RUNTIMES,
+    TARGETS,
+    THREADS_TARGET,
+    Target,
+)
+
+Rows = Mapping[str, Any]
+"""Model -> runtime -> its series, as in the JSON."""
+
+
+def text(result: Mapping[str, Any]) -> str:
+    """The whole report."""
+    parts = [_head(result)]
+    ceiling = result.get("products", {}).get("ceiling", {}).get("fma")
+    for part, title in (("latency", "One thread"), ("threads", "Two threads")):
+        if part in result:
+            parts.append(
+                _latency(title, result[part], result["models"], ceiling if part == "latency" else None)
+            )
+    if "native" in result:
+        parts.append(_native(result["native"]))
+    if "start" in result:
+        parts.append(_start(result))
+    if "products" in result:
+        parts.append(_products(result["products"]))
+    if "training" in result:
+        parts.append(_training(result["training"]))
+    parts.append(_targets(result))
+    return "\n\n".join(part for part in parts if part)
+
+
+def ratio(rows: Rows, model: str, peer: str) -> Ratio | None:
+    """peer's time / ours; None if one of them has none."""
+    ours, theirs = rows.get(model, {}).get(OURS), rows.get(model, {}).get(peer)
+    if not ours or not theirs or not ours["blocks_ms"] or len(ours["blocks_ms"]) != len(theirs["blocks_ms"]):
+        return None
+    return paired_ratio(theirs["blocks_ms"], ours["blocks_ms"])
+
+
+def best_ratio(rows: Rows, model: str) -> Ratio | None:
+    """Against the peer that is fastest on this model."""
+    found = [found for peer in PEERS if (found := ratio(rows, model, peer))]
+    return min(found, key=lambda r: r.median, default=None)
+
+
+def _head(result: Mapping[str, Any]) -> str:
+    machine = result["machine"]
+    quiet = "quiet" if machine.get("quiet") else "BUSY, do not publish"
+    named = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    lines = [f"{result['made']}, {machine['cpu']}, {machine['cores']} cores, {machine['system']}, {quiet}"]
+    lines += [f"Chromium {result['browser']}" if "browser" in result else "", named]
+    return "\n".join(line for line in lines if line)
+
+
+def _ms(row: Mapping[str, Any] | None) -> str:
+    if not row or not row["blocks_ms"]:
+        return "fails" if row and row["problem"] else "-"
+    return f"{median(row['blocks_ms']):.3g}"
+
+
+def _ratio(found: Ratio | None) -> str:
+    return f"{found.median:.2f} [{found.low:.2f}, {found.high:.2f}]" if found else "-"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns side by side, the first to the left."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    lines = []
+    for row in (header, *rows):
+        cells = [
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _latency(title: str, rows: Rows, models: Mapping[str, Any], ceiling: float | None) -> str:
+    shown = [name for name in (OURS, *PEERS, "layers") if any(name in row for row in rows.values())]
+    peers = [name for name in PEERS if name in shown]
+    header = [f"{title}, ms", *(RUNTIMES[name].title for name in shown), "GFLOP/s"]
+    header += ["of ceiling", *(f"{RUNTIMES[name].title} / ours" for name in peers)]
+    lines = []
+    for model, row in rows.items():
+        ours = row.get(OURS, {}).get("blocks_ms")
+        gflops = 2 * models[model]["mmac"] / median(ours) if ours else math.nan
+        share = f"{gflops / ceiling:.0%}" if ours and ceiling else "-"
+        cells = [f"{model} {MODELS[model].title}", *(_ms(row.get(name)) for name in shown)]
+        cells += [
+            f"{gflops:.1f}" if ours else "-",
+            share,
+            *(_ratio(ratio(rows, model, peer)) for peer in peers),
+        ]
+        lines.append(cells)
+    means = [_mean(rows, peer, GEOMETRIC) for peer in peers]
+    lines.append(["geometric mean", *[""] * len(shown), "", "", *means])
+    problems = [
+        f"  {RUNTIMES[name].title} on {model}: {row[name]['problem']}"
+        for model, row in rows.items()
+        for name in shown
+        if row.get(name, {}).get("problem")
+    ]
+    variants = {
+        name: row[name]["variant"]
+        for row in rows.values()
+        for name in shown
+        if row.get(name, {}).get("variant")
+    }
+    told = "  " + "; ".join(f"{RUNTIMES[name].title}: {variant}" for name, variant in variants.items())
+    return "\n".join([table(header, lines), told, *problems])
+
+
+def _mean(rows: Rows, peer: str, models: Sequence[str]) -> str:
+    found = [r.median for model in models if (r := ratio(rows, model, peer))]
+    return f"{geometric_mean(found):.2f} ({len(found)})" if found else "-"
+
+
+def _native(rows: Rows) -> str:
+    lines = [
+        [
+            f"{model} {MODELS[model].title}",
+            _ms(row.get(OURS)),
+            _ms(row.get(NATIVE_PEER)),
+            _ratio(ratio(rows, model, NATIVE_PEER)),
+        ]
+        for model, row in rows.items()
+    ]
+    lines.append(["geometric mean", "", "", _mean(rows, NATIVE_PEER, NATIVE_TARGET.models)])
+    return table(["Native, one thread, ms", "py_edge", "onnxruntime", "onnxruntime / ours"], lines)
+
+
+def _start(result: Mapping[str, Any]) -> str:
+    lines = []
+    entries = [
+        (f"{model} {RUNTIMES[name].title}", row)
+        for model, rows in result["start"].items()
+        for name, row in rows.items()
+    ]
+    entries += [(f"Python ready, {who}", row) for who, row in result.get("python", {}).items()]
+    for name, row in entries:
+        if row["problem"]:
+            lines.append([name, "fails", "", "", "", ""])
+            continue
+        lines.append(
+            [
+                name, f"{median(row['fresh_ms']):.0f}", f"{median(row['reload_ms']):.0f}", f"{row['brotli_bytes'] / 1000:.0f}",
+                f"{row['raw_bytes'] / 1000:.0f}", f"{median(row['peak_mb']):.0f}",
+            ]
+        )  # fmt: skip
+    header = ["First output, ms from navigation", "fresh profile", "reload", "kB brotli", "kB raw", "peak MB"]
+    return (
+        table(header, lines)
+        + "\n  kB: everything but the page of the benchmark and the model; peak: resident set of the tab"
+    )
+
+
+def _products(found: Mapping[str, Any]) -> str:
+    ceiling = found["ceiling"]
+    lines = [
+        [
+            name, f"{found['relaxed'][name]['ms']:.3f}", f"{found['relaxed'][name]['gflops']:.1f}",
+            f"{found['relaxed'][name]['share']:.0%}", f"{found['simd128'][name]['gflops']:.1f}",
+        ]
+        for name in PRODUCTS
+        if name in found["relaxed"]
+    ]  # fmt: skip
+    head = ["Kernels in WebAssembly, one thread", "ms", "GFLOP/s", "of FMA ceiling", "GFLOP/s simd128"]
+    return (
+        table(head, lines)
+        + f"\n  ceiling: {ceiling['fma']:.1f} GFLOP/s FMA, {ceiling['mul_add']:.1f} mul and add"
+    )
+
+
+def _training(rows: Mapping[str, Any]) -> str:
+    lines = [
+        [
+            name,
+            *(
+                f"{row[who]['ms']:.3g}"
+                if row.get(who, {}).get("ms")
+                else row.get(who, {}).get("problem", "-")[:40]
+                for who in ("ours", "wasm", "cpu")
+            ),
+        ]
+        for name, row in rows.items()
+    ]
+    return table(["Training step, ms", "py_edge in Pyodide", "TF.js wasm", "TF.js cpu"], lines)
+
+
+def _targets(result: Mapping[str, Any]) -> str:
+    lines = []
+    latency = result.get("latency", {})
+    for target in TARGETS:
+        values = [r.median for model in target.models if (r := ratio(latency, model, target.peer))]
+        lines += _judged(target, RUNTIMES[target.peer].title, values)
+    values = [r.median for model in GEOMETRIC if (r := best_ratio(result.get("threads", {}), model))]
+    lines += _judged(THREADS_TARGET, "best peer, two threads", values)
+    natives = [
+        r.median
+        for model in NATIVE_TARGET.models
+        if (r := ratio(result.get("native", {}), model, NATIVE_PEER))
+    ]
+    lines += _judged(NATIVE_TARGET, "onnxruntime, native", natives)
+    for name, row in result.get("products", {}).get("relaxed", {}).items():
+        product = PRODUCTS[name]
+        if product.kind == "matmul" and product.sizes[2] >= 256:
+            verdict = _verdict(row["share"], *PRODUCT_SHARE)
+            lines.append(
+                [
+                    f"{name}, share of ceiling",
+                    f"{row['share']:.2f}",
+                    f"{PRODUCT_SHARE[0]}",
+                    f"{PRODUCT_SHARE[1]}",
+                    verdict,
+                ]
+            )
+    return table(["To reach", "is", "must", "aim", ""], lines) if lines else ""
+
+
+def _judged(target: Target, title: str, values: Sequence[float]) -> list[list[str]]:
+    if not values:
+        return []
+    name = target.models[0] if len(target.models) == 1 else f"mean of {len(values)}"
+    value = geometric_mean(values)
+    return [
+        [
+            f"{name} against {title}",
+            f"{value:.2f}",
+            f"{target.must}",
+            f"{target.aim}",
+            _verdict(value, target.must, target.aim),
+        ]
+    ]
+
+
+def _verdict(value: float, must: float, aim: float) -> str:
+    return "aim reached" if value >= aim else "reached" if value >= must else "BELOW"
