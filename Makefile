@@ -27,7 +27,7 @@ web/node_modules/.package-lock.json: web/package-lock.json
 	@touch $@
 
 build: install web/node_modules/.package-lock.json ## Build the kernels, fetch the locked browser runtime, bundle the site.
-	@$(BIN)/python -m py_edge.kernels.build --all
+	@$(BIN)/python -m py_edge.kernels.build
 	@$(BIN)/py-edge bundle --prepare
 
 demo: build ## Play the story: two nodes, the page, the desk.
