@@ -47,6 +47,14 @@ def released() -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 @pytest.fixture(scope="session")
+def better() -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The same model trained on more: what a retrained version 2 is."""
+    helper = load_helper(ROOT / "tests" / "host" / "digits_release.py")
+    made: tuple[dict[str, Any], dict[str, bytes]] = helper.trained_release(500)
+    return made
+
+
+@pytest.fixture(scope="session")
 def model_folder(
     released: tuple[dict[str, Any], dict[str, bytes]], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
