@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from py_edge.errors import ModelFormatError, PyEdgeError, UnsupportedError
+from py_edge.tfjs.graph_model import read_graph_model
 from py_edge.tfjs.layers_model import read_layers_model
 from py_edge.tfjs.limits import DEFAULT, Limits
 from py_edge.tfjs.manifest import parse_manifest
@@ -54,7 +55,7 @@ def _read(
     kept = {name: weight for name, weight in weights.items() if name not in optimizer}
     if kind == "layers-model":
         return read_layers_model(document, kept, stored, limits, inspect)
-    raise UnsupportedError("graph-models", where="/format", got=kind)
+    return read_graph_model(document, kept, stored, limits, inspect)
 
 
 def format_of(document: Mapping[str, Any]) -> str:

@@ -75,7 +75,8 @@ def _decode(entry: Entry, data: memoryview, strict: bool) -> tuple[Weight, int]:
         real, imag = (Tensor(memoryview(pairs[i::2]).cast("B"), shape, "float32") for i in (0, 1))
         return Complex(real, imag), used
     if dtype in ("uint8", "uint16"):
-        whole = array("i", raw.tobytes() if dtype == "uint8" else array("H", raw.tobytes()))
+        codes = raw.tobytes() if dtype == "uint8" else array("H", raw.tobytes())
+        whole = array("i", iter(codes))
         return Tensor(memoryview(whole).cast("B"), shape, "int32"), used
     if dtype == "float32":
         _refuse_non_finite(entry, raw, strict)

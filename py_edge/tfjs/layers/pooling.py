@@ -106,7 +106,15 @@ def up_sampling(dims: int) -> Lower:
         if method == "bilinear":
             target = (b.shape(x)[1] * size[0], b.shape(x)[2] * size[1])
             return _back(
-                c, b.op("resize", x, size=target, method="bilinear", align_corners=False, half_pixel=c.dialect != "tfjs")
+                c,
+                b.op(
+                    "resize",
+                    x,
+                    size=target,
+                    method="bilinear",
+                    align_corners=False,
+                    half_pixel=c.dialect != "tfjs",
+                ),
             )
         for axis, times in enumerate(size, start=1):
             x = axes.repeat(b, x, axis, times) if times > 1 else x

@@ -1,0 +1,307 @@
+"""A graph-model: TensorFlow's GraphDef, read, checked against the op table, lowered for concrete input shapes."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from py_edge.errors import (
+    GraphError,
+    ModelFormatError,
+    PolicyError,
+    PyEdgeError,
+    ShapeError,
+    UnsupportedError,
+)
+from py_edge.graph import Builder, Graph, Spec
+from py_edge.tensor import Tensor
+from py_edge.tfjs.control_flow import Restart
+from py_edge.tfjs.limits import DEFAULT, Limits
+from py_edge.tfjs.loops import match_loops
+from py_edge.tfjs.model import Model, Port, Problem, Shapes, part_of
+from py_edge.tfjs.tf_graph import Function, Source, TfNode, dtype_of, parse_source, read_graph, shape_of
+from py_edge.tfjs.tf_ops.table import OPS, PLACEHOLDERS, REFUSED
+from py_edge.tfjs.trace import Cplx, DataDependent, Events, NoEvents, Run, Shared, Table, Trace, Value
+from py_edge.tfjs.weights import Weight
+
+
+@dataclass(slots=True)
+class GraphModel(Model):
+    """nodes: with v1 loops matched; sources: which tensor each output is; tables: hash tables, filled, by placeholder
+    or name; defaults: inputs that need not be given."""
+
+    nodes: dict[str, TfNode]
+    functions: dict[str, Function]
+    sources: dict[str, Source]
+    tables: dict[Any, Table]
+    defaults: frozenset[str] = frozenset()
+    concrete: set[str] = field(default_factory=set)
+
+    def graph(
+        self, shapes: Shapes = 1, *, training: bool = False, frozen: Sequence[str] = (), seed: int = 0
+    ) -> Graph:
+        """Raises DataDependent (UnsupportedError) where shapes depend on data: use a Session then."""
+        trace, outputs = self.trace(self.full_shapes(shapes), NoEvents())
+        for name, value in outputs.items():
+            if not isinstance(value, int):
+                raise UnsupportedError(
+                    "an output that is no tensor of numbers", where=name, got=type(value).__name__
+                )
+            trace.b.output(name, value)
+        return trace.b.graph
+
+    def trace(self, shapes: Mapping[str, tuple[int, ...]], events: Events) -> tuple[Trace, dict[str, Value]]:
+        """Lower the whole graph; events answers where data decides. Again, when two sides of a branch differ."""
+        while True:
+            shared = Shared(self.functions, self.all_weights, dict(self.tables), concrete=self.concrete)
+            trace = Trace(Builder(), shared, events)
+            args: dict[str, Value] = {}
+            for port in self.inputs:
+                if port.name in shapes:
+                    args[port.name] = input_value(trace, port, shapes[port.name])
+            args |= {
+                name: table
+                for name, table in self.tables.items()
+                if name in self.nodes and self.nodes[name].op in PLACEHOLDERS
+            }
+            try:
+                run = Run(trace, self.nodes, args, OPS)
+                return trace, dict(zip(self.sources, run.pull(list(self.sources.values())), strict=True))
+            except Restart as restart:
+                if restart.name in self.concrete:
+                    raise GraphError("the sides of a branch differ", where=restart.name) from restart
+                self.concrete.add(restart.name)
+
+    @property
+    def trainable(self) -> list[str]:
+        return [name for name, w in self.weights.items() if w.dtype == "float32" and w.shape and w.size > 1]
+
+    def with_weights(self, changed: Mapping[str, Tensor]) -> GraphModel:
+        return replace(self, all_weights=self.changed(changed))
+
+
+def input_value(trace: Trace, port: Port, shape: tuple[int, ...]) -> Value:
+    """A placeholder of the graph being built; strings and complex numbers come in as host values."""
+    if port.dtype == "string":
+        id_ = trace.host_value(Spec(shape, "string"))
+        trace.b.graph.inputs[port.name] = id_
+        return id_
+    if port.dtype == "complex64":
+        return Cplx(trace.b.input(f"{port.name}/real", shape), trace.b.input(f"{port.name}/imag", shape))
+    return trace.b.input(port.name, shape, port.dtype)
+
+
+def find_problems(nodes: Mapping[str, TfNode], functions: Mapping[str, Function]) -> list[PyEdgeError]:
+    """Ops that no row knows, each op once, with the place of its first use."""
+    problems: dict[str, PyEdgeError] = {}
+    for node in [*nodes.values(), *(n for f in functions.values() for n in f.nodes.values())]:
+        if node.op in OPS or node.op in PLACEHOLDERS or node.op in problems:
+            continue
+        where = f"{node.where} node '{node.name}'"
+        if node.op in REFUSED:
+            problems[node.op] = PolicyError(
+                f"{node.op} is never run: {REFUSED[node.op]}", where=where, got=node.op
+            )
+        else:
+            near = ", ".join(difflib.get_close_matches(node.op, OPS, 3, 0.6)) or "Add"
+            want = f"one of {len(OPS)} ops, like {near}"
+            problems[node.op] = UnsupportedError("unknown op", where=where, got=node.op, want=want)
+    return list(problems.values())
+
+
+def read_graph_model(
+    document: Mapping[str, Any], weights: dict[str, Weight], stored: dict[str, str], limits: Limits = DEFAULT,
+    inspect: bool = False,
+) -> GraphModel:  # fmt: skip
+    """The model, checked: every op known, every input there. inspect: problems are listed, not raised."""
+    nodes, functions = read_graph(document.get("modelTopology"), "/modelTopology", limits)
+    problems = find_problems(nodes, functions)
+    if problems and not inspect:
+        raise problems[0]
+    signature = document.get("signature") or {}
+    if not isinstance(signature, dict):
+        raise ModelFormatError("signature is an object", where="/signature", got=signature)
+    metadata = document.get("userDefinedMetadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    inputs, defaults = _inputs(nodes, signature)
+    sources = _outputs(nodes, signature, metadata)
+    tables = _tables(document, functions, weights, signature, limits)
+    matched = match_loops(nodes)
+    functions = {name: replace(f, nodes=match_loops(f.nodes)) for name, f in functions.items()}
+    parts = [
+        part_of(node.name, node.op, {}, True)
+        for node in nodes.values() if node.op not in ("Const", "NoOp", *PLACEHOLDERS)
+    ]  # fmt: skip
+    constants = {name: w.shape for name, w in weights.items() if isinstance(w, Tensor)}
+    parts.append(part_of("constants", "Const", constants, True))
+    listed = [Problem(p.code, p.where, f"{p.message}: {p.got}") for p in problems]
+    plain = {key: value for key, value in document.items() if key != "weightsManifest"}
+    outputs = _ports(sources, signature)
+    model = GraphModel(
+        "graph-model", inputs, outputs, weights, parts, metadata, listed, plain, stored, matched, functions, sources,
+        tables, defaults,
+    )  # fmt: skip
+    if not problems:
+        _check(model, nodes, weights)
+    return model
+
+
+def _check(model: GraphModel, nodes: Mapping[str, TfNode], weights: Mapping[str, Weight]) -> None:
+    """Constants are there, and one lowering with batch 1 goes through as far as shapes are known."""
+    for node in nodes.values():
+        if node.op == "Const" and node.name not in weights:
+            raise GraphError("a constant has no weight", where=f"{node.where} node '{node.name}'")
+    closed = all(None not in port.shape[1:] for port in model.inputs)
+    try:
+        shapes = {
+            p.name: tuple((1 if i == 0 else 32) if d is None else d for i, d in enumerate(p.shape))
+            for p in model.inputs
+        }
+        trace, outputs = model.trace(shapes, NoEvents())
+    except DataDependent:
+        return
+    except (ShapeError, GraphError, UnsupportedError):
+        if closed:
+            raise
+        return
+    for index, port in enumerate(model.outputs):
+        value = outputs[port.name]
+        if isinstance(value, int) and port.shape == (None,):
+            spec = trace.b.spec(value)
+            model.outputs[index] = Port(port.name, spec.shape, spec.dtype)
+
+
+def _inputs(nodes: Mapping[str, TfNode], signature: Mapping[str, Any]) -> tuple[list[Port], frozenset[str]]:
+    """The signature's inputs by node name, or all placeholders; resources stay hidden."""
+    told = _entries(signature, "inputs")
+    names: dict[str, Any] = {}
+    for key, entry in told.items():
+        source = parse_source(str(entry.get("name", key)), f"/signature/inputs/{key}")
+        if source.name not in nodes:
+            raise GraphError(
+                "the signature names an absent tensor",
+                where=f"/signature/inputs/{key}",
+                got=entry.get("name"),
+            )
+        names[source.name] = entry
+    if not names:
+        names = {n.name: {} for n in nodes.values() if n.op in PLACEHOLDERS}
+    names |= {n.name: {} for n in nodes.values() if n.op == "PlaceholderWithDefault" and n.name not in names}
+    ports = []
+    for name, entry in names.items():
+        node = nodes[name]
+        where = f"{node.where} node '{name}'"
+        dtype = dtype_of(entry["dtype"], where) if "dtype" in entry else node.attrs.get("dtype", "float32")
+        if dtype in ("resource", "variant"):
+            continue
+        shape = (
+            shape_of(entry["tensorShape"], where)
+            if isinstance(entry.get("tensorShape"), dict)
+            else node.attrs.get("shape")
+        )
+        ports.append(Port(name, tuple(shape) if shape is not None else (None,), dtype))
+    defaults = frozenset(n.name for n in nodes.values() if n.op == "PlaceholderWithDefault")
+    return sorted(ports, key=lambda port: _natural(port.name)) if told else ports, defaults
+
+
+def _natural(name: str) -> list[Any]:
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+def _entries(signature: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
+    raw = signature.get(key) or {}
+    if not isinstance(raw, dict) or not all(isinstance(entry, dict) for entry in raw.values()):
+        raise ModelFormatError("a signature maps names to tensors", where=f"/signature/{key}", got=raw)
+    return raw
+
+
+def _outputs(
+    nodes: Mapping[str, TfNode], signature: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> dict[str, Source]:
+    """Output name -> tensor. Names: structured keys, else the signature's, else nodes that nobody reads."""
+    found: dict[str, Source] = {}
+    for key, entry in _entries(signature, "outputs").items():
+        where = f"/signature/outputs/{key}"
+        source = parse_source(str(entry.get("name", key)), where)
+        if source.name not in nodes:
+            raise GraphError("the signature names an absent tensor", where=where, got=entry.get("name"))
+        found[key.removesuffix(":0")] = source
+    if not found:
+        read = {s.name for node in nodes.values() for s in node.inputs} | {
+            c for node in nodes.values() for c in node.controls
+        }
+        found = {
+            n.name: Source(n.name)
+            for n in nodes.values()
+            if n.name not in read and n.op not in ("NoOp", "Const", "Assert")
+        }
+    if not found:
+        raise GraphError("a graph without outputs", where="/modelTopology")
+    if all(re.fullmatch(r"Identity(_\d+)?", s.name) for s in found.values()) and _entries(
+        signature, "outputs"
+    ):
+        found = dict(sorted(found.items(), key=lambda item: _natural(item[1].name)))
+    keys = metadata.get("structuredOutputKeys")
+    if isinstance(keys, list) and len(keys) == len(found) and all(isinstance(key, str) for key in keys):
+        ordered = sorted(found.values(), key=lambda s: _natural(s.name))
+        found = dict(zip(sorted(keys), ordered, strict=True))
+    return found
+
+
+def _ports(sources: Mapping[str, Source], signature: Mapping[str, Any]) -> list[Port]:
+    by_source = {
+        str(e.get("name", k)).removesuffix(":0"): e for k, e in _entries(signature, "outputs").items()
+    }
+    ports = []
+    for name, source in sources.items():
+        entry = by_source.get(source.name, {})
+        shape = shape_of(entry["tensorShape"], name) if isinstance(entry.get("tensorShape"), dict) else None
+        dtype = dtype_of(entry["dtype"], name) if "dtype" in entry else "float32"
+        ports.append(Port(name, tuple(shape) if shape is not None else (None,), dtype))
+    return ports
+
+
+def _tables(
+    document: Mapping[str, Any], functions: Mapping[str, Function], weights: Mapping[str, Weight],
+    signature: Mapping[str, Any], limits: Limits,
+) -> dict[Any, Table]:  # fmt: skip
+    """Run modelInitializer; its tables reach the model by resourceId, or by the name of the same node."""
+    raw = document.get("modelInitializer")
+    if not isinstance(raw, dict) or not raw.get("node"):
+        return {}
+    nodes, own = read_graph(raw, "/modelInitializer", limits)
+    problems = find_problems(nodes, own)
+    if problems:
+        raise problems[0]
+    shared = Shared({**functions, **own}, weights)
+    run = Run(Trace(Builder(), shared, NoEvents()), nodes, {}, OPS)
+    acting = [
+        n.name
+        for n in nodes.values()
+        if n.op.startswith(("HashTable", "LookupTableImport", "InitializeTable"))
+    ]
+    run.pull([Source(name) for name in acting if nodes[name].op.startswith("HashTable")])
+    for name in acting:
+        if not nodes[name].op.startswith("HashTable"):
+            for source in nodes[name].inputs:
+                run.pull([source])
+            run.run_node(name)
+    tables: dict[Any, Table] = dict(shared.tables)
+    for name in acting:
+        value = run.done[name][0] if run.done.get(name) else None
+        if isinstance(value, Table):
+            tables[name] = value
+    by_id = {}
+    for entry in _entries(document.get("initializerSignature") or {}, "outputs").values():
+        if entry.get("resourceId") is not None:
+            source = parse_source(str(entry.get("name", "")), "/initializerSignature")
+            value = run.pull([source])[0]
+            if isinstance(value, Table):
+                by_id[str(entry["resourceId"])] = value
+    for entry in _entries(signature, "inputs").values():
+        if entry.get("resourceId") is not None and str(entry["resourceId"]) in by_id:
+            tables[str(entry.get("name", "")).removesuffix(":0")] = by_id[str(entry["resourceId"])]
+    return tables
