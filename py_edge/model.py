@@ -76,6 +76,11 @@ class Model:
         self.tfjs = self.tfjs.with_weights(changed)
         self._runs.clear()
 
+    def replace(self, model: tfjs.Model) -> None:
+        """Another topology in this place, such as a head with more classes."""
+        self.tfjs = model
+        self._runs.clear()
+
     def forward(
         self, shapes: Shapes = 1, *, training: bool = False, frozen: Sequence[str] = (), seed: int = 0
     ) -> Graph:

@@ -14,6 +14,7 @@ from typing import Any
 from py_edge.errors import ValueRangeError
 from py_edge.tensor import Tensor
 from py_edge.train import data, optimizers, prepare
+from py_edge.train.adapters import Adapted, Adapters
 from py_edge.train.checkpoint import Generations
 from py_edge.train.course import Course
 from py_edge.train.data import Rows
@@ -45,6 +46,7 @@ def finetune(
     class_weight: Mapping[int, float] | None = None,
     label_smoothing: float = 0.0,
     validation: tuple[Any, Any] | None = None,
+    adapters: Adapters | None = None,
     rehearsal: Reservoir | None = None,
     replay: float = 1.0,
     distill: float = 0.5,
@@ -61,6 +63,7 @@ def finetune(
 
     x: one array or name -> array, rows first; y: classes (n,) int, or targets of the output's shape.
     layers: "last" (features before it are cached), k (the last k layers), "all", "biases", or names and patterns.
+    adapters: train low-rank changes of those weights ("last" then means all) and merge them at the end.
     rehearsal: `replay` remembered rows go with each new one, the weight of their logits is `distill`; afterwards (x, y) is
     added. anchor: FedProx mu. cancel: asked before each batch; the weights so far stay. A loss that is no number or
     explodes puts the last good weights back and the History says so. generations: where the run keeps its state; the
@@ -69,6 +72,12 @@ def finetune(
     if epochs < 0 or batch < 1:
         raise ValueRangeError("epochs >= 0 and batch >= 1", got=f"{epochs}, {batch}")
     began = time.perf_counter()
+    if adapters is not None:
+        names = [name for name in model.forward(1).variables.values() if name in set(model.trainable)]
+        model, layers = (
+            Adapted(model, adapters, select_weights(names, "all" if layers == "last" else layers)),
+            "all",
+        )
     probe = model.forward(1, training=True)
     output = next(iter(probe.outputs))
     xs = {n: prepare.as_input(t, probe, n) for n, t in data.named(x, list(probe.inputs), "inputs").items()}

@@ -57,8 +57,8 @@ def run(arm: str, seed: int) -> dict[str, float]:
     before = accuracy(model, x[old_test], y[old_test])
     now = np.concatenate([new, old]) if arm == "all" else new
     finetune(
-        model, x[now], y[now], layers="all", epochs=30, batch=16 if arm != "all" else 32, learning_rate=0.002, seed=seed,
-        rehearsal=memory, anchor=0.1 if arm == "anchor" else 0.0, replay=2.0, distill=0.1,
+        model, x[now], y[now], layers="all", epochs=30, batch=16 if arm != "all" else 32, learning_rate=0.005, seed=seed,
+        rehearsal=memory, anchor=0.1 if arm == "anchor" else 0.0, replay=3.0, distill=0.5,
     )  # fmt: skip
     return {
         "old_before": before, "old": accuracy(model, x[old_test], y[old_test]), "new": accuracy(model, x[new_test], y[new_test]),
