@@ -175,7 +175,8 @@ def _check(model: GraphModel, nodes: Mapping[str, TfNode], weights: Mapping[str,
 
 
 def _inputs(nodes: Mapping[str, TfNode], signature: Mapping[str, Any]) -> tuple[list[Port], frozenset[str]]:
-    """The signature's inputs by node name, or all placeholders; resources stay hidden."""
+    """The signature's inputs by node name, or all placeholders; resources stay hidden. A node that leaves a size open
+    wins over a signature that does not."""
     told = _entries(signature, "inputs")
     names: dict[str, Any] = {}
     for key, entry in told.items():
@@ -197,11 +198,9 @@ def _inputs(nodes: Mapping[str, TfNode], signature: Mapping[str, Any]) -> tuple[
         dtype = dtype_of(entry["dtype"], where) if "dtype" in entry else node.attrs.get("dtype", "float32")
         if dtype in ("resource", "variant"):
             continue
-        shape = (
-            shape_of(entry["tensorShape"], where)
-            if isinstance(entry.get("tensorShape"), dict)
-            else node.attrs.get("shape")
-        )
+        shape = node.attrs.get("shape")
+        if shape is None and isinstance(entry.get("tensorShape"), dict):
+            shape = shape_of(entry["tensorShape"], where)
         ports.append(Port(name, tuple(shape) if shape is not None else (None,), dtype))
     defaults = frozenset(n.name for n in nodes.values() if n.op == "PlaceholderWithDefault")
     return sorted(ports, key=lambda port: _natural(port.name)) if told else ports, defaults

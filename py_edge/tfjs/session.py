@@ -17,7 +17,7 @@ from py_edge.tensor import Tensor
 from py_edge.tfjs.graph_model import GraphModel
 from py_edge.tfjs.model import Model, Port
 from py_edge.tfjs.static_values import Flat, compute, to_tensor
-from py_edge.tfjs.trace import Cplx, DataDependent, Host, Trace, Value
+from py_edge.tfjs.trace import Cplx, DataDependent, Host, Trace, Value, ids_of
 from py_edge.tfjs.weights import Complex, Strings
 
 Concrete = Tensor | Strings
@@ -41,15 +41,19 @@ class Segment:
 
 @dataclass(slots=True)
 class Program:
-    """Steps in order; wanted: ids of the outputs."""
+    """steps: in order, made at the first run; known: constants and strings; wanted: ids of the outputs."""
 
     graph: Graph
     steps: list[Segment | Node]
     known: dict[int, Concrete]
     outputs: dict[str, Value]
+    wanted: list[int]
 
-    def run(self, env: dict[int, Concrete]) -> dict[int, Concrete]:
+    def run(self, env: dict[int, Concrete], compile_: Compile) -> dict[int, Concrete]:
+        """Raises GuardFailed."""
         env |= self.known
+        if not self.steps:
+            self.steps = plan_steps(self.graph, self.wanted, set(env), compile_, True)
         for step in self.steps:
             if isinstance(step, Segment):
                 run_segment(step, env)
@@ -152,7 +156,7 @@ class Recorder:
     inputs: Mapping[str, Concrete] = field(default_factory=dict)
     root: Trace | None = None
 
-    def _concrete(self, trace: Trace, ids: Sequence[int]) -> list[Concrete]:
+    def concrete(self, trace: Trace, ids: Sequence[int]) -> list[Concrete]:
         graph = trace.b.graph
         for name, id_ in graph.inputs.items():
             self.env.setdefault(id_, self.inputs[name])
@@ -166,19 +170,20 @@ class Recorder:
                 self.env.setdefault(id_, graph.constants[id_])
         missing = [i for i in ids if i not in self.env]
         if missing:
-            strings = {i: Strings(tuple(f), graph.specs[i].shape) for i, f in trace.static_values.known.items()
-                       if graph.specs[i].dtype == "string"}  # fmt: skip
+            strings = _strings(trace)
             env = {**strings, **self.env}
-            for step in plan_steps(graph, missing, set(env), self.compile, False):
+            made = {v for node in graph.nodes for v in node.outputs}
+            wanted = [*missing, *((trace.live() & made) - set(env) - set(missing))]
+            for step in plan_steps(graph, wanted, set(env), self.compile, False):
                 if isinstance(step, Segment):
                     run_segment(step, env)
                 else:
                     run_python(graph, step, env)
-            self.env |= {i: env[i] for i in missing}
+            self.env |= {i: env[i] for i in wanted}
         return [self.env[i] for i in ids]
 
     def value(self, trace: Trace, id_: int) -> Flat:
-        value = self._concrete(trace, [id_])[0]
+        value = self.concrete(trace, [id_])[0]
         flat = _elements(value)
         if isinstance(value, Tensor) and value.dtype == "bool":
             flat = [bool(v) for v in flat]
@@ -187,7 +192,7 @@ class Recorder:
         return flat
 
     def host(self, trace: Trace, name: str, function: Host, inputs: list[int]) -> list[int]:
-        results = function(self._concrete(trace, inputs))
+        results = function(self.concrete(trace, inputs))
         ids = []
         for result in results:
             dtype = "string" if isinstance(result, Strings) else result.dtype
@@ -198,6 +203,13 @@ class Recorder:
             Node("host", tuple(inputs), tuple(ids), {"function": function, "outputs": specs}, name)
         )
         return ids
+
+
+def _strings(trace: Trace) -> dict[int, Concrete]:
+    """Strings that are known."""
+    specs = trace.b.graph.specs
+    known = trace.static_values.known.items()
+    return {i: Strings(tuple(flat), specs[i].shape) for i, flat in known if specs[i].dtype == "string"}
 
 
 class Session:
@@ -254,7 +266,7 @@ class Session:
     def _stepwise(self, key: Any, given: dict[str, Concrete]) -> dict[str, Tensor | Strings | Complex]:
         for program in self._programs.get(key, []):
             try:
-                env = program.run({program.graph.inputs[name]: value for name, value in given.items()})
+                env = program.run({program.graph.inputs[name]: v for name, v in given.items()}, self._compile)
                 return self._results(program, env)
             except GuardFailed:
                 continue
@@ -268,19 +280,13 @@ class Session:
         }
         trace, outputs = self.model.trace(shapes, recorder)
         graph = trace.b.graph
-        ids = [i for value in outputs.values() for i in _ids(value)]
-        known: dict[int, Concrete] = {
-            i: Strings(tuple(f), graph.specs[i].shape) for i, f in trace.static_values.known.items()
-            if graph.specs[i].dtype == "string"
-        }  # fmt: skip
-        known |= graph.constants
-        available = {*graph.inputs.values(), *known}
-        steps = plan_steps(graph, ids, available, self._compile, True)
-        program = Program(graph, steps, known, outputs)
+        ids = [i for value in outputs.values() for i in ids_of(value)]
+        known: dict[int, Concrete] = {**_strings(trace), **graph.constants}
+        program = Program(graph, [], known, outputs, ids)
         programs = self._programs.setdefault(key, [])
         programs.insert(0, program)
         del programs[_PROGRAMS:]
-        env = program.run({graph.inputs[name]: value for name, value in given.items()})
+        env = dict(zip(ids, recorder.concrete(trace, ids), strict=True))
         return self._results(program, env)
 
     def _results(
@@ -293,12 +299,6 @@ class Session:
             elif isinstance(value, Cplx):
                 found[name] = Complex(_tensor(env[value.real]), _tensor(env[value.imag]))
         return found
-
-
-def _ids(value: Value) -> list[int]:
-    if isinstance(value, int):
-        return [value]
-    return [value.real, value.imag] if isinstance(value, Cplx) else []
 
 
 def _converted(port: Port, value: Any) -> Concrete:

@@ -51,6 +51,15 @@ class Dead:
 
 DEAD = Dead()
 Value = int | Cplx | TensorList | Table | Dead
+
+
+def ids_of(value: Value) -> list[int]:
+    """The ids within a value."""
+    if isinstance(value, int):
+        return [value]
+    return [value.real, value.imag] if isinstance(value, Cplx) else []
+
+
 Host = Callable[[list[Any]], list[Any]]
 """Python work on concrete values: Tensors or Strings in, the same out."""
 
@@ -99,7 +108,7 @@ class Trace:
     def __init__(self, b: Builder, shared: Shared, events: Events) -> None:
         self.b, self.shared, self.events = b, shared, events
         self.static_values = StaticValues(b.graph)
-        self.strings: dict[int, Strings] = {}
+        self.runs: list[Run] = []
 
     # constants and what is known
 
@@ -165,6 +174,10 @@ class Trace:
     def adopt(self, result: Any) -> int:
         """A concrete result as a constant."""
         return self.text(result) if isinstance(result, Strings) else self.b.constant(result)
+
+    def live(self) -> set[int]:
+        """Ids that nodes not yet lowered are going to read, as far as it can be told: worth keeping at an event."""
+        return {i for run in self.runs for value in run.waited_for() for i in ids_of(value)}
 
     def child(self, events: Events | None = None) -> Trace:
         """A trace into another builder: a body."""
@@ -274,9 +287,24 @@ class Run:
         self.trace, self.nodes, self.args, self.table = trace, nodes, args, table
         self.done: dict[str, list[Value]] = {}
         self.guards: dict[str, dict[int, bool]] = {}
+        self.wanted: list[Source] = []
+
+    def waited_for(self) -> list[Value]:
+        """Values at hand that a node still to come, or the caller, reads."""
+        ahead = [s for node in self.nodes.values() if node.name not in self.done for s in node.inputs]
+        found = [s for s in [*ahead, *self.wanted] if s.name in self.done or s.name in self.args]
+        return [self.value(s) for s in set(found)]
 
     def pull(self, sources: Sequence[Source]) -> list[Value]:
         """The values of these outputs."""
+        self.trace.runs.append(self)
+        self.wanted = list(sources)
+        try:
+            return self._pull(sources)
+        finally:
+            self.trace.runs.pop()
+
+    def _pull(self, sources: Sequence[Source]) -> list[Value]:
         waiting = [source.name for source in reversed(sources)]
         while waiting:
             name = waiting[-1]
