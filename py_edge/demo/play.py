@@ -1,7 +1,7 @@
 """Set everything up, play the story, print it, and leave nothing running.
 
-Headless: we drive Chromium ourselves. With a display: the user's browser opens, a second, headless tab tells the
-story beside it, and the nodes stay up until ctrl-C.
+Headless: we drive a Chromium of our own. With a display: the user's browser opens, the story is told in its page,
+and the nodes stay up until ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import signal
 import socket
 import sys
 import tempfile
-import threading
+import time
 import webbrowser
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,19 @@ from typing import Any
 from py_edge.bundle.cache import cache_dir
 from py_edge.demo import table
 from py_edge.demo.digits import Splits, load_splits
+from py_edge.demo.hooks import Hooks
 from py_edge.demo.owned import models_folder, train_first
-from py_edge.demo.page import open_page
 from py_edge.demo.person import Person
 from py_edge.demo.places import Place
 from py_edge.demo.recipe import Plot
+from py_edge.demo.remote import await_page
 from py_edge.demo.site import make_site
 from py_edge.demo.story import Story
+from py_edge.demo.tab import open_tab
 from py_edge.demo.watch import Watch
 from py_edge.host.chromium import find_chromium
+
+_BROWSER_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -49,28 +53,28 @@ class Wishes:
 
 
 def play(wishes: Wishes) -> int:
-    """The whole demo; gives the exit code."""
+    """The whole demo; gives the exit code. Raises EnvironmentProblem and what the parts raise."""
     shown = not wishes.headless and has_display()
     with ExitStack() as stack:
         stack.enter_context(_stop_on_sigterm())
-        find_chromium()  # before any work: a missing browser is said at once
+        if not shown:
+            find_chromium()  # before any work: a missing browser is said at once
         splits = load_splits(wishes.seed)
-        _say("training the starting models on a few labels of six writer blocks")
         models = models_folder(cache_dir() / "demo", wishes.seed)
+        _say("training the starting models on a few labels of six writer blocks")
         train_first(models, splits, wishes.seed)
         pages = make_site(cache_dir() / "demo" / "site")
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="py-edge-demo-")))
         cloud, site = _start(stack, wishes, models, pages, data)
-        links = _links(site.url, cloud.url)
-        _say(links)
-        if shown:
-            webbrowser.open(links.split()[1])
-        story = _tell(stack, wishes, splits, site, cloud, watched=shown)
+        _say(_links(site.url, cloud.url))
+        page = stack.enter_context(_open(site.url, shown))
+        story = _tell(wishes, splits, page, site, cloud)
         if wishes.json is not None:
             _write(wishes.json, story)
-        if not wishes.once and shown:
-            _say(f"the nodes stay up until ctrl-C\n{links}")
-            threading.Event().wait()
+        if shown and not wishes.once:
+            page.call("desk", f"{cloud.url}/")
+            _say(f"now you are the person; everything stays up until ctrl-C\n{_links(site.url, cloud.url)}")
+            _wait((site, cloud))
     return 0
 
 
@@ -83,17 +87,9 @@ def has_display() -> bool:
 
 def _start(stack: ExitStack, wishes: Wishes, models: Path, pages: Path, data: Path) -> tuple[Place, Place]:
     def place(role: str, port: int, *more: str) -> Place:
-        common = (
-            "--models",
-            str(models),
-            "--data",
-            str(data / role),
-            "--seed",
-            str(wishes.seed),
-            "--site-dir",
-            str(pages),
-        )
-        return stack.enter_context(Place(role, [role, *common, "--port", str(port), *more]))
+        paths = ["--models", str(models), "--data", str(data / role), "--site-dir", str(pages)]
+        numbers = ["--seed", str(wishes.seed), "--port", str(port)]
+        return stack.enter_context(Place(role, [role, *paths, *numbers, *more]))
 
     port = wishes.port or free_port()  # known beforehand, for the page asks the cloud's desk across origins
     cloud = place("cloud", wishes.port + 1 if wishes.port else 0, "--origin", f"http://127.0.0.1:{port}")
@@ -107,35 +103,53 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _tell(
-    stack: ExitStack, wishes: Wishes, splits: Splits, site: Place, cloud: Place, watched: bool
-) -> dict[str, Any]:
+@contextmanager
+def _open(url: str, shown: bool) -> Iterator[Hooks]:
+    """The page: in the user's browser if it comes up there, else in a headless one."""
+    with ExitStack() as stack:
+        if shown:
+            remote = stack.enter_context(await_page(url))
+            if webbrowser.open(f"{url}/?learn=manual&story={remote.url}") and remote.came.wait(_BROWSER_S):
+                yield remote
+                return
+            _say("your browser did not open the page; a headless one plays the story")
+        yield stack.enter_context(open_tab(f"{url}/?learn=manual"))
+
+
+def _tell(wishes: Wishes, splits: Splits, page: Hooks, site: Place, cloud: Place) -> dict[str, Any]:
     truth: dict[str, int] = {}
-    person = stack.enter_context(Person(cloud.url, truth))
-    site_watch, cloud_watch = Watch(site.url), Watch(cloud.url)
-    stack.callback(site_watch.close)
-    stack.callback(cloud_watch.close)
-
-    def check() -> None:
-        for each in (person, site, cloud):
-            each.check()
-
     paint = table.colours(sys.stdout)
-    with open_page(f"{site.url}/?learn=manual") as page:
 
-        def tell(number: int, found: Mapping[str, Any]) -> None:
-            print(table.row(number, found, paint), flush=True)
-            if wishes.pictures is not None:
-                wishes.pictures.mkdir(parents=True, exist_ok=True)
-                page.screenshot(str(wishes.pictures / f"round-{number:02}.png"))
+    def tell(number: int, found: Mapping[str, Any]) -> None:
+        print(table.row(number, found, paint), flush=True)
+        if wishes.pictures is not None:
+            wishes.pictures.mkdir(parents=True, exist_ok=True)
+            page.keep_picture(wishes.pictures / f"round-{number:02}.png")
+
+    with (
+        Person(cloud.url, truth) as person,
+        closing(Watch(site.url)) as below,
+        closing(Watch(cloud.url)) as above,
+    ):
+
+        def check() -> None:
+            for each in (person, site, cloud):
+                each.check()
 
         print(table.head(paint), flush=True)
         plot = Plot(rounds=wishes.rounds, questions=wishes.questions)
-        story = Story(plot, splits, wishes.seed, page, site_watch, cloud_watch, truth, check, tell).play()
-        print(table.facts(story), flush=True)
-        for complaint in page.complaints[:5]:
-            _say(f"the page complained: {complaint}")
+        story = Story(plot, splits, wishes.seed, page, below, above, truth, check, tell).play()
+    print(table.facts(story), flush=True)
+    for complaint in page.complaints[:5]:
+        _say(f"the page complained: {complaint}")
     return story
+
+
+def _wait(places: Sequence[Place]) -> None:
+    while True:
+        for place in places:
+            place.check()
+        time.sleep(1)
 
 
 def _links(site: str, cloud: str) -> str:

@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 
 from py_edge.demo.digits import Images, Part, Splits, draw_round
-from py_edge.demo.page import Page
+from py_edge.demo.hooks import Hooks
 from py_edge.demo.pictures import to_wire
 from py_edge.demo.recipe import Plot
 from py_edge.demo.watch import Watch
@@ -32,7 +32,7 @@ class Story:
     plot: Plot
     splits: Splits
     seed: int
-    page: Page
+    page: Hooks
     site: Watch
     cloud: Watch
     truth: dict[str, int]
@@ -71,7 +71,7 @@ class Story:
         """Show the pictures to the page, wait until every answer is home, and say who answered and how well."""
         for image, label in zip(drawn.images, drawn.labels, strict=True):
             self.truth[to_wire(image)["data"]] = int(label)
-        given = self.page.call("askMany", _plain(drawn.images), {"audit": audited.tolist()})
+        given = self.page.call("askMany", _plain(drawn.images), {"audit": audited.tolist(), "show": True})
         for place, (result, label) in enumerate(zip(given, drawn.labels, strict=True)):
             if result["sequence"] is not None:
                 self.asked[result["sequence"]] = (int(label), bool(audited[place]))
@@ -113,6 +113,7 @@ class Story:
             "seed": self.seed,
             "asked": len(self.asked),
             "audits": sum(audit for _, audit in self.asked.values()),
+            "gates": [{key: gate[key] for key in ("name", "decision", "reason", "ms")} for gate in gates],
         }
 
     def round_trip_ms(self) -> float | None:

@@ -1,5 +1,4 @@
 // The story on one page: a picture, what the device thinks, who answered, how the questions become fewer.
-import type { Edge } from "../edge.ts";
 import type { PyEdgeElement } from "../element.ts";
 import type { Answer, Events, LearnOptions, Prediction } from "../protocol.ts";
 import { type Series, ShareChart } from "./chart.ts";
@@ -7,6 +6,7 @@ import { byId, el, percent, placeOf } from "./dom.ts";
 import { Pad, paint, picture } from "./digit.ts";
 import { annotatorName, DeskPanel } from "./panel.ts";
 import { SAMPLES } from "./samples.ts";
+import { follow } from "./story.ts";
 import "../py-edge.js";
 
 /** One row of the story's table. */
@@ -32,7 +32,6 @@ const rounds: Round[] = [];
 const answers: Answer[] = [];
 const timings = { first_prediction_ms: 0, python_ready_ms: 0, round_trip_ms: [] as number[] };
 const asked = new Map<number, { image: Float32Array; begin: number; row: HTMLElement }>();
-let desk: DeskPanel | null = null;
 
 const chart = new ShareChart("round");
 byId("curve").append(chart.node);
@@ -157,18 +156,26 @@ const firstPrediction = element.ready.then(async (edge) => {
   await edge.predict(new Float32Array(edge.info!.input_shape.reduce((a, b) => a * b, 1)));
   timings.first_prediction_ms = performance.timeOrigin + performance.now() - begin_ms;
   showModel();
-  if (edge.source.api) openDesk(edge);
+  useDesk(query.get("desk") ?? edge.source.api);
   return { device: edge.device, first_prediction_ms: timings.first_prediction_ms, model_version: edge.info!.version };
 });
 firstPrediction.catch(() => byId("says").replaceChildren("The model could not be loaded; see the line below."));
 
-function openDesk(edge: Edge): void {
-  const at = query.get("desk");
-  desk = new DeskPanel(at ? new URL("v1/", new URL(at, document.baseURI)).href : edge.source.api, annotatorName());
+let deskApi = "";
+
+/** Where a visitor would sit down: a node's URL, or its `…/v1/`. */
+function useDesk(at: string): void {
+  deskApi = at && new URL(/\/v1\/$/.test(at) ? at : "v1/", new URL(at, document.baseURI)).href;
+  byId<HTMLButtonElement>("sit").disabled = !deskApi;
+}
+
+/** Only who sits down takes a task: a lease that nobody works on keeps others waiting. */
+function sitDown(): void {
+  const desk = new DeskPanel(deskApi, annotatorName());
   const pane = byId("person");
-  pane.append(desk.node);
+  byId("sit").replaceWith(desk.node);
   pane.addEventListener("keydown", (event) => {
-    if (!event.ctrlKey && !event.metaKey && !event.altKey && desk?.key(event.key)) event.preventDefault();
+    if (!event.ctrlKey && !event.metaKey && !event.altKey && desk.key(event.key)) event.preventDefault();
   });
 }
 
@@ -180,6 +187,7 @@ byId("draw-ask").addEventListener("click", () => pad.empty || void ask(pad.image
 let sample = 0;
 byId("sample").addEventListener("click", () => void ask(SAMPLES[sample++ % SAMPLES.length]!.image));
 byId("learn").addEventListener("click", () => void learn().catch(() => undefined));
+byId("sit").addEventListener("click", sitDown);
 byId("play").addEventListener("click", () => void play());
 
 async function play(): Promise<void> {
@@ -233,6 +241,7 @@ const pyEdgeDemo = {
     showCurve();
   },
   timings: () => timings,
+  desk: useDesk,
 };
 
 declare global {
@@ -241,3 +250,6 @@ declare global {
   }
 }
 window.pyEdgeDemo = pyEdgeDemo;
+
+const story = query.get("story");
+if (story !== null) void follow(story, pyEdgeDemo);
