@@ -30,11 +30,11 @@ def take_home(tx: Transaction, origin: str, answer: Answer, now_ms: int) -> bool
 
 
 def settle(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> bool:
-    """Give a question this answer, and every pending question of the same digest too; False if it is no better."""
+    """Give a question this answer, and every question of the same digest too; False if it is no better."""
     if not _settle_one(tx, row, answer, now_ms):
         return False
     if not answer.provisional:
-        for twin in pending_twins(tx, row):
+        for twin in twins_of(tx, row, (*PENDING, "answered")):
             if not twin["audit"] or answer.tier == PERSON_TIER:
                 _settle_one(tx, twin, answer, now_ms)
     return True
@@ -50,9 +50,13 @@ def end_without_answer(tx: Transaction, row: Row, state: str, now_ms: int, reaso
 
 def pending_twins(tx: Reading, row: Row) -> list[Row]:
     """Other questions with the same content that still wait."""
-    rows = tx.select(
-        QUESTIONS, ("digest", "=", row["digest"]), ("state", "in", PENDING), order=("changed_at_ms",)
-    )
+    return twins_of(tx, row, PENDING)
+
+
+def twins_of(tx: Reading, row: Row, states: tuple[str, ...]) -> list[Row]:
+    """Other questions with the same content in one of these states."""
+    same = (("digest", "=", row["digest"]), ("state", "in", states))
+    rows = tx.select(QUESTIONS, *same, order=("changed_at_ms",))
     return [twin for twin in rows if (twin["device"], twin["sequence"]) != (row["device"], row["sequence"])]
 
 
@@ -67,6 +71,8 @@ def known_answer(tx: Reading, digest: str, audit: bool, above_tier: int) -> Answ
 def _settle_one(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> bool:
     final = row["revision"] > 0 and not row["provisional"]
     if row["state"] == "cancelled" or (final and (answer.provisional or answer.tier < row["tier"])):
+        return False
+    if final and _says_the_same(downstream.last_answer(tx, row), answer):
         return False
     revision = row["revision"] + 1
     answer = answer.but(device=row["device"], sequence=row["sequence"], revision=revision)
@@ -85,6 +91,11 @@ def _settle_one(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> bool:
     if not answer.provisional:
         remember(tx, row, answer, now_ms)
     return True
+
+
+def _says_the_same(before: Answer | None, answer: Answer) -> bool:
+    """The same word of the same tier, come by another way, is nothing new."""
+    return before is not None and (before.label_index, before.tier) == (answer.label_index, answer.tier)
 
 
 def remember(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from py_edge.chain.retry import LONGEST_S
 from py_edge.chain.states import enter
 from py_edge.errors import NotFoundError
 from py_edge.storage.ports import Reading, Row, Transaction
@@ -35,7 +36,10 @@ def send_later(tx: Transaction, row: Row, now_ms: int, kind: str = "question") -
 
 def due(tx: Reading, now_ms: int, limit: int, flying: Collection[tuple[str, int, str]]) -> list[Row]:
     """What may be sent now and is not in flight, most urgent first."""
-    rows = tx.select(OUTBOX, ("next_try_ms", "<=", now_ms), order=("-priority",), limit=limit + len(flying))
+    room = limit + len(flying)
+    rows = tx.select(OUTBOX, ("next_try_ms", "<=", now_ms), order=("-priority",), limit=room)
+    # A try farther away than the longest back-off was written by a clock that ran ahead.
+    rows += tx.select(OUTBOX, ("next_try_ms", ">", now_ms + int(LONGEST_S * 1000)), limit=room)
     return [row for row in rows if key_of(row) not in flying][:limit]
 
 

@@ -61,7 +61,7 @@ class Upstream:
         """Put rows in flight; gives how long nothing more can happen by itself, in seconds."""
         now = self.tier.clock.now_ms()
         down = self.attempts_while_down > 0
-        if down and now < self.next_probe_ms:
+        if down and now < self.next_probe_ms <= now + int(retry.LONGEST_S * 1000):
             return (self.next_probe_ms - now) / 1000
         room = (1 if down else self.window) - len(self._flying)
         if room <= 0:

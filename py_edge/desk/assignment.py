@@ -9,7 +9,7 @@ from __future__ import annotations
 from py_edge.chain.states import enter
 from py_edge.desk.annotators import votes_of
 from py_edge.desk.verdict import Rules, standing_votes
-from py_edge.storage.ports import Reading, Row, Transaction
+from py_edge.storage.ports import Reading, Row, Transaction, Where
 from py_edge.storage.tables import LEASES, QUESTIONS, TASKS, VOTES
 
 LOOK_AT = 200
@@ -45,7 +45,7 @@ def let_go(tx: Transaction, task: str, annotator: str) -> None:
 
 
 def _own_lease(tx: Reading, annotator: str, now_ms: int) -> Row | None:
-    for lease in tx.select(LEASES, ("annotator", "=", annotator), ("until_ms", ">", now_ms)):
+    for lease in tx.select(LEASES, ("annotator", "=", annotator), *_running(now_ms)):
         task = tx.get(TASKS, lease["task"])
         if task is not None and task["state"] == "open":
             return task
@@ -75,4 +75,9 @@ def _pick(tx: Reading, annotator: str, now_ms: int, rules: Rules) -> Row | None:
 
 
 def _busy(tx: Reading, task: str, annotator: str, now_ms: int) -> int:
-    return tx.count(LEASES, ("task", "=", task), ("annotator", "!=", annotator), ("until_ms", ">", now_ms))
+    return tx.count(LEASES, ("task", "=", task), ("annotator", "!=", annotator), *_running(now_ms))
+
+
+def _running(now_ms: int) -> tuple[Where, Where]:
+    """A lease that runs; one that ends farther away than any lease may was written by a clock that ran ahead."""
+    return ("until_ms", ">", now_ms), ("until_ms", "<=", now_ms + LEASE_MOST_MS)

@@ -13,7 +13,7 @@ from py_edge.errors import ConflictError, ValueRangeError
 from py_edge.fields import read_json
 from py_edge.records import Answer, Vote
 from py_edge.storage.ports import Row, Transaction
-from py_edge.storage.tables import ANSWERS, QUESTIONS, TASKS, VOTES
+from py_edge.storage.tables import QUESTIONS, TASKS, VOTES
 
 
 def cast_vote(tx: Transaction, task: str, vote: Vote, now_ms: int, rules: Rules) -> Verdict:
@@ -96,9 +96,6 @@ def _answer(tx: Transaction, row: Row, verdict: Verdict, labels: list[str] | Non
         question = (
             tx.get(QUESTIONS, asked["device"], asked["sequence"]) or asked
         )  # its twin may have settled it
-        before = tx.get(ANSWERS, question["device"], question["sequence"], question["revision"])
-        if question["tier"] == PERSON_TIER and before and read_json(before["body"])["label_index"] == index:
-            continue
         answer = Answer(
             device=question["device"], sequence=question["sequence"], revision=1, label_index=index,
             label=labels[index] if labels and index is not None else None, source="person", tier=PERSON_TIER,

@@ -161,7 +161,7 @@ class MemoryBus:
     """An EventBus for one process."""
 
     def __init__(self) -> None:
-        self._waiters: dict[str, set[_Waiter]] = {}
+        self._waiters: dict[str, dict[_Waiter, None]] = {}  # in order: replays must not depend on hashes
 
     def publish(self, topic: str) -> None:
         """See ports.EventBus."""
@@ -184,13 +184,13 @@ class _Waiter:
 
     def __enter__(self) -> _Waiter:
         for topic in self._topics:
-            self._bus._waiters.setdefault(topic, set()).add(self)
+            self._bus._waiters.setdefault(topic, {})[self] = None
         return self
 
     def __exit__(self, *error: object) -> None:
         for topic in self._topics:
             waiters = self._bus._waiters[topic]
-            waiters.discard(self)
+            waiters.pop(self, None)
             if not waiters:
                 del self._bus._waiters[topic]
 

@@ -1,0 +1,145 @@
+"""The simulated wire between a place and its parent: the node's routes without HTTP, with everything that goes wrong.
+
+The door serves the same paths as the real node, from the real tier.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from py_edge.chain.ports import Response, ServerEvent
+from py_edge.chain.simulate.faults import Faults
+from py_edge.chain.simulate.place import Place
+from py_edge.errors import CapacityError, NetworkError, PyEdgeError, StorageError
+from py_edge.fields import canonical_json, read_json
+from py_edge.records import Question
+
+TIMEOUT_S = 30.0
+SILENCE_S = 40.0
+STATUS = {"E_CONFLICT": 409, "E_NOT_FOUND": 404, "E_STORAGE": 503, "E_CAPACITY": 503}
+
+
+@dataclass
+class Link:
+    """A Network from `child` to `parent`; `cut` is a partition."""
+
+    child: Place
+    parent: Place
+    rng: random.Random
+    log: list[tuple[Any, ...]]
+    faults: Faults = field(default_factory=Faults)
+    cut: bool = False
+    repeats: set[asyncio.Task[Response]] = field(default_factory=set)
+
+    async def request(self, method: str, path: str, body: bytes | None = None) -> Response:
+        """See chain.ports.Network."""
+        faults = self.faults
+        await asyncio.sleep(self.rng.random() * faults.slow_s)
+        if self.cut or self.rng.random() < faults.lose:
+            await asyncio.sleep(self.rng.random() * TIMEOUT_S)
+            raise NetworkError("lost")
+        if not self.parent.up:
+            raise NetworkError("refused")
+        if self.rng.random() < faults.busy:
+            return Response(503, b"busy", {"retry-after": "2"} if self.rng.random() < 0.5 else {})
+        if self.rng.random() < faults.repeat:
+            again = asyncio.create_task(self._later(method, path, body))
+            self.repeats.add(again)
+            again.add_done_callback(self.repeats.discard)
+        response = await self._serve(method, path, body)
+        await asyncio.sleep(self.rng.random() * faults.slow_s)
+        if self.cut or self.rng.random() < faults.lose_reply:
+            raise NetworkError("the reply was lost")
+        if self.rng.random() < faults.garbage:
+            return Response(200, b"<html>welcome to this hotel</html>")
+        self.log.append((round(self._now(), 6), self.child.name, method, path, response.status))
+        return response
+
+    async def stream(self, path: str) -> AsyncIterator[ServerEvent]:
+        """See chain.ports.Network."""
+        if self.cut or not self.parent.up:
+            raise NetworkError("refused")
+        query = dict(parse_qsl(path.partition("?")[2]))
+        asker = f"node:{query['node']}" if "node" in query else query["device"]
+        after, starts, silent_since = int(query["after"]), self.parent.starts, self._now()
+        with self.parent.store.bus.listen(f"asker:{asker}") as waiter:
+            while True:
+                if self.parent.starts != starts or not self.parent.up:
+                    raise NetworkError("the other side went away")
+                if self._now() - silent_since > SILENCE_S:
+                    raise NetworkError("silence")
+                if self.cut:
+                    await asyncio.sleep(1.0)
+                    continue
+                silent_since = self._now()
+                for delivery in await self.parent.tier.deliveries(asker, after, 8):
+                    after = delivery.event
+                    await asyncio.sleep(self.rng.random() * self.faults.slow_s)
+                    if self.rng.random() < self.faults.break_stream:
+                        raise NetworkError("the stream broke")
+                    kind = "answer" if delivery.answer else "outcome"
+                    yield ServerEvent(kind, canonical_json(delivery.to_json()[kind]).decode(), str(after))
+                await waiter.wait(5.0)
+
+    async def _later(self, method: str, path: str, body: bytes | None) -> Response:
+        await asyncio.sleep(self.rng.random() * 60)
+        with contextlib.suppress(NetworkError):
+            if self.parent.up:
+                await self._serve(method, path, body)
+        return Response(599)
+
+    async def _serve(self, method: str, path: str, body: bytes | None) -> Response:
+        """Handle it at the parent; a kill meanwhile ends it like a broken connection."""
+        starts = self.parent.starts
+        try:
+            value = await _guard(door(self.parent, self.child, method, path, body), self.parent, starts)
+        except StorageError:
+            self.parent.disk.failed = True
+            raise NetworkError("the other side died") from None
+        except PyEdgeError as error:
+            if isinstance(error, NetworkError):
+                raise
+            return Response(STATUS.get(error.code, 422), canonical_json(error.as_dict()))
+        return Response(200, canonical_json(value))
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+async def _guard(work: Coroutine[Any, Any, Any], place: Place, starts: int) -> Any:
+    """Let a request live no longer than its server."""
+    task = asyncio.create_task(work)
+    place.tasks.append(task)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if place.up and place.starts == starts:
+            raise
+        raise NetworkError("the other side died") from None
+    finally:
+        if task in place.tasks:
+            place.tasks.remove(task)
+
+
+async def door(place: Place, child: Place, method: str, path: str, body: bytes | None) -> Any:
+    """What the routes of a node do, without HTTP."""
+    bare, _, query_text = path.partition("?")
+    parts, query = bare.strip("/").split("/"), dict(parse_qsl(query_text))
+    asker = f"node:{child.name}" if child.level else child.name
+    if parts[1] == "questions" and method == "PUT":
+        receipt, _ = await place.tier.ask(Question.from_json(read_json(body or b"")), asker)
+        return receipt.to_json()
+    if parts[1] == "questions":
+        return (await place.tier.cancel(parts[2], int(parts[3]), asker)).to_json()
+    if method == "POST":
+        return {"acknowledged": await place.tier.acknowledge(asker, read_json(body or b"")["events"])}
+    if parts[1] == "answers":
+        found = await place.tier.deliveries(asker, int(query["after"]), int(query["limit"]))
+        return {"answers": [delivery.to_json() for delivery in found]}
+    raise CapacityError("no such door", where=path)
