@@ -135,7 +135,7 @@ def finetune(
     course.run()
     model.set_weights({name: t for name, t in trainer.weights().items() if name in model.weights})
     if rehearsal is not None:
-        remember(model, rehearsal, xs, data.class_indices(truth), output, bool(distill), start)
+        remember(model, rehearsal, xs, data.class_indices(truth), output, trained if distill else None, start)
     history.seconds = time.perf_counter() - began
     return history
 
@@ -197,16 +197,16 @@ def remember(
     xs: Mapping[str, Tensor],
     labels: Sequence[int],
     output: str,
-    logits: bool,
+    moving: Sequence[str] | None,
     start: Start,
 ) -> None:
-    """Add the examples, with the logits that the model now gives them."""
+    """Add the examples, with the logits that the model now gives them unless `moving`, the trained weights, is None."""
     rows = {name: Rows(t) for name, t in xs.items()}
     flat, width = None, 0
-    if logits and labels:
-        found = prepare.computed(lambda n: prepare.logits_graph(model.forward(n), output), rows, start)[
-            "logits"
-        ]
+    if moving is not None and labels:
+        found = prepare.computed(
+            lambda n: prepare.logits_graph(model.forward(n), output, moving), rows, start
+        )["logits"]
         flat, width = found.flat, found.size // found.shape[0]
     for i, label in enumerate(labels):
         own = flat[i * width : (i + 1) * width].tolist() if flat is not None else ()

@@ -15,6 +15,7 @@ from py_edge.train.features import split_at_trained
 from py_edge.train.losses import logits_of, plain
 from py_edge.train.rehearsal import Reservoir
 from py_edge.train.selection import layer_of
+from py_edge.train.step import drop_dead, logits_value
 
 FEATURE_BATCH = 32
 
@@ -143,11 +144,11 @@ def as_input(tensor: Tensor, graph: Graph, name: str) -> Tensor:
     return tensor if tensor.dtype == spec.dtype else tensor.astype(spec.dtype)
 
 
-def logits_graph(graph: Graph, output: str) -> Graph:
-    """The same graph with the logits of `output` as its only output."""
-    from py_edge.train.step import drop_dead, logits_value
-
+def logits_graph(graph: Graph, output: str, moving: Collection[str]) -> Graph:
+    """The same graph with the logits of `output` as its only output; `moving` weights stay variables, so that the plan
+    serves the next fine-tuning too."""
     b = Builder(graph.copy())
     value = logits_value(b, b.graph.outputs[output])
-    b.graph.outputs, b.graph.updates = {"logits": value}, {}
+    b.graph.outputs = {"logits": value}
+    b.graph.updates = {v: v for v, name in b.graph.variables.items() if name in moving}
     return drop_dead(b.graph)

@@ -188,9 +188,10 @@ def _descend(
     if not found:
         raise TrainingError("nothing that is trained changes the loss", got=sorted(weights.values()))
     if objective.anchor:
-        anchors = {value: b.constant(b.graph.constants[value]) for value in found}
+        anchors = {value: b.variable(f"{weights[value]}/anchor", b.graph.constants[value]) for value in found}
+        b.graph.updates.update({anchor: anchor for anchor in anchors.values()})
         found = {v: b.add(g, b.mul(b.sub(v, anchors[v]), objective.anchor)) for v, g in found.items()}
-    names = []
+    names = [f"{weights[value]}/anchor" for value in found] if objective.anchor else []
     for value, gradient in optimizer.clipped(b, found).items():
         name, spec = weights[value], b.spec(value)
         own = []

@@ -1,0 +1,104 @@
+"""X4, regional recovery: a head from six writer blocks meets a new block; 20 answers bring it back.
+
+Run: python -m tests.train.experiments.regional [--seeds 20] [--json FILE]. Data: scikit-learn's digits in their order, 13 blocks
+of about 138 images (writers stay together). A region is one of the seven later blocks: 60 % of it may be asked about,
+the rest measures. Arms: none, random (20 arbitrary answers), unsure (the 20 least confident), oracle (all answers).
+Also: what the six first blocks lose by it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+
+from py_edge.model import Model
+from py_edge.tfjs import sequential
+from py_edge.train.finetune import finetune
+from py_edge.train.rehearsal import Reservoir
+from tests.train.experiments.forgetting import accuracy, interval
+
+ANSWERS, KNOWN, BLOCKS = 20, 6, 13
+LAYERS = [
+    {"class_name": "Dense", "units": 128, "activation": "relu"},
+    {"class_name": "Dense", "units": 10, "activation": "softmax"},
+]
+
+
+def jittered(x: Any, y: Any, seed: int) -> tuple[Any, Any]:
+    """Each image and its eight shifts by one pixel: writers place their digits differently."""
+    images = x.reshape(-1, 8, 8)
+    shifts = [np.roll(images, (down - 1, right - 1), (1, 2)) for down, right in np.ndindex(3, 3)]
+    both = np.concatenate(shifts).reshape(-1, 64)
+    order = np.random.default_rng(seed).permutation(len(both))
+    return np.ascontiguousarray(both[order]), np.tile(y, 9)[order]
+
+
+def run(seed: int) -> dict[str, list[float]]:
+    """arm -> accuracy per region, and `lost` per region on the known blocks (arm unsure)."""
+    data = load_digits()
+    x, y = (data.data / 16).astype(np.float32), data.target.astype(np.int32)
+    blocks = np.array_split(np.arange(len(x)), BLOCKS)
+    rng = np.random.default_rng(seed)
+    known = rng.permutation(np.concatenate(blocks[:KNOWN]))
+    train, check = known[: int(0.85 * len(known))], known[int(0.85 * len(known)) :]
+    memory = Reservoir(200, seed)
+    origin = Model(sequential((64,), LAYERS, seed=seed))
+    finetune(
+        origin,
+        *jittered(x[train], y[train], seed),
+        layers="all",
+        epochs=20,
+        batch=64,
+        learning_rate=0.003,
+        seed=seed,
+    )
+    finetune(origin, x[train], y[train], layers="all", epochs=0, seed=seed, rehearsal=memory)
+    state, weights = memory.state(), dict(origin.weights)
+    at_home = accuracy(origin, x[check], y[check])
+    found: dict[str, list[float]] = {arm: [] for arm in ("none", "random", "unsure", "oracle", "lost")}
+    for block in blocks[KNOWN:]:
+        order = rng.permutation(block)
+        pool, rest = order[: int(0.6 * len(order))], order[int(0.6 * len(order)) :]
+        origin.set_weights(weights)
+        scores = origin.predict(x[pool])
+        sure = np.max(np.array(scores.flat).reshape(scores.shape), axis=1)
+        asked = {
+            "none": pool[:0], "random": rng.permutation(pool)[:ANSWERS], "unsure": pool[np.argsort(sure)[:ANSWERS]], "oracle": pool,
+        }  # fmt: skip
+        for arm, rows in asked.items():
+            origin.set_weights(weights)
+            if len(rows):
+                finetune(
+                    origin, *jittered(x[rows], y[rows], seed), layers="all", epochs=15, batch=32, learning_rate=0.002,
+                    seed=seed, rehearsal=Reservoir.restore(state), replay=1.0, distill=0.2,
+                )  # fmt: skip
+            found[arm].append(accuracy(origin, x[rest], y[rest]))
+            if arm == "unsure":
+                found["lost"].append(at_home - accuracy(origin, x[check], y[check]))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    rows = [run(seed) for seed in range(options.seeds)]
+    table: dict[str, Any] = {"experiment": "X4", "seeds": options.seeds, "answers": ANSWERS, "arms": {}}
+    for arm in rows[0]:
+        by_region = np.mean([row[arm] for row in rows], axis=0)
+        table["arms"][arm] = {
+            "mean": interval([float(np.mean(row[arm])) for row in rows]), "worst_region": round(float(np.min(by_region)), 4),
+        }  # fmt: skip
+        print(arm, table["arms"][arm], flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(table, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
