@@ -1,0 +1,203 @@
+"""Does what we compute equal what Keras, TensorFlow or TF.js computed? Over a folder of recorded models.
+
+Layout: converted/, layers/ (model.json, inputs*.npy, expected*.npy), random/ (case.json with x and pred), real/
+(case.json naming raw files). Standard library only, so that the same check runs inside Pyodide.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import struct
+import time
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from py_edge.errors import PyEdgeError, UnsupportedError
+from py_edge.tensor import Tensor
+from py_edge.tfjs.graph_model import GraphModel
+from py_edge.tfjs.load import load_model
+from py_edge.tfjs.model import Model
+from py_edge.tfjs.session import Compile, Session
+
+NET = 1e-4
+"""Of a whole net, relative to the largest value: float32 sums in another order."""
+LOOSE = {"_u8": 0.2, "_mixq": 0.2, "float16": 5e-3, "_f16": 5e-3, "uint16": 1e-2}
+"""Quantised variants, whose recorded output is the float model's."""
+PARTS = ("converted", "layers", "random", "real")
+
+
+@dataclass(slots=True)
+class Part:
+    """One folder's result. seconds: load and compile per model."""
+
+    passed: int = 0
+    total: int = 0
+    failures: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def read_npy(path: Path) -> Tensor:
+    """A .npy file of numbers. Raises UnsupportedError."""
+    raw = path.read_bytes()
+    if raw[:6] != b"\x93NUMPY":
+        raise UnsupportedError("not a .npy file", where=path.name)
+    size, start = (struct.unpack("<H", raw[8:10])[0], 10) if raw[6] == 1 else (struct.unpack("<I", raw[8:12])[0], 12)
+    head = ast.literal_eval(raw[start : start + size].decode("latin1"))
+    kinds = {"<f4": "f", "<f8": "d", "<i4": "i", "<i8": "q", "|b1": "B", "|u1": "B", "|i1": "b", "<u2": "H", "<i2": "h"}
+    if head["descr"] not in kinds or head["fortran_order"]:
+        raise UnsupportedError("this .npy", where=path.name, got=head["descr"])
+    values = array(kinds[head["descr"]], raw[start + size :])
+    dtype = "float32" if head["descr"][1] == "f" else "bool" if head["descr"] == "|b1" else "int32"
+    return Tensor.from_flat(values, head["shape"], dtype)
+
+
+def _numbered(folder: Path, stem: str) -> list[Path]:
+    found = [folder / f"{stem}.npy"]
+    while (path := folder / f"{stem}{len(found)}.npy").exists():
+        found.append(path)
+    return found
+
+
+def error_of(got: Tensor, want: Tensor) -> float:
+    """Largest difference relative to the largest value wanted (at least 1); infinite for another shape."""
+    if got.shape != want.shape:
+        return math.inf
+    ours, theirs = got.flat.tolist(), want.flat.tolist()
+    if any(math.isnan(float(a)) != math.isnan(float(z)) for a, z in zip(ours, theirs, strict=True)):
+        return math.inf
+    largest = max((abs(z) for z in theirs if not math.isnan(z) and not math.isinf(z)), default=0.0)
+    gaps = [0.0 if a == z or math.isnan(a) else abs(a - z) for a, z in zip(ours, theirs, strict=True)]
+    return max(gaps, default=0.0) / max(1.0, largest)
+
+
+def _given(model: Model, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Tensors to inputs, in order; a graph-model does not keep Keras' order: by rank and dtype then."""
+    left, found = list(tensors), dict[str, Tensor]()
+    for port in model.inputs:
+        fits = [t for t in left if port.shape == (None,) or _fits(port.shape, t.shape)]
+        same = [t for t in fits if t.dtype == port.dtype] or fits or left
+        found[port.name] = same[0]
+        left = [t for t in left if t is not same[0]]
+    return found
+
+
+def _fits(open_shape: Sequence[int | None], shape: Sequence[int]) -> bool:
+    pairs = zip(open_shape, shape, strict=False)
+    return len(open_shape) == len(shape) and all(d in (None, s) for d, s in pairs)
+
+
+def _close(results: dict[str, Tensor], wanted: Sequence[Tensor], tolerance: float) -> str:
+    """'' when every wanted tensor is among the results, each used once; else what is wrong."""
+    left = dict(results)
+    for place, want in enumerate(wanted):
+        errors = {name: error_of(got, want) for name, got in left.items()}
+        best = min(errors, key=lambda name: errors[name], default="")
+        if not best or not errors[best] <= tolerance:
+            return f"output {place}: off by {errors.get(best, math.inf):.3g}, allowed {tolerance:.3g}"
+        del left[best]
+    return ""
+
+
+def _tolerance(name: str) -> float:
+    return next((value for mark, value in LOOSE.items() if mark in name), NET)
+
+
+def _npy_case(folder: Path, session: Session) -> str:
+    model = session.model
+    results = session.run(_given(model, [read_npy(p) for p in _numbered(folder, "inputs")]))
+    numbers = {name: value for name, value in results.items() if isinstance(value, Tensor)}
+    named = sorted(folder.glob("expected_*.npy"))
+    paths = named or _numbered(folder, "expected")
+    return _close(numbers, [read_npy(p) for p in paths], _tolerance(folder.name))
+
+
+def _random_case(folder: Path, session: Session) -> str:
+    case = json.loads((folder / "case.json").read_text())
+    x, want = (Tensor.from_flat(case[k]["v"], case[k]["shape"]) for k in ("x", "pred"))
+    results = session.run(_given(session.model, [x]))
+    return _close({k: v for k, v in results.items() if isinstance(v, Tensor)}, [want], NET)
+
+
+def _raw(folder: Path, entry: dict[str, Any]) -> Tensor:
+    data = (folder / entry["file"]).read_bytes()
+    return Tensor(memoryview(data), tuple(entry["shape"]), entry["dtype"])
+
+
+def _bits(want: Tensor) -> Tensor:
+    """Whole numbers that were written as if they were float32: all of them denormal."""
+    if want.dtype == "float32" and want.size and 0 < max(abs(v) for v in want.flat) < 1e-37:
+        return Tensor.from_flat(Tensor(want.data, want.shape, "int32").flat, want.shape, "float32")
+    return want
+
+
+def _real_case(folder: Path, session: Session) -> str:
+    case = json.loads((folder / "case.json").read_text())
+    model = session.model
+    results = session.run({entry["name"]: _raw(folder, entry) for entry in case["inputs"]})
+    names = {source.name: name for name, source in model.sources.items()} if isinstance(model, GraphModel) else {}
+    for entry in case["outputs"]:
+        got, want = results[names.get(entry["name"], entry["name"])], _bits(_raw(folder, entry))
+        gap = error_of(got, want) if isinstance(got, Tensor) else math.inf
+        if not gap <= NET:
+            return f"{entry['name']}: off by {gap:.3g}, allowed {NET:.3g}"
+    return ""
+
+
+_CASES: dict[str, Callable[[Path, Session], str]] = {
+    "converted": _npy_case, "layers": _npy_case, "random": _random_case, "real": _real_case,
+}  # fmt: skip
+
+
+def run_part(part: str, folder: Path, compile_: Compile, seen: Callable[[str, str], None] | None = None) -> Part:
+    """Every case of one part. A folder without model.json or recorded outputs is left out, by name."""
+    result = Part()
+    for case in sorted(path for path in folder.iterdir() if path.is_dir()):
+        asked = "case.json" if part in ("random", "real") else "inputs.npy"
+        if not (case / "model.json").exists() or not (case / asked).exists():
+            result.left_out.append(case.name)
+            continue
+        result.total += 1
+        begin = time.perf_counter()
+        try:
+            session = Session(load_model(case), _timed(compile_, result, case.name))
+            result.seconds[case.name] = time.perf_counter() - begin
+            fault = _CASES[part](case, session)
+        except PyEdgeError as error:
+            fault = str(error)
+        result.passed += not fault
+        if fault:
+            result.failures.append(f"{case.name}: {fault}")
+        if seen is not None:
+            seen(case.name, fault)
+    return result
+
+
+def _timed(compile_: Compile, result: Part, name: str) -> Compile:
+    def timed(graph: Any) -> Any:
+        begin = time.perf_counter()
+        compiled = compile_(graph)
+        result.seconds[name] = result.seconds.get(name, 0.0) + time.perf_counter() - begin
+        return compiled
+
+    return timed
+
+
+def run(data: Path, compile_: Compile, only: Iterable[str] = PARTS) -> dict[str, Part]:
+    """All parts that are there."""
+    return {part: run_part(part, data / part, compile_) for part in only if part in _CASES and (data / part).is_dir()}
+
+
+def as_json(parts: dict[str, Part]) -> dict[str, Any]:
+    """{ok, <part>: {passed, total, failures, left_out, slowest_s}}."""
+    rows = {
+        name: {"passed": p.passed, "total": p.total, "failures": p.failures, "left_out": p.left_out,
+               "slowest_s": round(max(p.seconds.values(), default=0.0), 3)}
+        for name, p in parts.items()
+    }  # fmt: skip
+    return {"ok": all(p.passed == p.total for p in parts.values()), **rows}
