@@ -94,10 +94,11 @@ class Tune:
 
 @dataclass(frozen=True)
 class Plot:
-    """rounds of questions; audits: (evidence below which, audits per round), the last for ever: never none."""
+    """rounds of questions, at_once of them shown before their answers are awaited; audits: (evidence below which, audits per round), the last for ever: never none."""
 
     rounds: int = 10
     questions: int = 100
+    at_once: int = 10
     audits: tuple[tuple[float, int], ...] = ((120, 60), (200, 12), (float("inf"), 1))
     tune: Tune = field(default_factory=Tune)
 

@@ -71,11 +71,16 @@ class Story:
         """Show the pictures to the page, wait until every answer is home, and say who answered and how well."""
         for image, label in zip(drawn.images, drawn.labels, strict=True):
             self.truth[to_wire(image)["data"]] = int(label)
-        given = self.page.call("askMany", _plain(drawn.images), {"audit": audited.tolist(), "show": True})
-        for place, (result, label) in enumerate(zip(given, drawn.labels, strict=True)):
+        given: list[dict[str, Any]] = []
+        for start in range(0, len(drawn), self.plot.at_once):
+            few = slice(start, start + self.plot.at_once)
+            given += self.page.call(
+                "askMany", _plain(drawn.images[few]), {"audit": audited[few].tolist(), "show": True}
+            )
+            self.page.await_all_answered(self.check)
+        for result, label, audit in zip(given, drawn.labels, audited, strict=True):
             if result["sequence"] is not None:
-                self.asked[result["sequence"]] = (int(label), bool(audited[place]))
-        self.page.await_all_answered(self.check)
+                self.asked[result["sequence"]] = (int(label), bool(audit))
         home = {answer["sequence"]: answer for answer in self.page.call("answers", 0)["answers"]}
         came_from = dict.fromkeys(_PLACES, 0)
         right = 0
