@@ -9,88 +9,100 @@
 
 INLINE vf clamp(vf v, const pe_gemm *g) { return at_most(at_least(v, splat(g->low)), splat(g->high)); }
 
-/* Store rows x NR (or the first n columns) with bias, residual and clamp. */
-INLINE void finish(const pe_gemm *g, int rows, vf acc[][2], int i0, int n0, int n) {
-  float *y = g->y + i0 * g->y_row + n0;
-  const float *residual = g->residual ? g->residual + i0 * g->y_row + n0 : 0;
-  if (n >= NR) {
-    for (int i = 0; i < rows; i++, y += g->y_row) {
-      for (int j = 0; j < 2; j++) {
-        vf v = acc[i][j];
-        if (residual && g->residual_before_act) v += load(residual + i * g->y_row + j * VW);
-        v = clamp(v, g);
-        if (residual && !g->residual_before_act) v += load(residual + i * g->y_row + j * VW);
-        store(y + j * VW, v);
-      }
-    }
-    return;
-  }
-  for (int i = 0; i < rows; i++, y += g->y_row) {
-    float row[NR];
-    store(row, acc[i][0]);
-    store(row + VW, acc[i][1]);
-    for (int j = 0; j < n; j++) {
-      float v = row[j], r = residual ? residual[i * g->y_row + j] : 0;
-      if (g->residual_before_act) v += r;
-      v = v < g->low ? g->low : v > g->high ? g->high : v;
-      y[j] = g->residual_before_act ? v : v + r;
-    }
-  }
+/* The first n floats of a panel row, zeros behind. */
+INLINE void part_of(float *row, const float *from, int n) {
+  for (int j = 0; j < NR; j++) row[j] = j < n ? from[j] : 0;
 }
 
-INLINE void start(const pe_gemm *g, int rows, vf acc[][2], int i0, int n0, int n) {
-  vf low = splat(0), high = splat(0);
-  if (g->bias) {
-    if (n >= NR) {
-      low = load(g->bias + n0);
-      high = load(g->bias + n0 + VW);
-    } else {
-      float bias[NR] = {0};
-      for (int j = 0; j < n; j++) bias[j] = g->bias[n0 + j];
-      low = load(bias);
-      high = load(bias + VW);
-    }
-  }
-  for (int i = 0; i < rows; i++) {
-    acc[i][0] = low;
-    acc[i][1] = high;
-  }
-  if (!g->accumulate) return;
-  for (int i = 0; i < rows; i++) {
-    const float *y = g->y + (i0 + i) * g->y_row + n0;
-    float row[NR] = {0};
+/* One row of the result: residual, clamp, store. */
+INLINE void finish_row(const pe_gemm *g, vf low, vf high, float *y, const float *residual, int n) {
+  vf r0 = splat(0), r1 = splat(0);
+  float part[NR];
+  if (residual) {
     if (n < NR) {
-      for (int j = 0; j < n; j++) row[j] = y[j];
-      y = row;
+      part_of(part, residual, n);
+      residual = part;
     }
-    acc[i][0] += load(y);
-    acc[i][1] += load(y + VW);
+    r0 = load(residual);
+    r1 = load(residual + VW);
+  }
+  if (g->residual_before_act) {
+    low = clamp(low + r0, g);
+    high = clamp(high + r1, g);
+  } else {
+    low = clamp(low, g) + r0;
+    high = clamp(high, g) + r1;
+  }
+  if (n >= NR) {
+    store(y, low);
+    store(y + VW, high);
+    return;
+  }
+  store(part, low);
+  store(part + VW, high);
+  for (int j = 0; j < n; j++) y[j] = part[j];
+}
+
+/* Where the sums of columns n0.. start: the bias or nothing. */
+INLINE void bias_of(const pe_gemm *g, int n0, int n, vf *low, vf *high) {
+  *low = *high = splat(0);
+  if (!g->bias) return;
+  float part[NR];
+  const float *bias = g->bias + n0;
+  if (n < NR) {
+    part_of(part, bias, n);
+    bias = part;
+  }
+  *low = load(bias);
+  *high = load(bias + VW);
+}
+
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+/* Keeps clang from loading all of A first: each spread element is used up at once, so that the registers last. */
+#if defined(__wasm__)
+#define USE_UP(v, w) __asm__ volatile("" : "+r"(v), "+r"(w) : : "memory")
+#else
+#define USE_UP(v, w) (void)0
+#endif
+
+/* One k: acc += a (rows) x b (NR). */
+INLINE void one_step(vf acc[][2], int rows, const float *a, intptr_t stride, const float *b) {
+  vf b0 = load(b), b1 = load(b + VW);
+  UNROLL for (int i = 0; i < rows; i++) {
+    vf v = splat(a[i * stride]);
+    acc[i][0] = fma(v, b0, acc[i][0]);
+    acc[i][1] = fma(v, b1, acc[i][1]);
+    USE_UP(acc[i][0], acc[i][1]);
   }
 }
 
 INLINE void tile(const pe_gemm *g, int rows, int columns, int i0, int n0) {
-  vf acc[MR][2];
+  vf acc[MR][2], low, high;
   int n = g->N - n0;
-  start(g, rows, acc, i0, n0, n);
+  bias_of(g, n0, n, &low, &high);
+  UNROLL for (int i = 0; i < rows; i++) {
+    acc[i][0] = low;
+    acc[i][1] = high;
+  }
   const float *b = g->b + n0 / NR * g->b_panel, *a = g->a + (columns ? i0 : i0 * g->a_row);
-  intptr_t a_row = g->a_row, b_k = g->b_k;
+  intptr_t a_row = g->a_row, b_k = g->b_k, stride = columns ? 1 : a_row, step = columns ? a_row : 1;
   int K = g->segment_k;
   for (int s = 0; s < g->segments; s++, a += g->a_segment) {
     const float *p = a;
-#pragma clang loop unroll_count(2)
-    for (int k = 0; k < K; k++) {
-      vf b0 = load(b), b1 = load(b + VW);
-#pragma clang loop unroll(full)
-      for (int i = 0; i < rows; i++) {
-        vf v = splat(columns ? p[i] : p[i * a_row]);
-        acc[i][0] = fma(v, b0, acc[i][0]);
-        acc[i][1] = fma(v, b1, acc[i][1]);
-      }
-      b += b_k;
-      p += columns ? a_row : 1;
+    int k = 0;
+    for (; k + 4 <= K; k += 4, p += 4 * step, b += 4 * b_k) {
+      one_step(acc, rows, p, stride, b);
+      one_step(acc, rows, p + step, stride, b + b_k);
+      one_step(acc, rows, p + 2 * step, stride, b + 2 * b_k);
+      one_step(acc, rows, p + 3 * step, stride, b + 3 * b_k);
     }
+    for (; k < K; k++, p += step, b += b_k) one_step(acc, rows, p, stride, b);
   }
-  finish(g, rows, acc, i0, n0, n);
+  float *y = g->y + i0 * g->y_row + n0;
+  const float *residual = g->accumulate ? y : g->residual ? g->residual + i0 * g->y_row + n0 : 0;
+  UNROLL for (int i = 0; i < rows; i++)
+    finish_row(g, acc[i][0], acc[i][1], y + i * g->y_row, residual ? residual + i * g->y_row : 0, n);
 }
 
 typedef void (*tile_fn)(const pe_gemm *g, int i0, int n0);
@@ -115,17 +127,22 @@ static int one_row(const pe_gemm *g) {
   for (; n0 + 4 * NR <= g->N; n0 += 4 * NR) {
     const float *b = g->b + n0 / NR * g->b_panel, *a = g->a;
     vf acc[4][2];
-    for (int j = 0; j < 4; j++) start(g, 1, acc + j, 0, n0 + j * NR, NR);
-    for (int s = 0; s < g->segments; s++, a += g->a_segment)
-      for (int k = 0; k < g->segment_k; k++, b += g->b_k) {
-        vf v = splat(a[g->a_columns ? k * g->a_row : k]);
-#pragma clang loop unroll(full)
-        for (int j = 0; j < 4; j++) {
-          acc[j][0] = fma(v, load(b + j * g->b_panel), acc[j][0]);
-          acc[j][1] = fma(v, load(b + j * g->b_panel + VW), acc[j][1]);
+    UNROLL for (int j = 0; j < 4; j++) bias_of(g, n0 + j * NR, NR, &acc[j][0], &acc[j][1]);
+    intptr_t a_step = g->a_columns ? g->a_row : 1, b_k = g->b_k, panel = g->b_panel;
+    for (int s = 0; s < g->segments; s++, a += g->a_segment) {
+      const float *p = a;
+      for (int k = 0; k < g->segment_k; k++, b += b_k, p += a_step) {
+        vf v = splat(*p);
+        UNROLL for (int j = 0; j < 4; j++) {
+          acc[j][0] = fma(v, load(b + j * panel), acc[j][0]);
+          acc[j][1] = fma(v, load(b + j * panel + VW), acc[j][1]);
         }
       }
-    for (int j = 0; j < 4; j++) finish(g, 1, acc + j, 0, n0 + j * NR, NR);
+    }
+    float *y = g->y + n0;
+    const float *residual = g->accumulate ? y : g->residual ? g->residual + n0 : 0;
+    UNROLL for (int j = 0; j < 4; j++)
+      finish_row(g, acc[j][0], acc[j][1], y + j * NR, residual ? residual + j * NR : 0, NR);
   }
   return n0;
 }

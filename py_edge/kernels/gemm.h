@@ -6,7 +6,8 @@
 /* A: element (i, k) at a[i * a_row + k] (rows), or a[i + k * a_row] when `a_columns`. K may come in `segments` of segment_k
  * elements, a_segment floats apart in A and without a gap in B: that is how a convolution window is read in place.
  * B: element (k, n) at b[n / NR * b_panel + k * b_k + n % NR], readable up to whole panels.
- * y, residual: rows of y_row floats. bias: N floats or null. low, high: clamp of act(..), -INF and INF when none. */
+ * y, residual: rows of y_row floats. bias: N floats or null. low, high: clamp of act(..), -INF and INF when none. accumulate: y is what is added instead of a
+ * residual (no bias, no clamp then). */
 typedef struct {
   const float *a, *b, *bias, *residual;
   float *y;
