@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="decides writers, pictures, first weights (default 0)"
     )
     parser.add_argument("--rounds", type=int, default=10, help="rounds of questions (default 10)")
-    parser.add_argument("--questions", type=int, default=100, help="questions in a round (default 100)")
+    parser.add_argument("--questions", type=int, default=200, help="questions in a round (default 200)")
     parser.add_argument("--port", type=int, default=0, help="port of the site node; 0 takes a free one")
     parser.add_argument(
         "--pictures", type=Path, metavar="DIR", help="keep a picture of the page after each round"

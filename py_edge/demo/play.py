@@ -44,7 +44,7 @@ class Wishes:
 
     seed: int = 0
     rounds: int = 10
-    questions: int = 100
+    questions: int = 200
     port: int = 0
     headless: bool = False
     once: bool = False

@@ -1,6 +1,6 @@
 """The numbers of the story, found by a pilot over 32 seeds; none of them looks at the data of a run.
 
-A tier's coverages are its ladder for the certificate: modest caps, so that single rounds of 100 stay right.
+A tier's coverages are its ladder for the certificate: modest caps, so that single rounds stay right.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Plot:
     """rounds of questions, at_once of them shown before their answers are awaited; audits: (evidence below which, audits per round), the last for ever: never none."""
 
     rounds: int = 10
-    questions: int = 100
+    questions: int = 200
     at_once: int = 10
     audits: tuple[tuple[float, int], ...] = ((120, 60), (200, 12), (float("inf"), 1))
     tune: Tune = field(default_factory=Tune)
