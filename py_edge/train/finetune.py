@@ -46,6 +46,7 @@ def finetune(
     class_weight: Mapping[int, float] | None = None,
     label_smoothing: float = 0.0,
     validation: tuple[Any, Any] | None = None,
+    batch_norm: str = "auto",
     adapters: Adapters | None = None,
     rehearsal: Reservoir | None = None,
     replay: float = 1.0,
@@ -63,6 +64,7 @@ def finetune(
 
     x: one array or name -> array, rows first; y: classes (n,) int, or targets of the output's shape.
     layers: "last" (features before it are cached), k (the last k layers), "all", "biases", or names and patterns.
+    batch_norm: "train" (batch statistics, gamma and beta learn), "frozen", or "auto": trained only with layers="all".
     adapters: train low-rank changes of those weights ("last" then means all) and merge them at the end.
     rehearsal: `replay` remembered rows go with each new one, the weight of their logits is `distill`; afterwards (x, y) is
     added. anchor: FedProx mu. cancel: asked before each batch; the weights so far stay. A loss that is no number or
@@ -84,7 +86,8 @@ def finetune(
     fresh, target = len(Rows(next(iter(xs.values())))), Tensor.of(y)
     kind = prepare.loss_for(probe, output, target) if loss == "auto" else loss
     truth = prepare.truth_for(target, kind, probe.specs[probe.outputs[output]].shape)
-    allowed = set(model.trainable)
+    moving_norm = batch_norm == "train" or (batch_norm == "auto" and layers == "all" and adapters is None)
+    allowed = set(model.trainable) - (set() if moving_norm else prepare.norm_weights(model))
     trained = select_weights([name for name in probe.variables.values() if name in allowed], layers)
     parts = prepare.cut(model, trained, prepare.frozen_layers(model, trained), seed, cache_features)
     replayed = rehearsal if rehearsal else None

@@ -38,11 +38,35 @@ def _geometry(call: Call) -> dict[str, Any]:
     return {k: v for k, v in call.attrs.items() if k in ("strides", "padding", "dilations", "groups")}
 
 
+def _is_pointwise(call: Call, geometry: dict[str, Any]) -> bool:
+    """A 1 x 1 convolution that reads every pixel once: a matrix product over the channels."""
+    plain = geometry.get("groups", 1) == 1 and tuple(geometry.get("strides", (1, 1))) == (1, 1)
+    return plain and call.shape(1)[:2] == (1, 1) and call.shape(0)[:3] == call.b.shape(call.y)[:3]
+
+
+def _pointwise(call: Call) -> Sequence[Gradient]:
+    b, (x, w), dy = call.b, call.inputs[:2], call.dy
+    rows, channels, filters = count(call.shape(0)[:3]), call.shape(0)[3], call.shape(1)[3]
+    flat = b.reshape(dy, shape=(rows, filters))
+    dx = dw = None
+    if call.needs[0]:
+        dx = b.reshape(
+            _product(b, flat, b.reshape(w, shape=(channels, filters)), False, True), shape=call.shape(0)
+        )
+    if call.needs[1]:
+        dw = b.reshape(
+            _product(b, b.reshape(x, shape=(rows, channels)), flat, True, False), shape=call.shape(1)
+        )
+    return (dx, dw)
+
+
 def convolution(prefix: str) -> dict[str, Row]:
     """Rows of `prefix` (x, w), `prefix`_input_grad (dy, w) and `prefix`_filter_grad (x, dy)."""
 
     def forward(call: Call) -> Sequence[Gradient]:
         b, (x, w), dy, geometry = call.b, call.inputs[:2], call.dy, _geometry(call)
+        if prefix == "conv2d" and _is_pointwise(call, geometry):
+            return _pointwise(call)
         dx = b.op(f"{prefix}_input_grad", dy, w, shape=b.shape(x), **geometry) if call.needs[0] else None
         dw = b.op(f"{prefix}_filter_grad", x, dy, shape=b.shape(w), **geometry) if call.needs[1] else None
         return (dx, dw)

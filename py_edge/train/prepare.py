@@ -65,6 +65,12 @@ def frozen_layers(model: Trainable, trained: Collection[str]) -> list[str]:
     return sorted({layer_of(name) for name in model.weights} - moving)
 
 
+def norm_weights(model: Trainable) -> set[str]:
+    """Weights of batch normalisations: with a few examples their statistics do more harm than good."""
+    parts: Sequence[Any] = getattr(model, "layers", ())
+    return {name for part in parts if part.kind == "BatchNormalization" for name in part.weights}
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """forward: the graph that is trained, from raw inputs or from features; features: the frozen graph, None when raw."""

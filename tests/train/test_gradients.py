@@ -103,6 +103,13 @@ CONVOLUTIONS = [
 ]
 
 
+@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((1, 0), (0, 0))])
+def test_pointwise_conv2d(padding: Any) -> None:
+    """A 1 x 1 convolution, padded or not, must go back as the product that it is."""
+    attrs = {"strides": (1, 1), "padding": padding, "dilations": (1, 1), "groups": 1}
+    check(op("conv2d", **attrs), x=normal(2, 3, 4, 3), w=normal(1, 1, 3, 5))
+
+
 @pytest.mark.parametrize("attrs", CONVOLUTIONS)
 def test_conv2d_and_its_gradients(attrs: dict[str, Any]) -> None:
     """Strided, dilated, grouped convolutions must go back, and so must their gradients."""
