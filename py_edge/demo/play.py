@@ -67,12 +67,11 @@ def play(wishes: Wishes) -> int:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="py-edge-demo-")))
         cloud, site = _start(stack, wishes, models, pages, data)
         _say(_links(site.url, cloud.url))
-        page = stack.enter_context(_open(site.url, shown))
+        page = stack.enter_context(_open(site.url, cloud.url, shown))
         story = _tell(wishes, splits, page, site, cloud)
         if wishes.json is not None:
             _write(wishes.json, story)
         if shown and not wishes.once:
-            page.call("desk", f"{cloud.url}/")
             _say(f"now you are the person; everything stays up until ctrl-C\n{_links(site.url, cloud.url)}")
             _wait((site, cloud))
     return 0
@@ -104,16 +103,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def _open(url: str, shown: bool) -> Iterator[Hooks]:
+def _open(site: str, cloud: str, shown: bool) -> Iterator[Hooks]:
     """The page: in the user's browser if it comes up there, else in a headless one."""
+    url = f"{site}/?learn=manual&desk={cloud}/"
     with ExitStack() as stack:
         if shown:
-            remote = stack.enter_context(await_page(url))
-            if webbrowser.open(f"{url}/?learn=manual&story={remote.url}") and remote.came.wait(_BROWSER_S):
+            remote = stack.enter_context(await_page(site))
+            if webbrowser.open(f"{url}&story={remote.url}") and remote.came.wait(_BROWSER_S):
                 yield remote
                 return
             _say("your browser did not open the page; a headless one plays the story")
-        yield stack.enter_context(open_tab(f"{url}/?learn=manual"))
+        yield stack.enter_context(open_tab(url))
 
 
 def _tell(wishes: Wishes, splits: Splits, page: Hooks, site: Place, cloud: Place) -> dict[str, Any]:
