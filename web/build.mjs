@@ -7,11 +7,11 @@ const common = { bundle: true, format: "esm", target: "es2022", minify: true, le
 
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist/app", { recursive: true });
-await build({ ...common, entryPoints: ["src/py-edge.ts", "src/predict.ts"], outdir: "dist" });
+await build({ ...common, entryPoints: ["src/py-edge.ts", "src/predict.ts", "src/sw.ts"], outdir: "dist" });
 await build({ ...common, entryPoints: ["src/predict.worker.ts", "src/learn.worker.ts"], outdir: "dist/app" });
 await build({
   ...common,
-  entryPoints: ["demo.ts", "desk.ts", "dashboard.ts", "look.css"].map((name) => `src/pages/${name}`),
+  entryPoints: ["demo.ts", "desk.ts", "dashboard.ts", "inspect.ts", "look.css"].map((name) => `src/pages/${name}`),
   outdir: "dist/app",
   external: ["../py-edge.js"],
 });

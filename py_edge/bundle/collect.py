@@ -19,15 +19,17 @@ from typing import Any
 
 import py_edge
 from py_edge.bundle.cache import sha256_of
+from py_edge.bundle.hosting import compressed, hosting_files, licence_list, sbom
 from py_edge.bundle.lock import Lock, read_lock
 from py_edge.bundle.parts import find_parts
 from py_edge.bundle.snapshot import NAME as SNAPSHOT
 from py_edge.bundle.sources import Fetcher, Report
-from py_edge.errors import StorageError
+from py_edge.errors import ModelFormatError, StorageError
 
 PLACEHOLDER = "__PY_EDGE_ASSETS__"
 APP_PLACEHOLDER = "__APP__"
 INDEX = "bundle.json"
+ENTRIES = (".js", ".html", ".webmanifest")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,10 @@ def collect(
         rt = _write_tree(folder, f"rt-{lock.pyodide}", data)
         for model in models:
             shutil.copytree(model, folder / "models" / model.name)
-        (folder / ".nojekyll").write_bytes(b"")
+        said = {"THIRD_PARTY.md": licence_list(lock, tiers, py_edge.__version__), **hosting_files(app, rt)}
+        said["sbom.cdx.json"] = sbom(lock, tiers, py_edge.__version__)
+        for name, text in said.items():
+            (folder / name).write_bytes(text)
         known = _list(folder)
         wheel = next(path for path in known if path.startswith(app) and path.endswith(".whl"))
         snapshot = f"{app}{SNAPSHOT}" if f"{app}{SNAPSHOT}" in known else ""
@@ -79,18 +84,47 @@ def collect(
             "snapshot": snapshot,
             "files": {p: known[p] for p in known if _needs_size(p, app, rt)},
         }
-        for entry in sorted(parts.glob("*.js")) + sorted(parts.glob("*.html")):
-            (folder / entry.name).write_text(
-                _fill(entry.read_text(encoding="utf-8"), assets), encoding="utf-8"
-            )
-        files = _list(folder)
-        index = {"version": py_edge.__version__, "app": app, "runtime": rt, "files": files}
+        for entry in sorted(p for p in parts.iterdir() if p.suffix in ENTRIES):
+            text = _fill(entry.read_text(encoding="utf-8"), assets)
+            (folder / entry.name).write_text(text, encoding="utf-8")
+        plain = {path: (folder / path).read_bytes() for path in _list(folder)}
+        for name, packed in compressed(plain).items():
+            (folder / name).write_bytes(packed)
+        bundle = Bundle(folder, _list(folder))
+        index = {
+            "version": py_edge.__version__,
+            "tree": bundle.tree_hash[:16],
+            "offline": True,
+            "app": app,
+            "runtime": rt,
+            "files": {path: facts for path, facts in bundle.files.items() if path in plain},
+        }
         (folder / INDEX).write_text(json.dumps(index, indent=1, sort_keys=True), encoding="utf-8")
     except OSError as error:
         raise StorageError(
             f"the bundle cannot be written: {error.strerror}", where=str(error.filename or folder)
         ) from error
-    return Bundle(folder, _list(folder))
+    return bundle
+
+
+def verify(folder: Path) -> list[str]:
+    """What is wrong with the bundle in this folder: a line per file that is missing, changed or foreign; [] if all is well.
+
+    Raises ModelFormatError if there is no readable bundle.json.
+    """
+    try:
+        told: dict[str, list[Any]] = json.loads((folder / INDEX).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelFormatError(
+            "this folder holds no bundle", where=str(folder / INDEX), got=str(error)
+        ) from error
+    found = _list(folder)
+    wrong = [f"{path}: missing" for path in told if path not in found]
+    wrong += [f"{path}: changed" for path in told if path in found and list(found[path]) != told[path]]
+    siblings = {f"{path}.gz" for path in told}
+    return wrong + [
+        f"{path}: not of this bundle" for path in found if path not in told and path not in siblings
+    ]
 
 
 def filtered_lock(official: bytes, lock: Lock, tiers: Sequence[str]) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 
 import py_edge
-from py_edge.errors import PyEdgeError
+from py_edge.errors import NotFoundError, PyEdgeError
 from py_edge.host.learner import Learner
 
 P = ParamSpec("P")
@@ -46,6 +46,12 @@ def _told(function: Callable[P, Any]) -> Callable[P, dict[str, Any]]:
     return tell
 
 
+def _learner(name: str) -> Learner:
+    if name not in _learners:
+        raise NotFoundError("no such model is loaded", where="learn worker", got=name)
+    return _learners[name]
+
+
 def start() -> dict[str, str]:
     """Once, before anything else. Randomness is seeded anew, for a memory snapshot freezes it."""
     random.seed(os.urandom(16))
@@ -69,7 +75,7 @@ def load(
 @_told
 def plan(name: str) -> bytes:
     """The released model as a plan file for one input at a time."""
-    return _learners[name].plan()
+    return _learner(name).plan()
 
 
 @_told
@@ -86,7 +92,7 @@ def learn(
 
     Gives plan, temperature, threshold, coverage, bound, reason, loss (per epoch), train_ms. Raises TrainingError.
     """
-    return _learners[name].learn(
+    return _learner(name).learn(
         inputs, list(labels), list(weights), audited_inputs, list(audited_labels), dict(options)
     )
 
@@ -94,4 +100,4 @@ def learn(
 @_told
 def certify(name: str, audited_inputs: Any, audited_labels: Sequence[int]) -> dict[str, Any]:
     """Temperature and threshold for the model as it is now, from the audited answers alone."""
-    return _learners[name].certify(audited_inputs, list(audited_labels))
+    return _learner(name).certify(audited_inputs, list(audited_labels))

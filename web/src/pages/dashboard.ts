@@ -4,6 +4,7 @@ import { toProblem, sentence } from "../problem.ts";
 import { callNode } from "../wire.ts";
 import { type Series, ShareChart } from "./chart.ts";
 import { byId, el, percent } from "./dom.ts";
+import { registerOffline } from "./offline.ts";
 
 type Status = Record<string, unknown>;
 
@@ -19,7 +20,7 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 const numbers = (value: unknown): [string, number][] => (isObject(value) ? Object.entries(value).filter((entry): entry is [string, number] => typeof entry[1] === "number") : []);
 
 function words(name: string): string {
-  return name.replaceAll("_", " ").replace(/\b(ms|s)$/, "($1)");
+  return name.replaceAll("_", " ").replace(/ (at )?ms$/, "");
 }
 
 function show(status: Status): void {
@@ -32,8 +33,16 @@ function show(status: Status): void {
     ...big("questions", String(total(status["questions"] ?? status["states"]))),
     ...big("models", models(status["models"])),
   );
-  chart.draw(["site", "cloud", "person"].map((kind) => ({ name: `answered by ${kind}`, kind: kind as Series["kind"], values: history.map((past) => Object.fromEntries(shares(past))[kind] ?? 0) })));
-  byId("facts").replaceChildren(...Object.entries(status).map(([name, value]) => section(name, value)));
+  const names = [...new Set(history.flatMap((past) => shares(past).map(([name]) => name)))].sort();
+  chart.draw(names.map((name, i) => ({ name: `answered by ${name}`, kind: kindOf(name, i), values: history.map((past) => Object.fromEntries(shares(past))[name] ?? 0) })));
+  const plain = Object.entries(status).filter(([, value]) => typeof value !== "object" && value !== "");
+  const rest = Object.entries(status).filter(([, value]) => typeof value === "object" && value !== null);
+  byId("facts").replaceChildren(section("now", Object.fromEntries(plain)), ...rest.map(([name, value]) => section(name, value)));
+}
+
+function kindOf(name: string, index: number): Series["kind"] {
+  if (name === "person") return "person";
+  return (["site", "cloud", "device", "accuracy"] as const)[index % 4]!;
 }
 
 /** Share of answers by kind of place. */
@@ -58,26 +67,27 @@ function big(name: string, value: string): HTMLElement[] {
 
 function section(name: string, value: unknown): HTMLElement {
   if (Array.isArray(value)) return el("section", {}, el("h3", {}, words(name)), list(value));
-  if (!isObject(value)) return el("section", { class: "fact" }, el("h3", {}, words(name)), el("p", {}, cell(value)));
-  const rows = Object.entries(value).map(([key, fact]) => el("tr", {}, el("th", { scope: "row" }, words(key)), el("td", {}, cell(fact))));
+  if (!isObject(value)) return el("section", {}, el("h3", {}, words(name)), el("p", {}, cell(value)));
+  const rows = Object.entries(value).map(([key, fact]) => el("tr", {}, el("th", { scope: "row" }, words(key)), el("td", {}, cell(fact, key))));
   return el("section", {}, el("h3", {}, words(name)), rows.length ? el("table", {}, el("tbody", {}, ...rows)) : el("p", { class: "hint" }, "none"));
 }
 
 function list(values: unknown[]): HTMLElement {
   if (!values.length) return el("p", { class: "hint" }, "none");
-  if (!values.every(isObject)) return el("p", {}, values.map(cell).join(", "));
+  if (!values.every(isObject)) return el("p", {}, values.map((one) => cell(one)).join(", "));
   const columns = [...new Set(values.flatMap((value) => Object.keys(value)))].filter((column) => !["files", "metadata", "digest"].includes(column));
   const head = el("tr", {}, ...columns.map((column) => el("th", { scope: "col" }, words(column))));
-  const rows = values.slice(-10).reverse().map((value) => el("tr", {}, ...columns.map((column) => el("td", {}, cell(value[column])))));
+  const rows = values.slice(-10).reverse().map((value) => el("tr", {}, ...columns.map((column) => el("td", {}, cell(value[column], column)))));
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
 }
 
-function cell(value: unknown): string {
+function cell(value: unknown, name = ""): string {
   if (value === null || value === undefined) return "–";
+  if (typeof value === "number" && name.endsWith("_ms")) return value > 1e12 ? new Date(value).toLocaleTimeString() : `${Math.round(value)} ms`;
   if (typeof value === "number") return Number.isInteger(value) ? String(value) : value.toFixed(3);
   if (typeof value === "string") return value.length > 60 ? `${value.slice(0, 57)}…` : value;
-  if (isObject(value)) return Object.entries(value).map(([key, fact]) => `${words(key)} ${cell(fact)}`).join(", ");
-  return Array.isArray(value) ? value.map(cell).join(", ") : String(value);
+  if (isObject(value)) return Object.entries(value).map(([key, fact]) => `${words(key)} ${cell(fact, key)}`).join(", ");
+  return Array.isArray(value) ? value.map((one) => cell(one)).join(", ") : String(value);
 }
 
 async function look(): Promise<void> {
@@ -104,3 +114,4 @@ function listen(): void {
 }
 
 void look().then(listen);
+void registerOffline();

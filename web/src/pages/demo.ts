@@ -3,6 +3,7 @@ import type { PyEdgeElement } from "../element.ts";
 import type { Answer, Events, LearnOptions, Prediction } from "../protocol.ts";
 import { type Series, ShareChart } from "./chart.ts";
 import { byId, el, percent, placeOf } from "./dom.ts";
+import { registerOffline } from "./offline.ts";
 import { Pad, paint, picture } from "./digit.ts";
 import { annotatorName, DeskPanel } from "./panel.ts";
 import { SAMPLES } from "./samples.ts";
@@ -253,3 +254,4 @@ window.pyEdgeDemo = pyEdgeDemo;
 
 const story = query.get("story");
 if (story !== null) void follow(story, pyEdgeDemo);
+void registerOffline();

@@ -1,5 +1,6 @@
 // The desk as its own page: keys work anywhere on it.
 import { byId } from "./dom.ts";
+import { registerOffline } from "./offline.ts";
 import { annotatorName, DeskPanel } from "./panel.ts";
 
 const origin = new URLSearchParams(location.search).get("origin") ?? ".";
@@ -14,3 +15,4 @@ document.addEventListener("keydown", (event) => {
   else if (panel.key(event.key)) event.preventDefault();
 });
 addEventListener("pagehide", () => panel.close());
+void registerOffline();

@@ -1,0 +1,120 @@
+"""The relocatable folder: what is in it, that it is the same twice, that it holds nothing absolute."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from py_edge.bundle.collect import Bundle, collect, verify
+from py_edge.bundle.parts import prepare
+from py_edge.errors import ModelFormatError, StorageError
+
+ENTRIES = {
+    "index.html",
+    "desk.html",
+    "dashboard.html",
+    "inspect.html",
+    "py-edge.js",
+    "predict.js",
+    "sw.js",
+    "bundle.json",
+}
+BUDGET_BYTES = 20 * 1024
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle made from this checkout."""
+    prepare()
+    return collect(tmp_path_factory.mktemp("bundle") / "site")
+
+
+def test_entries_have_fixed_names_and_all_else_is_named_by_its_content(bundle: Bundle) -> None:
+    """Only what must be asked for anew is unhashed."""
+    tops = {path.split("/")[0] for path in bundle.files if not path.endswith(".gz")}
+    folders = {top for top in tops if (bundle.folder / top).is_dir()}
+    assert {re.sub(r"-[0-9a-f]{8}$", "", name) for name in folders} == {"app", "rt-314.0.3"}
+    assert ENTRIES - {"bundle.json"} <= tops
+
+
+def test_two_bundles_are_the_same_tree(bundle: Bundle, tmp_path: Path) -> None:
+    """The same input gives the same bytes, wherever and whenever."""
+    assert collect(tmp_path / "again", offline=True).tree_hash == bundle.tree_hash
+
+
+def test_nothing_points_outside_of_the_folder(bundle: Bundle) -> None:
+    """No page or script of ours names a host or an absolute path, so the folder works below any path."""
+    for name in ("index.html", "desk.html", "dashboard.html", "inspect.html"):
+        text = (bundle.folder / name).read_text()
+        assert not re.search(r'(?:src|href)="(?:/|https?:)', text), name
+        assert "__APP__" not in text
+    script = (bundle.folder / "py-edge.js").read_text()
+    assert "__PY_EDGE_ASSETS__" not in script
+    assert "https://" not in script
+
+
+def test_sizes_are_known_to_the_page_before_the_first_byte(bundle: Bundle) -> None:
+    """The asset table inside py-edge.js gives length and digest of all that the page fetches by itself."""
+    script = (bundle.folder / "py-edge.js").read_text()
+    table = json.loads(json.loads(re.search(r'JSON\.parse\(("(?:[^"\\]|\\.)*")\)', script).group(1)))  # type: ignore[union-attr]
+    for path, facts in table["files"].items():
+        assert list(bundle.files[path]) == facts
+    assert {path.rsplit(".", 1)[1] for path in table["files"]} >= {"wasm", "mjs", "zip", "whl", "gz"}
+
+
+def test_verify_finds_what_was_changed_removed_or_added(bundle: Bundle, tmp_path: Path) -> None:
+    """A tampered folder is told file by file."""
+    made = collect(tmp_path / "site", offline=True)
+    assert verify(made.folder) == []
+    (made.folder / "predict.js").write_text("tampered")
+    (made.folder / "desk.html").unlink()
+    (made.folder / "stranger.js").write_text("")
+    assert sorted(verify(made.folder)) == [
+        "desk.html: missing", "predict.js: changed", "stranger.js: not of this bundle",
+    ]  # fmt: skip
+    with pytest.raises(ModelFormatError):
+        verify(tmp_path)
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+    """Bundling into the wrong folder destroys nothing."""
+    (tmp_path / "thesis.txt").write_text("irreplaceable")
+    with pytest.raises(StorageError, match="something else"):
+        collect(tmp_path, offline=True)
+    assert (tmp_path / "thesis.txt").read_text() == "irreplaceable"
+
+
+def test_hosting_advice_licences_and_sbom_are_in_it(bundle: Bundle) -> None:
+    """Whoever hosts it finds headers for common servers and every licence."""
+    headers = (bundle.folder / "_headers").read_text()
+    assert "immutable" in headers and "wasm-unsafe-eval" in headers and "'unsafe-eval'" not in headers
+    assert "MPL-2.0" in (bundle.folder / "THIRD_PARTY.md").read_text()
+    shipped = {
+        component["name"]
+        for component in json.loads((bundle.folder / "sbom.cdx.json").read_text())["components"]
+    }
+    assert "pyodide.asm.wasm" in shipped
+
+
+def test_scripts_of_a_page_stay_in_their_budget(bundle: Bundle) -> None:
+    """Element, client and both workers together: at most 20 kB gzipped, the executor apart."""
+    app = next(path for path in bundle.files if path.endswith("predict.worker.js")).rsplit("/", 1)[0]
+    paths = ["py-edge.js", f"{app}/predict.worker.js", f"{app}/learn.worker.js"]
+    sizes = {path: len(gzip.compress((bundle.folder / path).read_bytes(), 9)) for path in paths}
+    assert sum(sizes.values()) <= BUDGET_BYTES, sizes
+
+
+def test_packed_siblings_unpack_to_the_file(bundle: Bundle) -> None:
+    """What a server sends instead of a file is that file."""
+    packed = [
+        path for path in bundle.files if path.endswith(".gz") and path.removesuffix(".gz") in bundle.files
+    ]
+    assert packed
+    for path in packed:
+        assert (
+            gzip.decompress((bundle.folder / path).read_bytes()) == (bundle.folder / path[:-3]).read_bytes()
+        )

@@ -1,0 +1,130 @@
+"""What the learn worker does, natively: fine-tune from the release, certify with audits, make the page's plan."""
+
+from __future__ import annotations
+
+import importlib.util
+from array import array
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from py_edge.confidence import NEVER_SURE
+from py_edge.host import browser
+from py_edge.plan import Plan
+
+
+def _helper() -> ModuleType:
+    path = Path(__file__).parent / "digits_release.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def helper() -> ModuleType:
+    """Makes releases of a tiny digits model."""
+    return _helper()
+
+
+@pytest.fixture(scope="module")
+def released(helper: ModuleType) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """A release and its files."""
+    made: tuple[dict[str, Any], dict[str, bytes]] = helper.trained_release(120)
+    return made
+
+
+@pytest.fixture
+def loaded(released: tuple[dict[str, Any], dict[str, bytes]]) -> str:
+    """The name under which the worker holds the released model."""
+    release, files = released
+    given = {path: data for path, data in files.items() if path != "wasm.plan"}
+    told = browser.load("device", given, release["metadata"], {"memory": "memory.json"})
+    assert told == {"value": {"parameters": 64 * 24 + 24 + 24 * 10 + 10}}
+    return "device"
+
+
+def _flat(rows: list[list[float]]) -> array[float]:
+    return array("f", [value for row in rows for value in row])
+
+
+def test_a_fine_tune_gives_a_plan_for_the_page_and_starts_from_the_release(
+    loaded: str, helper: ModuleType
+) -> None:
+    """Learning twice from the same answers gives the same bytes: nothing is carried over but the release."""
+    images, labels = helper.digits()
+    given = (loaded, _flat(images[300:360]), labels[300:360], [], _flat([]), [], {"epochs": 3})
+    first, second = browser.learn(*given)["value"], browser.learn(*given)["value"]
+    assert first["plan"] == second["plan"]
+    plan = Plan.from_bytes(first["plan"])
+    assert (plan.panel, plan.inputs[0].shape, plan.outputs[0].shape) == (8, (1, 64), (1, 10))
+    assert len(first["loss"]) == 3 and first["train_ms"] > 0 and first["examples"] == 60
+
+
+def test_without_audits_changed_weights_are_never_sure(loaded: str, helper: ModuleType) -> None:
+    """A threshold that nothing vouches for is not kept: everything climbs."""
+    images, labels = helper.digits()
+    told = browser.learn(loaded, _flat(images[300:330]), labels[300:330], [], _flat([]), [], {"epochs": 1})
+    assert told["value"]["threshold"] == NEVER_SURE
+
+
+def test_audits_certify_a_threshold_and_are_not_trained_on(loaded: str, helper: ModuleType) -> None:
+    """Audited answers change temperature and threshold, never the weights."""
+    images, labels = helper.digits()
+    lesson = (loaded, _flat(images[300:500]), labels[300:500], [])
+    plain = browser.learn(*lesson, _flat([]), [], {"epochs": 5})["value"]
+    audited = browser.learn(*lesson, _flat(images[:110]), labels[:110], {"epochs": 5})["value"]
+    assert Plan.from_bytes(plain["plan"]).blob == Plan.from_bytes(audited["plan"]).blob
+    assert audited["threshold"] < NEVER_SURE
+    again = browser.certify(loaded, _flat(images[:110]), labels[:110])["value"]
+    assert again["threshold"] == audited["threshold"]
+
+
+def test_newest_examples_win_and_classes_stay_balanced(loaded: str, helper: ModuleType) -> None:
+    """At most `per_class` of each class are trained on, the newest of what came home first."""
+    images, labels = helper.digits()
+    few = browser.learn(
+        loaded, _flat(images[:400]), labels[:400], [], _flat([]), [], {"epochs": 1, "per_class": 5}
+    )
+    assert few["value"]["examples"] == 400
+    newest = _flat(images[300:400]), labels[300:400]
+    same = browser.learn(loaded, *newest, [], _flat([]), [], {"epochs": 1, "per_class": 5})
+    assert Plan.from_bytes(few["value"]["plan"]).blob == Plan.from_bytes(same["value"]["plan"]).blob
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (lambda name: browser.learn(name, b"", [], [], b"", [], {}), "E_TRAINING"),
+        (lambda name: browser.learn(name, b"\0" * 8, [1], [], b"", [], {}), "E_SHAPE"),
+        (lambda name: browser.load("other", {"model.json": b"{"}, {}, {}), "E_FORMAT"),
+        (lambda name: browser.plan("never loaded"), "E_NOT_FOUND"),
+    ],
+)
+def test_what_goes_wrong_is_told_with_its_code(loaded: str, call: Any, code: str) -> None:
+    """No exception crosses into JavaScript; a problem does, and the loaded model goes on."""
+    assert call(loaded)["problem"]["code"] == code
+    assert browser.plan(loaded)["value"]
+
+
+def test_a_broken_memory_file_is_refused_by_name(released: tuple[dict[str, Any], dict[str, bytes]]) -> None:
+    """The rehearsal memory comes from outside and is checked like everything else."""
+    release, files = released
+    broken = {**files, "memory.json": b'{"labels": [1]}'}
+    told = browser.load("device", broken, release["metadata"], {"memory": "memory.json"})
+    assert told["problem"]["where"] == "memory.json"
+
+
+def test_starting_seeds_randomness_anew() -> None:
+    """A memory snapshot freezes the generator; two starts must not draw the same."""
+    import random
+
+    random.seed(1)
+    browser.start()
+    first = random.random()
+    random.seed(1)
+    browser.start()
+    assert first != random.random()

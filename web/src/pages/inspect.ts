@@ -1,0 +1,85 @@
+// What is shipped, byte for byte, and what this site keeps on this device; one button leaves nothing.
+import { eraseEverything, storageReport } from "../storage.ts";
+import { byId, el, svg } from "./dom.ts";
+import { registerOffline } from "./offline.ts";
+
+interface Index {
+  version: string;
+  files: Record<string, [number, string]>;
+}
+
+interface Tile {
+  name: string;
+  bytes: number;
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+const WIDTH = 1000;
+const HEIGHT = 420;
+const KINDS: [RegExp, string][] = [[/^rt-/, "cloud"], [/\.(whl|gz)$/, "person"], [/^models\//, "site"], [/./, "device"]];
+const KIND_NAMES: Record<string, string> = { cloud: "Python runtime", person: "our Python", site: "models", device: "pages, workers, executors" };
+
+function size(bytes: number): string {
+  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : bytes >= 1e3 ? `${(bytes / 1e3).toFixed(0)} kB` : `${bytes} B`;
+}
+
+/** Slice and dice: the larger half of the bytes on one side, alternating; small and good enough for thirty files. */
+function layOut(items: [string, number][], x: number, y: number, width: number, height: number): Tile[] {
+  const total = items.reduce((sum, [, bytes]) => sum + bytes, 0);
+  if (!items.length || !total) return [];
+  if (items.length === 1) return [{ name: items[0]![0], bytes: items[0]![1], x, y, width, height }];
+  let cut = 0;
+  let first = 0;
+  while (cut < items.length - 1 && (cut === 0 || first + items[cut]![1] / 2 < total / 2)) first += items[cut++]![1];
+  const share = first / total;
+  const [head, tail] = [items.slice(0, cut), items.slice(cut)];
+  return width > height
+    ? [...layOut(head, x, y, width * share, height), ...layOut(tail, x + width * share, y, width * (1 - share), height)]
+    : [...layOut(head, x, y, width, height * share), ...layOut(tail, x, y + height * share, width, height * (1 - share))];
+}
+
+function drawMap(files: [string, number][]): SVGElement {
+  const tiles = layOut(files, 0, 0, WIDTH, HEIGHT);
+  const plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart treemap", role: "img", "aria-label": "every byte shipped, as areas; the table below says the same" });
+  for (const { name, bytes, x, y, width, height } of tiles) {
+    const kind = KINDS.find(([pattern]) => pattern.test(name))![1];
+    const label = name.split("/").at(-1)!;
+    const group = svg("g", { class: kind }, svg("title", {}, `${name}: ${size(bytes)}`), svg("rect", { x: x + 1, y: y + 1, width: Math.max(0, width - 2), height: Math.max(0, height - 2), class: "mark" }));
+    if (width > 11 * label.length && height > 40) group.append(svg("text", { x: x + 10, y: y + 24, class: "on-mark" }, label), svg("text", { x: x + 10, y: y + 44, class: "on-mark" }, size(bytes)));
+    plot.append(group);
+  }
+  return plot;
+}
+
+async function showShipped(): Promise<void> {
+  const index = (await (await fetch("bundle.json")).json()) as Index;
+  const files = Object.entries(index.files).map(([name, [bytes]]): [string, number] => [name, bytes]).sort((a, b) => b[1] - a[1]);
+  const total = files.reduce((sum, [, bytes]) => sum + bytes, 0);
+  byId("total").textContent = `${files.length} files, ${size(total)}, version ${index.version}. Pages answer after the model, one executor and ${size(index.files["py-edge.js"]?.[0] ?? 0)} of script; Python comes later, if at all.`;
+  byId("map").append(drawMap(files.filter(([, bytes]) => bytes > total / 5000)), el("ul", { class: "legend" }, ...Object.entries(KIND_NAMES).map(([kind, name]) => el("li", { class: kind }, svg("svg", { viewBox: "-6 -6 12 12", class: "key", "aria-hidden": "true" }, svg("rect", { x: -5, y: -5, width: 10, height: 10, class: "mark" })), name))));
+  const rows = Object.entries(index.files).map(([name, [bytes, sha256]]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, size(bytes)), el("td", {}, el("code", {}, sha256.slice(0, 16)))));
+  byId("files").append(el("thead", {}, el("tr", {}, ...["file", "size", "sha256"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, ...rows));
+}
+
+async function showKept(): Promise<void> {
+  const kept = await storageReport();
+  const rows = kept.map(({ place, name, size: amount, unit }) => el("tr", {}, el("th", { scope: "row" }, place), el("td", {}, name), el("td", {}, unit === "bytes" ? size(amount) : `${amount} entries`)));
+  byId("kept").replaceChildren(el("tbody", {}, ...rows));
+  const estimate = await navigator.storage?.estimate?.();
+  byId("kept-total").textContent = kept.length ? `In all ${size(estimate?.usage ?? 0)} on this device.` : "Nothing is kept on this device.";
+}
+
+byId("erase").addEventListener("click", () => {
+  const button = byId<HTMLButtonElement>("erase");
+  button.disabled = true;
+  void eraseEverything()
+    .then(showKept)
+    .then(() => (byId("kept-total").textContent = "Everything was erased. Close other tabs of this site: they may still write."))
+    .finally(() => (button.disabled = false));
+});
+
+void showShipped().catch((error: unknown) => (byId("total").textContent = String(error)));
+void registerOffline().then(showKept);

@@ -1,0 +1,111 @@
+// The service worker: offline from bundle.json. Hashed files come from the cache first, the few unhashed ones from the
+// network first. Nothing goes into the cache that is not the file of bundle.json by length and sha256.
+// Kill switch: a bundle.json with `"offline": false` makes it remove itself and its caches.
+
+interface Index {
+  version: string;
+  tree: string;
+  files: Record<string, [number, string]>;
+  offline?: boolean;
+}
+
+const scope = self as unknown as ServiceWorkerGlobalScope;
+const base = new URL("./", scope.location.href);
+const PREFIX = `py-edge:${base.pathname}:`;
+const INDEX = "bundle.json";
+
+/** Fetched when first wanted, not at once: large, and only some pages need them. */
+const LATER = /^(rt-|models\/)|\.(whl|gz)$/;
+
+async function hex(data: ArrayBuffer): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", data);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function verified(response: Response, [size, sha256]: [number, string]): Promise<boolean> {
+  if (response.status !== 200) return false;
+  const body = await response.clone().arrayBuffer();
+  return body.byteLength === size && (await hex(body)) === sha256;
+}
+
+async function readIndex(): Promise<Index> {
+  const response = await fetch(new URL(INDEX, base), { cache: "no-cache" });
+  if (!response.ok) throw new Error(`bundle.json: ${response.status}`);
+  return (await response.json()) as Index;
+}
+
+async function newestCache(): Promise<{ cache: Cache; index: Index } | null> {
+  for (const name of (await caches.keys()).filter((key) => key.startsWith(PREFIX)).reverse()) {
+    const cache = await caches.open(name);
+    const kept = await cache.match(new URL(INDEX, base));
+    if (kept) return { cache, index: (await kept.json()) as Index };
+  }
+  return null;
+}
+
+async function install(): Promise<void> {
+  const index = await readIndex();
+  if (index.offline === false) return;
+  const cache = await caches.open(PREFIX + index.tree);
+  const wanted = Object.entries(index.files).filter(([path]) => !LATER.test(path) && !path.startsWith("."));
+  await Promise.all(
+    wanted.map(async ([path, facts]) => {
+      const url = new URL(path, base);
+      if (await cache.match(url)) return;
+      const response = await fetch(url, { cache: "no-cache" });
+      if (await verified(response, facts)) await cache.put(url, response);
+      else throw new Error(`${path} is not the file of bundle.json`);
+    }),
+  );
+  await cache.put(new URL(INDEX, base), new Response(JSON.stringify(index), { headers: { "content-type": "application/json" } }));
+}
+
+async function tidy(): Promise<void> {
+  const index = await readIndex().catch(() => null);
+  const names = (await caches.keys()).filter((key) => key.startsWith(PREFIX));
+  if (index?.offline === false) {
+    await Promise.all(names.map((name) => caches.delete(name)));
+    await scope.registration.unregister();
+    return;
+  }
+  if (index) await Promise.all(names.filter((name) => name !== PREFIX + index.tree).map((name) => caches.delete(name)));
+  await scope.clients.claim();
+}
+
+async function answer(request: Request): Promise<Response> {
+  const url = new URL(request.url);
+  url.search = url.hash = "";
+  const path = url.href === base.href ? "index.html" : url.pathname.slice(base.pathname.length);
+  const known = await newestCache();
+  const name = known && (known.index.files[path] ? path : `${path}.html`);
+  const facts = known?.index.files[name ?? ""];
+  if (!known || !facts) return fetch(request);
+  const key = new URL(name!, base);
+  const hashed = /^(app|rt)-[^/]*-?[0-9a-f]{8}\//.test(path);
+  if (hashed) {
+    const kept = await known.cache.match(key);
+    if (kept) return kept;
+  }
+  try {
+    const response = await fetch(request);
+    const [check, copy] = [response.clone(), response.clone()];
+    // In the background: the page need not wait for a digest.
+    void verified(check, facts).then(async (good) => void (good && (await known.cache.put(key, copy)))).catch(() => undefined);
+    return response;
+  } catch (error) {
+    const kept = await known.cache.match(key);
+    if (kept) return kept;
+    throw error;
+  }
+}
+
+scope.addEventListener("install", (event) => event.waitUntil(install().then(() => scope.skipWaiting())));
+scope.addEventListener("activate", (event) => event.waitUntil(tidy()));
+scope.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  const api = url.pathname.startsWith(`${base.pathname}v1/`);
+  if (request.method === "GET" && url.href.startsWith(base.href) && !api && !request.headers.has("range")) event.respondWith(answer(request));
+});
+
+export {};
