@@ -75,7 +75,7 @@ def finetune(
         raise ValueRangeError("epochs >= 0 and batch >= 1", got=f"{epochs}, {batch}")
     began = time.perf_counter()
     if adapters is not None:
-        names = [name for name in model.forward(1).variables.values() if name in set(model.trainable)]
+        names = [name for name in prepare.weights_in_use(model.forward(1)) if name in set(model.trainable)]
         model, layers = (
             Adapted(model, adapters, select_weights(names, "all" if layers == "last" else layers)),
             "all",
@@ -88,7 +88,7 @@ def finetune(
     truth = prepare.truth_for(target, kind, probe.specs[probe.outputs[output]].shape)
     moving_norm = batch_norm == "train" or (batch_norm == "auto" and layers == "all" and adapters is None)
     allowed = set(model.trainable) - (set() if moving_norm else prepare.norm_weights(model))
-    trained = select_weights([name for name in probe.variables.values() if name in allowed], layers)
+    trained = select_weights([name for name in prepare.weights_in_use(probe) if name in allowed], layers)
     parts = prepare.cut(model, trained, prepare.frozen_layers(model, trained), seed, cache_features)
     replayed = rehearsal if rehearsal else None
     inputs = {name: Rows(t) for name, t in prepare.with_memory(xs, replayed).items()}

@@ -65,6 +65,16 @@ def frozen_layers(model: Trainable, trained: Collection[str]) -> list[str]:
     return sorted({layer_of(name) for name in model.weights} - moving)
 
 
+def weights_in_use(graph: Graph) -> list[str]:
+    """Float variables that the outputs depend on, in the order in which the graph first reads them."""
+    live = set(graph.outputs.values())
+    for node in reversed(graph.nodes):
+        if any(value in live for value in node.outputs):
+            live.update(node.inputs)
+    read = dict.fromkeys(value for node in graph.nodes for value in node.inputs if value in live)
+    return [graph.variables[v] for v in read if v in graph.variables and graph.specs[v].dtype == "float32"]
+
+
 def norm_weights(model: Trainable) -> set[str]:
     """Weights of batch normalisations: with a few examples their statistics do more harm than good."""
     parts: Sequence[Any] = getattr(model, "layers", ())

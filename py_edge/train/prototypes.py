@@ -91,7 +91,7 @@ def head_features(model: Trainable, x: Any, *, start: Start = start_graph) -> li
         n: data.Rows(prepare.as_input(t, probe, n))
         for n, t in data.named(x, list(probe.inputs), "inputs").items()
     }
-    trained = select_weights([n for n in probe.variables.values() if n in set(model.trainable)], "last")
+    trained = select_weights([n for n in prepare.weights_in_use(probe) if n in set(model.trainable)], "last")
     if split_at_trained(probe, trained) is None:
         found: Mapping[str, Tensor] = {name: rows.tensor for name, rows in xs.items()}
     else:

@@ -6,6 +6,7 @@ Weights are grouped into layers by what stands before the last slash.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
@@ -15,15 +16,16 @@ Wish = str | int | Collection[str]
 _STATISTICS = ("moving_mean", "moving_variance")
 
 
-_OPERATIONS = {"ReadVariableOp", "resource", "MatMul", "BiasAdd", "Conv2D", "Conv2D_weights", "Conv2D_bn_offset", "depthwise",
-               "depthwise_weights", "FusedBatchNormV3", "Read", "Tensordot"}  # fmt: skip
+_OPERATION = re.compile(
+    r"(ReadVariableOp|resource|MatMul|BiasAdd|Conv2D|convolution|Cast|[Aa]dd|[Mm]ul|[Ss]ub|Read|Reshape|Tensordot|GatherV2"
+    r"|batchnorm|depthwise|merged_input|strided_slice|FusedBatchNormV3)(_\d+|_weights|_bn_offset)*"
+)
 
 
 def layer_of(weight: str) -> str:
     """What stands before the role: `dense/kernel` -> dense; `m/dense/MatMul/ReadVariableOp` of a graph-model -> m/dense."""
-    path = weight.split("/")
-    own = path[:-1]
-    while own and own[-1] in _OPERATIONS:
+    own = weight.split("/")[:-1]
+    while own and _OPERATION.fullmatch(own[-1]):
         own.pop()
     return "/".join(own) or weight
 

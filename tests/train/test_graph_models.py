@@ -1,0 +1,46 @@
+"""Graph-models train as layers-models do: the same net in both formats takes the same steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from py_edge.model import load_model
+from py_edge.train.finetune import finetune
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "conformance" / "converted"
+NAMES = ["lstm_k2", "misc_k2", "mobile_k2", "mlp_k3", "lstm_k3", "gru_k2"]
+
+
+def losses(folder: Path, layers: str) -> list[float]:
+    model = load_model(folder)
+    graph = model.forward(1)
+    x = [np.load(path) for path in sorted(folder.glob("inputs*.npy"))]
+    inputs: Any = dict(zip(graph.inputs, x, strict=True)) if len(x) > 1 else x[0]
+    shape = graph.specs[next(iter(graph.outputs.values()))].shape[1:]
+    y = np.random.default_rng(0).uniform(size=(len(x[0]), *shape)).astype(np.float32)
+    return finetune(
+        model,
+        inputs,
+        y,
+        layers=layers,
+        epochs=5,
+        loss="meanSquaredError",
+        metrics=(),
+        learning_rate=0.01,
+        batch_norm="frozen",
+    ).history["loss"]
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/conformance is absent")
+@pytest.mark.parametrize("name", NAMES)
+def test_same_steps_in_both_formats(name: str) -> None:
+    """Training the last layer of a converted graph must give the losses of the layers-model it came from."""
+    layers = next(p for p in sorted(SHARED.glob(f"{name}__layers*")) if p.name.endswith(("f32", "h5")))
+    graph = next(p for p in sorted(SHARED.glob(f"{name}__graph*")) if p.name.endswith(("f32", "uint16")))
+    found, wanted = losses(graph, "last"), losses(layers, "last")
+    assert found == pytest.approx(wanted, rel=2e-2 if "uint16" in graph.name else 1e-4)
+    assert found[-1] < found[0]
