@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import py_edge
-from py_edge.bench import machine, native, plans, products, report, start
+from py_edge.bench import machine, native, plans, products, report, start, training
 from py_edge.bench.browser import Tab, chromium, cores
 from py_edge.bench.environments import cards, make_models, peers, versions
 from py_edge.bench.mounts import MOUNTS
@@ -137,6 +137,11 @@ def _products_part(models: Sequence[str], pace: Pace) -> dict[str, Any]:
     return {"products": products.measure(cores()[0], 0.3 if pace is QUICK else 1.5)}
 
 
+def _training_part(models: Sequence[str], pace: Pace) -> dict[str, Any]:
+    make_models(training.MODELS_NEEDED)
+    return {"training": training.measure(cores()[0], pace is QUICK)}
+
+
 def _rejected(result: dict[str, Any]) -> float:
     """Share of the rounds that were thrown away, over all series."""
     rows = [
@@ -155,4 +160,5 @@ _PARTS: dict[str, Callable[[Sequence[str], Pace], dict[str, Any]]] = {
     "start": _start_part,
     "native": _native_part,
     "products": _products_part,
+    "training": _training_part,
 }

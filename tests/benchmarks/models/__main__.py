@@ -30,6 +30,9 @@ KERAS: dict[str, Callable[[], Any]] = {
     "B2": vision.mobilenet_v2, "B3": vision.mobilenet_v3_small, "B4": vision.efficientnet_lite0,
     "B5": vision.mobilenet_v1, "B6": vision.resnet50, "B7": vision.pose,
 }  # fmt: skip
+TRAINED = {"T2": small.digits, "T3": small.head}
+"""Only as TF.js layers: nobody trains the other formats in a page."""
+
 ENCODERS = {"C1": transformers.BERT_TINY, "C2": transformers.MINI_LM}
 INPUTS = 4
 """Different inputs are fed call by call, so that nobody can remember an answer."""
@@ -40,6 +43,18 @@ def make(model_id: str, folder: Path) -> dict[str, Any]:
     export.clean(folder)
     tf_keras.backend.clear_session()  # names of layers start anew, so that the files do not depend on what was made before
     rng = np.random.default_rng([SEED, zlib.crc32(model_id.encode())])
+    if model_id in TRAINED:
+        model = TRAINED[model_id]()
+        fill(model)
+        export.tfjs_layers(model, folder / "layers")
+        return _card(
+            model_id,
+            folder,
+            (1, *model.input_shape[1:]),
+            [list(model.output_shape)],
+            count_macs(model) / 1e6,
+            model.get_weights(),
+        )
     if model_id in ENCODERS:
         encoder, model = ENCODERS[model_id], tf.Module()
         w = transformers.weights(encoder, rng)
@@ -69,14 +84,21 @@ def make(model_id: str, folder: Path) -> dict[str, Any]:
         assert values.std() > 1e-5, (model_id, index, values.std())
         (folder / f"output{index}.f32").write_bytes(values.astype(np.float32).tobytes())
         shapes.append(list(first.shape))
-    card = {"id": model_id, "input": list(shape), "outputs": shapes, "count": INPUTS, "mmac": round(mmac, 3)}
+    return _card(model_id, folder, shape, shapes, mmac, hashed)
+
+
+def _card(
+    model_id: str, folder: Path, shape: tuple[int, ...], outputs: list[Any], mmac: float, weights: list[Any]
+) -> dict[str, Any]:
+    """Written beside the model, and with the hashes of all files returned."""
+    card = {"id": model_id, "input": list(shape), "outputs": outputs, "count": INPUTS, "mmac": round(mmac, 3)}
     (folder / "card.json").write_text(json.dumps(card))
     files = {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    return {**card, "weights_sha256": digest(hashed), "files": files}
+    return {**card, "weights_sha256": digest(weights), "files": files}
 
 
 def _fixed(call: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:
@@ -87,7 +109,7 @@ def main() -> None:
     """Make what was asked for; progress to stderr."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--into", type=Path, required=True)
-    parser.add_argument("ids", nargs="*", default=[*KERAS, *ENCODERS])
+    parser.add_argument("ids", nargs="*", default=[*KERAS, *ENCODERS, *TRAINED])
     arguments = parser.parse_args()
     cards = {}
     for model_id in arguments.ids:

@@ -31,3 +31,18 @@ def _normal_relu(layer: Any) -> list[Any]:
 def gru() -> Any:
     """64 steps of 40 numbers - GRU 64, Keras's default form (reset after) - 12 softmax."""
     return Sequential([layers.Input((64, 40)), layers.GRU(64), layers.Dense(12, activation="softmax")])
+
+
+def digits() -> Any:
+    """T2: the convolutional network of the MNIST tutorials."""
+    stack: list[Any] = [layers.Input((28, 28, 1))]
+    for filters in (8, 16):
+        stack += [layers.Conv2D(filters, 5, activation="relu"), layers.MaxPooling2D()]
+    return Sequential([*stack, layers.Flatten(), layers.Dense(10, activation="softmax")])
+
+
+def head() -> Any:
+    """T3: what is trained on cached features of MobileNetV2 to teach it five things."""
+    return Sequential(
+        [layers.Input((1280,)), layers.Dense(100, activation="relu"), layers.Dense(5, activation="softmax")]
+    )

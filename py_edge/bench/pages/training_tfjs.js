@@ -1,0 +1,42 @@
+// TF.js trains: the full bundle (it alone has all gradients), ?backend=wasm|cpu. Steps cycle over the same batches as ours.
+const NODE = "/peers/node_modules/@tensorflow";
+importScripts(`${NODE}/tfjs/dist/tf.min.js`, `${NODE}/tfjs-backend-wasm/dist/tf-backend-wasm.min.js`);
+const backend = new URLSearchParams(location.search).get("backend");
+
+async function train({ model: id, trained, optimizer, rate, batch, batches, epochs, x, y, classes }) {
+  Object.defineProperty(navigator, "hardwareConcurrency", { value: 2 });
+  tf.wasm.setWasmPaths(`${NODE}/tfjs-backend-wasm/dist/`);
+  tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
+  if (!(await tf.setBackend(backend))) throw new Error(`no backend ${backend}`);
+  const model = await tf.loadLayersModel(`/models/${id}/layers/model.json`);
+  const chosen = model.layers.filter((layer) => !trained || trained.includes(layer.name));
+  const variables = chosen.filter((layer) => layer.getClassName() !== "BatchNormalization").flatMap((layer) => layer.trainableWeights.map((weight) => weight.val));
+  const rule = tf.train[optimizer](rate);
+  const shape = model.inputs[0].shape.slice(1);
+  const size = shape.reduce((a, b) => a * b, 1);
+  const times = [], losses = [];
+  for (let step = 0; step < epochs * batches; step++) {
+    const at = (step % batches) * batch;
+    const before = performance.now();
+    const value = tf.tidy(() => {
+      const input = tf.tensor(x.subarray(at * size, (at + batch) * size), [batch, ...shape]);
+      const truth = tf.oneHot(tf.tensor1d(y.subarray(at, at + batch), "int32"), classes);
+      const loss = () => {
+        const share = model.apply(input, { training: false }).clipByValue(1e-7, 1 - 1e-7);
+        return share.log().mul(truth).sum(-1).mean().neg();
+      };
+      return rule.minimize(loss, true, variables).dataSync()[0];
+    });
+    times.push(performance.now() - before);
+    losses.push(value);
+  }
+  return { times, losses: Array.from({ length: epochs }, (_, e) => losses.slice(e * batches, (e + 1) * batches).reduce((a, b) => a + b, 0) / batches) };
+}
+
+onmessage = async ({ data }) => {
+  try {
+    postMessage({ value: await train(data) });
+  } catch (error) {
+    postMessage({ error: String(error?.message ?? error) });
+  }
+};

@@ -1,0 +1,51 @@
+"""The report and the picture of a result."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from typing import Any
+
+from py_edge.bench import report
+from py_edge.bench.picture import draw
+from py_edge.bench.suite import OURS
+
+
+def row(*blocks: float, problem: str = "") -> dict[str, Any]:
+    return {"blocks_ms": list(blocks), "problem": problem, "variant": "", "error": 0.0, "rejected_rounds": 0}
+
+
+RESULT: dict[str, Any] = {
+    "made": "today", "machine": {"cpu": "a <fast> one", "cores": 2, "system": "Linux", "quiet": False},
+    "versions": {"py_edge": "0"}, "browser": "1", "publishable": False,
+    "models": {"A1": {"mmac": 0.1}, "B1": {"mmac": 13.6}},
+    "latency": {
+        "A1": {OURS: row(1.0, 1.0), "tfjs": row(3.0, 3.0), "onnxruntime": row(1.0, 1.0), "litert": row(2.0, 2.0)},
+        "B1": {OURS: row(1.0, 1.0), "tfjs": row(problem="fails to load"), "litert": row(0.5, 0.5)},
+    },
+}  # fmt: skip
+
+
+def test_ratio_needs_both() -> None:
+    """A ratio is the peer's time by ours; a runtime that failed has none."""
+    found = report.ratio(RESULT["latency"], "A1", "tfjs")
+    assert found is not None
+    assert found.median == 3.0
+    assert report.ratio(RESULT["latency"], "B1", "tfjs") is None
+
+
+def test_says_what_is_below_and_what_failed() -> None:
+    """A target that is not reached stands out, a problem is told, a busy machine too."""
+    told = report.text(RESULT)
+    assert "BUSY, do not publish" in told
+    assert "TF.js, graph on B1: fails to load" in told
+    lines = {line.split("  ")[0]: line for line in told.splitlines()}
+    assert lines["B1 against LiteRT.js"].endswith("BELOW")
+    assert lines["A1 against LiteRT.js"].endswith("aim reached")
+    assert lines["A1 against onnxruntime-web"].endswith("BELOW")
+
+
+def test_picture_is_xml() -> None:
+    """The picture is well formed whatever the processor calls itself, and says when it must not be shown."""
+    drawn = draw(RESULT)
+    ElementTree.fromstring(drawn)
+    assert "not for publication" in drawn
