@@ -42,5 +42,5 @@ def test_same_steps_in_both_formats(name: str) -> None:
     layers = next(p for p in sorted(SHARED.glob(f"{name}__layers*")) if p.name.endswith(("f32", "h5")))
     graph = next(p for p in sorted(SHARED.glob(f"{name}__graph*")) if p.name.endswith(("f32", "uint16")))
     found, wanted = losses(graph, "last"), losses(layers, "last")
-    assert found == pytest.approx(wanted, rel=2e-2 if "uint16" in graph.name else 1e-4)
+    assert found == pytest.approx(wanted, rel=2e-2 if "uint16" in graph.name else 1e-3)
     assert found[-1] < found[0]

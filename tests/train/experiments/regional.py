@@ -23,8 +23,12 @@ from py_edge.train.rehearsal import Reservoir
 from tests.train.experiments.forgetting import accuracy, interval
 
 ANSWERS, KNOWN, BLOCKS = 20, 6, 13
-LAYERS = [
-    {"class_name": "Dense", "units": 128, "activation": "relu"},
+LAYERS: list[dict[str, Any]] = [  # 1,610 parameters
+    {"class_name": "Reshape", "target_shape": [8, 8, 1]},
+    {"class_name": "Conv2D", "filters": 16, "kernel_size": [3, 3], "activation": "relu"},
+    {"class_name": "MaxPooling2D", "pool_size": [2, 2]},
+    {"class_name": "Flatten"},
+    {"class_name": "Dropout", "rate": 0.3},
     {"class_name": "Dense", "units": 10, "activation": "softmax"},
 ]
 
