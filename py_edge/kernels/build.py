@@ -32,6 +32,9 @@ _COMPILE = (
     "-fvisibility=hidden",
     "-fno-math-errno",
     "-fno-strict-aliasing",
+    "-fno-vectorize",
+    "-fno-slp-vectorize",
+    "-g0",
     "-Wall",
     "-Werror",
 )

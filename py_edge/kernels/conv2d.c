@@ -58,9 +58,8 @@ static void in_place(const job *j, pe_gemm *g, int low, int high) {
   for (int n = 0; n < w->N; n++)
     for (int oh = 0; oh < w->OH; oh++) {
       int64_t first = ((int64_t)n * w->OH + oh) * w->OW;
-      int top = oh * w->SH - w->PT, kh0 = 0, kh1 = w->KH;
-      while (kh0 < kh1 && top + kh0 * w->DH < 0) kh0++;
-      while (kh1 > kh0 && top + (kh1 - 1) * w->DH >= w->H) kh1--;
+      pe_span rows = pe_span_of(oh, w->SH, w->PT, w->KH, w->DH, w->H);
+      int top = rows.origin, kh0 = rows.first, kh1 = rows.end;
       g->a = j->x + (((int64_t)n * w->H + top + kh0 * w->DH) * w->W + low * w->SW - w->PL) * w->C;
       g->a_row = (intptr_t)w->SW * w->C;
       g->a_segment = (intptr_t)w->DH * w->W * w->C;

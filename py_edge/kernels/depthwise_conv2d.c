@@ -1,13 +1,11 @@
-/* Depthwise convolution, four output pixels of a row at once.
+/* Depthwise convolution, four or seven output pixels of a row at once.
  *
  * For one vector of channels the weights of a window row are loaded once and every input that is loaded serves all outputs
- * whose window holds it: 3 x 3, stride 1 loads 6 inputs and 3 weights per 12 products. Windows of 3 and 5, strides 1 and 2
+ * whose window holds it: 3 x 3, stride 1 loads 9 inputs and 3 weights per 21 products. Windows of 3 and 5, strides 1 and 2
  * are unrolled; every other shape, dilation and multiplier goes through the plain loop. */
 #include "gemm.h"
 
 #include "functions.h"
-
-enum { PIXELS = 4 };
 
 typedef struct {
   const pe_depthwise_conv2d *p;
@@ -22,39 +20,50 @@ INLINE vf finish(const job *j, vf v, const float *residual) {
   return residual && !j->residual_before_act ? v + load(residual) : v;
 }
 
-/* Output pixels ow .. ow + PIXELS - 1 of row oh, channels in whole vectors. edge: some columns lie outside. */
-INLINE void pixels(const job *j, int n, int oh, int ow, int KW, int SW, int edge) {
+/* One output row: where its pixels read and write, and the taps of a window column inside the image. */
+typedef struct {
+  const float *x, *w, *residual;
+  float *y;
+  int taps;
+} line;
+
+static line line_of(const job *j, int n, int oh) {
   const pe_depthwise_conv2d *p = j->p;
-  int C = p->C, top = oh * p->SH - p->PT, left = ow * SW - p->PL, kh0 = 0, kh1 = p->KH;
-  while (kh0 < kh1 && top + kh0 * p->DH < 0) kh0++;
-  while (kh1 > kh0 && top + (kh1 - 1) * p->DH >= p->H) kh1--;
-  intptr_t line = (intptr_t)p->W * C, first = (((intptr_t)n * p->OH + oh) * p->OW + ow) * C;
-  const float *x = j->x + ((intptr_t)n * p->H + top + kh0 * p->DH) * line + (intptr_t)left * C;
-  const float *w = j->w + (intptr_t)kh0 * KW * C;
-  const float *residual = j->residual && !j->late ? j->residual + first : 0;
-  float *y = j->y + first;
+  pe_span s = pe_span_of(oh, p->SH, p->PT, p->KH, p->DH, p->H);
+  intptr_t first = ((intptr_t)n * p->OH + oh) * p->OW * p->C;
+  line l = {j->x + ((intptr_t)n * p->H + s.origin + s.first * p->DH) * p->W * p->C, j->w + (intptr_t)s.first * p->KW * p->C,
+            j->residual && !j->late ? j->residual + first : 0, j->y + first, s.end - s.first};
+  return l;
+}
+
+/* Output pixels ow .. ow + PX - 1 of a row, channels in whole vectors. edge: some columns lie outside. */
+INLINE void pixels(const job *j, const line *l, int ow, int PX, int KW, int SW, int edge) {
+  const pe_depthwise_conv2d *p = j->p;
+  int C = p->C, left = ow * SW - p->PL, W = p->W, taps = l->taps;
+  intptr_t next_x = (intptr_t)W * C * p->DH, next_w = (intptr_t)KW * C;
+  const float *x = l->x + (intptr_t)left * C, *w = l->w, *bias = j->bias;
+  const float *residual = l->residual ? l->residual + (intptr_t)ow * C : 0;
+  float *y = l->y + (intptr_t)ow * C;
   for (int c = 0; c + VW <= C; c += VW) {
-    vf acc[PIXELS], start = j->bias ? load(j->bias + c) : splat(0);
-#pragma clang loop unroll(full)
-    for (int q = 0; q < PIXELS; q++) acc[q] = start;
+    vf acc[7], start = bias ? load(bias + c) : splat(0);
+    UNROLL for (int q = 0; q < PX; q++) acc[q] = start;
     const float *xr = x + c, *wr = w + c;
-    for (int kh = kh0; kh < kh1; kh++, xr += line * p->DH, wr += KW * C) {
+    for (int kh = 0; kh < taps; kh++, xr += next_x, wr += next_w) {
       vf weight[5];
-#pragma clang loop unroll(full)
-      for (int kw = 0; kw < KW; kw++) weight[kw] = load(wr + kw * C);
-#pragma clang loop unroll(full)
-      for (int i = 0; i < (PIXELS - 1) * SW + KW; i++) {
-        if (edge && (uint32_t)(left + i) >= (uint32_t)p->W) continue;
-        vf v = load(xr + i * C);
-#pragma clang loop unroll(full)
-        for (int q = 0; q < PIXELS; q++) {
+      UNROLL for (int kw = 0; kw < KW; kw++) weight[kw] = load(wr + kw * C);
+      const float *xi = xr;
+      UNROLL for (int i = 0; i < (PX - 1) * SW + KW; i++, xi += C) {
+        if (edge && (uint32_t)(left + i) >= (uint32_t)W) continue;
+        vf v = load(xi);
+        UNROLL for (int q = 0; q < PX; q++) {
           int kw = i - q * SW;
-          if (kw >= 0 && kw < KW) acc[q] = fma(v, weight[kw], acc[q]);
+          if (kw < 0 || kw >= KW) continue;
+          acc[q] = fma(v, weight[kw], acc[q]);
+          IN_ORDER(acc[q]);
         }
       }
     }
-#pragma clang loop unroll(full)
-    for (int q = 0; q < PIXELS; q++) store(y + q * C + c, finish(j, acc[q], residual ? residual + q * C + c : 0));
+    UNROLL for (int q = 0; q < PX; q++) store(y + q * C + c, finish(j, acc[q], residual ? residual + q * C + c : 0));
   }
 }
 
@@ -107,22 +116,38 @@ static void any_pixel(const job *j, int n, int oh, int ow) {
     for (int mul = 0; mul < p->M; mul++) element_out(j, n, oh, ow, c, mul);
 }
 
-typedef void (*pixels_fn)(const job *j, int n, int oh, int ow);
-#define SHAPE(KW, SW)                                                                                                 \
-  static void inner_##KW##_##SW(const job *j, int n, int oh, int ow) { pixels(j, n, oh, ow, KW, SW, 0); }            \
-  static void edge_##KW##_##SW(const job *j, int n, int oh, int ow) { pixels(j, n, oh, ow, KW, SW, 1); }
-SHAPE(3, 1) SHAPE(3, 2) SHAPE(5, 1) SHAPE(5, 2)
+typedef void (*pixels_fn)(const job *j, const line *l, int ow);
+#define SHAPE(KW, SW, PX)                                                                                         \
+  static void inner_##KW##_##SW##_##PX(const job *j, const line *l, int ow) { pixels(j, l, ow, PX, KW, SW, 0); }  \
+  static void edge_##KW##_##SW##_##PX(const job *j, const line *l, int ow) { pixels(j, l, ow, PX, KW, SW, 1); }
+SHAPE(3, 1, 4) SHAPE(3, 2, 4) SHAPE(5, 1, 4) SHAPE(5, 2, 4) SHAPE(3, 1, 7) SHAPE(3, 2, 7) SHAPE(5, 1, 7) SHAPE(5, 2, 7)
+/* by [window is 5][stride is 2][seven pixels][edge] */
+#define PAIR(KW, SW, PX) {inner_##KW##_##SW##_##PX, edge_##KW##_##SW##_##PX}
+static const pixels_fn shapes[2][2][2][2] = {
+  {{PAIR(3, 1, 4), PAIR(3, 1, 7)}, {PAIR(3, 2, 4), PAIR(3, 2, 7)}},
+  {{PAIR(5, 1, 4), PAIR(5, 1, 7)}, {PAIR(5, 2, 4), PAIR(5, 2, 7)}},
+};
 
-static void row(const job *j, int n, int oh, pixels_fn inner, pixels_fn edge) {
+/* The pair of unrolled functions for this shape, or null; *count: how many pixels they make. Rows of 224 / 2^n are multiples
+ * of seven. */
+static const pixels_fn *shape_of(const pe_depthwise_conv2d *p, int *count) {
+  int seven = p->OW % 7 == 0;
+  *count = seven ? 7 : 4;
+  int fits = p->M == 1 && p->DW == 1 && p->OW >= *count && (p->KW == 3 || p->KW == 5) && p->SW <= 2;
+  return fits ? shapes[p->KW == 5][p->SW == 2][seven] : 0;
+}
+
+static void row(const job *j, int n, int oh, const pixels_fn *shape, int count) {
   const pe_depthwise_conv2d *p = j->p;
-  if (!inner) {
+  if (!shape) {
     for (int ow = 0; ow < p->OW; ow++) any_pixel(j, n, oh, ow);
     return;
   }
-  for (int ow = 0; ow < p->OW; ow += PIXELS) {
-    int from = ow + PIXELS > p->OW ? p->OW - PIXELS : ow, left = from * p->SW - p->PL;
-    int inside = left >= 0 && left + (PIXELS - 1) * p->SW + p->KW <= p->W;
-    (inside ? inner : edge)(j, n, oh, from);
+  line l = line_of(j, n, oh);
+  for (int ow = 0; ow < p->OW; ow += count) {
+    int from = ow + count > p->OW ? p->OW - count : ow, left = from * p->SW - p->PL;
+    int outside = left < 0 || left + (count - 1) * p->SW + p->KW > p->W;
+    shape[outside](j, &l, from);
   }
   for (int c = p->C / VW * VW; c < p->C; c++)
     for (int ow = 0; ow < p->OW; ow++) element_out(j, n, oh, ow, c, 0);
@@ -141,19 +166,13 @@ PE_KERNEL(pe_do_depthwise_conv2d) {
   job j = {p, at(m, p->x), at(m, p->w), at(m, p->bias), at(m, p->residual), at(m, p->y), tail.low, tail.high};
   j.residual_before_act = tail.residual_before_act;
   j.late = tail.late;
-  pixels_fn inner = 0, edge = 0;
-  if (p->M == 1 && p->DW == 1 && p->OW >= PIXELS && p->KW == 3 && p->SW <= 2) {
-    inner = p->SW == 1 ? inner_3_1 : inner_3_2;
-    edge = p->SW == 1 ? edge_3_1 : edge_3_2;
-  } else if (p->M == 1 && p->DW == 1 && p->OW >= PIXELS && p->KW == 5 && p->SW <= 2) {
-    inner = p->SW == 1 ? inner_5_1 : inner_5_2;
-    edge = p->SW == 1 ? edge_5_1 : edge_5_2;
-  }
+  int count;
+  const pixels_fn *shape = shape_of(p, &count);
   intptr_t width = (intptr_t)p->OW * p->C * p->M;
   for (int n = 0; n < p->N; n++)
     for (int oh = 0; oh < p->OH; oh++) {
       intptr_t first = ((intptr_t)n * p->OH + oh) * width;
-      row(&j, n, oh, inner, edge);
+      row(&j, n, oh, shape, count);
       pe_tail_rows(&tail, j.y + first, j.residual ? j.residual + first : 0, 1, (int)width, width);
     }
   return PE_OK;

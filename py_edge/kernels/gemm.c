@@ -57,15 +57,6 @@ INLINE void bias_of(const pe_gemm *g, int n0, int n, vf *low, vf *high) {
   *high = load(bias + VW);
 }
 
-#define UNROLL _Pragma("clang loop unroll(full)")
-
-/* Keeps clang from loading all of A first: each spread element is used up at once, so that the registers last. */
-#if defined(__wasm__)
-#define USE_UP(v, w) __asm__ volatile("" : "+r"(v), "+r"(w) : : "memory")
-#else
-#define USE_UP(v, w) (void)0
-#endif
-
 /* One k: acc += a (rows) x b (NR). */
 INLINE void one_step(vf acc[][2], int rows, const float *a, intptr_t stride, const float *b) {
   vf b0 = load(b), b1 = load(b + VW);
@@ -73,7 +64,8 @@ INLINE void one_step(vf acc[][2], int rows, const float *a, intptr_t stride, con
     vf v = splat(a[i * stride]);
     acc[i][0] = fma(v, b0, acc[i][0]);
     acc[i][1] = fma(v, b1, acc[i][1]);
-    USE_UP(acc[i][0], acc[i][1]);
+    IN_ORDER(acc[i][0]);
+    IN_ORDER(acc[i][1]);
   }
 }
 
@@ -136,6 +128,8 @@ static int one_row(const pe_gemm *g) {
         UNROLL for (int j = 0; j < 4; j++) {
           acc[j][0] = fma(v, load(b + j * panel), acc[j][0]);
           acc[j][1] = fma(v, load(b + j * panel + VW), acc[j][1]);
+          IN_ORDER(acc[j][0]);
+          IN_ORDER(acc[j][1]);
         }
       }
     }

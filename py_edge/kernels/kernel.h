@@ -35,6 +35,17 @@ INLINE int sizes_ok(const int32_t *sizes, int n, int32_t least) {
 }
 #define SIZES_OK(least, ...) sizes_ok((const int32_t[]){__VA_ARGS__}, PE_COUNT(((const int32_t[]){__VA_ARGS__})), least)
 
+/* Taps first..end - 1 of a window that starts at `origin` and has `taps` taps `dilation` apart lie within 0..size - 1. */
+typedef struct { int origin, first, end; } pe_span;
+INLINE pe_span pe_span_of(int out, int stride, int pad, int taps, int dilation, int size) {
+  pe_span s = {out * stride - pad, 0, taps};
+  if (s.origin < 0) s.first = (int)(((int64_t)dilation - 1 - s.origin) / dilation);
+  int64_t end = size > s.origin ? ((int64_t)size - s.origin + dilation - 1) / dilation : 0;
+  if (end < s.end) s.end = (int)end;
+  if (s.first > s.end) s.first = s.end;
+  return s;
+}
+
 /* d[0..n) = f(a, b, c): n is a multiple of VW; d may be a, b or c. See functions.c. */
 typedef void (*pe_lane_fn)(float *d, const float *a, const float *b, const float *c, int n, float alpha);
 enum { PE_OPCODES = 144 };

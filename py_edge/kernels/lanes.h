@@ -66,6 +66,14 @@ INLINE vf fma(vf a, vf b, vf c) {
 
 INLINE vf absolute(vf v) { return __builtin_elementwise_abs(v); }
 
+#define UNROLL _Pragma("clang loop unroll(full)")
+/* Clang for WebAssembly orders loads as it likes and runs out of V8's registers; this keeps the order of the source. */
+#if defined(__wasm__)
+#define IN_ORDER(v) __asm__ volatile("" : "+r"(v) : : "memory")
+#else
+#define IN_ORDER(v) (void)0
+#endif
+
 INLINE float sum_lanes(vf v) {
 #if VW == 4
   return (v[0] + v[2]) + (v[1] + v[3]);

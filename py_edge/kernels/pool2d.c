@@ -9,17 +9,7 @@
    p->SH >= 1 && p->SW >= 1 && p->PT >= 0 && p->PL >= 0 && p->PT <= (1 << 28) && p->PL <= (1 << 28) &&                     \
    (p->kind == 0 || p->kind == 1) && a != PE_NONE && b != PE_NONE)
 
-/* The taps of one window along one axis that lie inside: [first, end). */
-typedef struct { int first, end, origin; } span;
-
-static span span_of(int out, int stride, int pad, int kernel, int dilation, int size) {
-  span s = {0, kernel, out * stride - pad};
-  while (s.first < s.end && s.origin + s.first * dilation < 0) s.first++;
-  while (s.end > s.first && s.origin + (s.end - 1) * dilation >= size) s.end--;
-  return s;
-}
-
-static float pool_one(const pe_pool2d *p, const float *x, span rows, span columns, float count) {
+static float pool_one(const pe_pool2d *p, const float *x, pe_span rows, pe_span columns, float count) {
   float value = p->kind == 0 ? -INF : 0;
   for (int kh = rows.first; kh < rows.end; kh++)
     for (int kw = columns.first; kw < columns.end; kw++) {
@@ -39,9 +29,9 @@ PE_KERNEL(pe_do_pool2d) {
   float *y = at(m, p->y);
   for (int n = 0; n < p->N; n++, image += (intptr_t)p->H * p->W * p->C)
     for (int oh = 0; oh < p->OH; oh++) {
-      span rows = span_of(oh, p->SH, p->PT, p->KH, p->DH, p->H);
+      pe_span rows = pe_span_of(oh, p->SH, p->PT, p->KH, p->DH, p->H);
       for (int ow = 0; ow < p->OW; ow++, y += p->C) {
-        span columns = span_of(ow, p->SW, p->PL, p->KW, p->DW, p->W);
+        pe_span columns = pe_span_of(ow, p->SW, p->PL, p->KW, p->DW, p->W);
         float count = (float)((rows.end - rows.first) * (columns.end - columns.first));
         int c = 0;
         for (; c + VW <= p->C; c += VW) {
@@ -68,9 +58,9 @@ PE_KERNEL(pe_do_pool2d_grad) {
   for (int n = 0; n < p->N; n++) {
     intptr_t image = (intptr_t)n * p->H * p->W * p->C;
     for (int oh = 0; oh < p->OH; oh++) {
-      span rows = span_of(oh, p->SH, p->PT, p->KH, p->DH, p->H);
+      pe_span rows = pe_span_of(oh, p->SH, p->PT, p->KH, p->DH, p->H);
       for (int ow = 0; ow < p->OW; ow++, dy += p->C) {
-        span columns = span_of(ow, p->SW, p->PL, p->KW, p->DW, p->W);
+        pe_span columns = pe_span_of(ow, p->SW, p->PL, p->KW, p->DW, p->W);
         float share = 1.0f / (float)((rows.end - rows.first) * (columns.end - columns.first));
         for (int c = 0; c < p->C; c++) {
           intptr_t best = -1;
