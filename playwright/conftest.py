@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from playwright.sync_api import Page
+from py_edge.bundle.cache import sha256_of
 from py_edge.bundle.collect import Bundle, collect
 from py_edge.bundle.parts import prepare
 from py_edge.testing import Origin
@@ -81,6 +82,10 @@ def bundle(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bund
     }
     for name, body in pages.items():
         (made.folder / f"test-{name}.html").write_text(PAGE.format(body=body), encoding="utf-8")
+    index = json.loads((made.folder / "bundle.json").read_text(encoding="utf-8"))
+    for path in made.folder.glob("test-*.html"):
+        index["files"][path.name] = [path.stat().st_size, sha256_of(path.read_bytes())]
+    (made.folder / "bundle.json").write_text(json.dumps(index), encoding="utf-8")
     return made
 
 

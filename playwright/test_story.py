@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from py_edge.host.chromium import chromium_flags, find_chromium
+
 ROUND_KEYS = {
     "questions", "device_share", "site_share", "cloud_share", "person_share", "system_accuracy", "device_alone",
 }  # fmt: skip
@@ -120,3 +122,46 @@ def test_a_used_port_and_a_missing_browser_are_one_sentence() -> None:
             assert done.returncode == 1
             assert words in done.stderr.splitlines()[-1]
             assert "Traceback" not in done.stderr
+
+
+@pytest.mark.browser
+def test_with_a_display_the_users_browser_plays_it(tmp_path: Path) -> None:
+    """Where there is a display the page opens in the browser that the user has, and the story is told there."""
+    pid = tmp_path / "pid"
+    flags = " ".join(
+        [
+            "--headless",
+            "--remote-debugging-port=0",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            *chromium_flags(),
+        ]
+    )
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho $$ > {pid}\nexec "{find_chromium()}" {flags} "$1" 2>/dev/null\n')
+    browser.chmod(0o755)
+    file = tmp_path / "story.json"
+    demo = [
+        sys.executable,
+        "-m",
+        "py_edge",
+        "demo",
+        "--once",
+        "--rounds",
+        "1",
+        "--questions",
+        "20",
+        "--json",
+        str(file),
+    ]
+    try:
+        done = subprocess.run(
+            [*demo, "--seed", "5"], capture_output=True, text=True, timeout=600, check=False,
+            env={**os.environ, "DISPLAY": ":99", "BROWSER": f"{browser} %s &"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "a headless one plays" not in done.stderr
+        story = json.loads(file.read_text())
+        assert story["lost"] == 0
+        assert story["rounds"][0]["person_share"] == 1
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGTERM)

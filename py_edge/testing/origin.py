@@ -33,6 +33,7 @@ class Origin:
         self, app: App | Path, *, under: str = "", headers: dict[str, str] | None = None, port: int = 0
     ) -> None:
         self.under = under.rstrip("/")
+        self.folder = app if isinstance(app, Path) else None
         self.headers = headers or {}
         self.faults = Faults(_mount(_static(app) if isinstance(app, Path) else app, self.under, self.headers))
         self.port = port

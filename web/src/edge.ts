@@ -60,7 +60,7 @@ export class Edge extends EventTarget {
     const edge = new Edge(options);
     listen?.(edge);
     const begin = performance.now();
-    edge.#store = await openStore(`py-edge:${new URL(edge.source.api || document.baseURI).pathname}:${edge.source.name}`);
+    edge.#store = await openStore(`py-edge:${edge.source.place}:${edge.source.name}`);
     if (!edge.#store.durable) edge.#emit("error", { code: "E_STORAGE", message: "this browser keeps nothing for this page; questions and learning last until the tab closes" });
     edge.#startPredictor();
     edge.device = await edge.#store.write(deviceId);

@@ -9,8 +9,9 @@ export const PLAN_FILE = "wasm.plan";
 export const MEMORY_FILE = "memory.json";
 
 export interface Source {
-  /** Name of the model, and what storage is keyed by. */
   name: string;
+  /** What storage is keyed by, with the name: the folder or node, without the page's own origin. */
+  place: string;
   /** The node's `…/v1/`, or "" when there is no node to ask. */
   api: string;
   current(signal?: AbortSignal): Promise<Release>;
@@ -24,6 +25,7 @@ export function makeSource(src: string, origin: string | null, model: string): S
   if (src) {
     const folder = new URL(src.endsWith("/") ? src : `${src}/`, base).href;
     return {
+      place: short(folder),
       name: model || folder.split("/").at(-2) || "model",
       api,
       current: (signal) => readRelease(`${folder}release.json`, signal),
@@ -33,11 +35,16 @@ export function makeSource(src: string, origin: string | null, model: string): S
   if (!api) throw new EdgeError({ code: "E_FORMAT", message: "a model needs src or origin", where: "<py-edge>" });
   const name = model || "device";
   return {
+    place: short(api),
     name,
     api,
     current: (signal) => readRelease(`${api}models/${name}`, signal),
     locate: (_release, file) => ({ url: `${api}blobs/${file.sha256}`, size: file.size, sha256: file.sha256 }),
   };
+}
+
+function short(url: string): string {
+  return url.startsWith(`${location.origin}/`) ? url.slice(location.origin.length) : url;
 }
 
 async function readRelease(url: string, signal?: AbortSignal): Promise<Release> {

@@ -14,8 +14,8 @@ const base = new URL("./", scope.location.href);
 const PREFIX = `py-edge:${base.pathname}:`;
 const INDEX = "bundle.json";
 
-/** Fetched when first wanted, not at once: large, and only some pages need them. */
-const LATER = /^(rt-|models\/)|\.(whl|gz)$/;
+/** Not fetched at once but kept when first wanted: large, or of use to few; and this worker itself. */
+const LATER = /^(rt-|models\/|_|sbom|sw\.js)|\.(whl|gz|md|txt)$/;
 
 async function hex(data: ArrayBuffer): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", data);
@@ -77,6 +77,7 @@ async function answer(request: Request): Promise<Response> {
   url.search = url.hash = "";
   const path = url.href === base.href ? "index.html" : url.pathname.slice(base.pathname.length);
   const known = await newestCache();
+  if (path === INDEX) return fetch(request).catch(async (error: unknown) => (await known?.cache.match(new URL(INDEX, base))) ?? Promise.reject(error));
   const name = known && (known.index.files[path] ? path : `${path}.html`);
   const facts = known?.index.files[name ?? ""];
   if (!known || !facts) return fetch(request);
