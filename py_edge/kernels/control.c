@@ -4,14 +4,7 @@
 enum { MAX_DEPTH = 32 };
 
 static void move(const pe_memory *m, const pe_move *v, int64_t dst_offset, int64_t src_offset) {
-  uint8_t *dst = (uint8_t *)at(m, v->dst) + dst_offset;
-  const uint8_t *src = (const uint8_t *)at(m, v->src) + src_offset;
-  int i = 0;
-  if (v->bytes >= 4) {
-    copy_floats((float *)dst, (const float *)src, v->bytes / 4);
-    i = v->bytes / 4 * 4;
-  }
-  for (; i < v->bytes; i++) dst[i] = src[i];
+  copy_bytes((uint8_t *)at(m, v->dst) + dst_offset, (const uint8_t *)at(m, v->src) + src_offset, v->bytes);
 }
 
 static int moves_ok(const pe_move *moves, int64_t n) {

@@ -1,12 +1,6 @@
 /* Picking rows by index and its transpose, adding rows up by index. */
 #include "kernel.h"
 
-static void copy_bytes(uint8_t *dst, const uint8_t *src, int64_t n) {
-  int64_t i = 0;
-  for (; i + 4 * VW <= n; i += 4 * VW) store((float *)(dst + i), load((const float *)(src + i)));
-  for (; i < n; i++) dst[i] = src[i];
-}
-
 PE_KERNEL(pe_do_gather) {
   const pe_gather *p = (const pe_gather *)params;
   if (!SIZES_OK(0, p->batch, p->outer, p->axis, p->inner) || !SIZES_OK(0, p->batch, p->outer, p->count, p->inner) ||

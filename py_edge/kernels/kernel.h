@@ -49,7 +49,7 @@ INLINE pe_span pe_span_of(int out, int stride, int pad, int taps, int dilation, 
 /* d[0..n) = f(a, b, c): n is a multiple of VW; d may be a, b or c. See functions.c. */
 typedef void (*pe_lane_fn)(float *d, const float *a, const float *b, const float *c, int n, float alpha);
 enum { PE_OPCODES = 144 };
-extern const pe_lane_fn pe_lane[PE_OPCODES];
+__attribute__((visibility("hidden"))) extern const pe_lane_fn pe_lane[PE_OPCODES];
 /* y = f(y) for a unary opcode and any n. */
 void pe_apply(int op, float alpha, float *y, int n);
 

@@ -96,6 +96,14 @@ INLINE void copy_floats(float *dst, const float *src, int n) {
   for (; i < n; i++) dst[i] = src[i];
 }
 
+/* The same for bytes, which may lie anywhere. */
+typedef uint8_t vb_any __attribute__((ext_vector_type(4 * VW), aligned(1), may_alias));
+INLINE void copy_bytes(uint8_t *dst, const uint8_t *src, int64_t n) {
+  int64_t i = 0;
+  for (; i + 4 * VW <= n; i += 4 * VW) *(vb_any *)(dst + i) = *(const vb_any *)(src + i);
+  for (; i < n; i++) dst[i] = src[i];
+}
+
 INLINE void zero_floats(float *dst, int n) {
   int i = 0;
   for (; i + VW <= n; i += VW) store(dst + i, splat(0));
