@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from py_edge.bench.report import ratio
 from py_edge.bench.statistics import geometric_mean
 from py_edge.bench.suite import GEOMETRIC, MODELS, PEERS, RUNTIMES
+from py_edge.bench.verdicts import ratio
 
 COLOURS = {"tfjs": "#c2542d", "onnxruntime": "#2f6f9f", "litert": "#4c8c4a"}
 LEFT, WIDTH, ROW, TOP = 190, 560, 40, 78

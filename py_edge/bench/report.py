@@ -1,4 +1,4 @@
-"""What was measured, as a table for people: times, ratios with their intervals, what is reached and what is not."""
+"""What was measured, as tables for people: times, ratios with their intervals, what is reached and what is not."""
 
 from __future__ import annotations
 
@@ -8,23 +8,9 @@ from statistics import median
 from typing import Any
 
 from py_edge.bench.native import NATIVE_PEER
-from py_edge.bench.statistics import Ratio, geometric_mean, paired_ratio
-from py_edge.bench.suite import (
-    GEOMETRIC,
-    MODELS,
-    NATIVE_TARGET,
-    OURS,
-    PEERS,
-    PRODUCT_SHARE,
-    PRODUCTS,
-    RUNTIMES,
-    TARGETS,
-    THREADS_TARGET,
-    Target,
-)
-
-Rows = Mapping[str, Any]
-"""Model -> runtime -> its series, as in the JSON."""
+from py_edge.bench.statistics import Ratio, geometric_mean
+from py_edge.bench.suite import GEOMETRIC, MODELS, NATIVE_TARGET, OURS, PEERS, PRODUCTS, RUNTIMES
+from py_edge.bench.verdicts import Rows, judge, ratio
 
 
 def text(result: Mapping[str, Any]) -> str:
@@ -44,22 +30,10 @@ def text(result: Mapping[str, Any]) -> str:
         parts.append(_products(result["products"]))
     if "training" in result:
         parts.append(_training(result["training"]))
-    parts.append(_targets(result))
+    verdicts = judge(result)
+    if verdicts:
+        parts.append(table(["To reach", "is", "must", "aim", ""], [verdict.cells for verdict in verdicts]))
     return "\n\n".join(part for part in parts if part)
-
-
-def ratio(rows: Rows, model: str, peer: str) -> Ratio | None:
-    """peer's time / ours; None if one of them has none."""
-    ours, theirs = rows.get(model, {}).get(OURS), rows.get(model, {}).get(peer)
-    if not ours or not theirs or not ours["blocks_ms"] or len(ours["blocks_ms"]) != len(theirs["blocks_ms"]):
-        return None
-    return paired_ratio(theirs["blocks_ms"], ours["blocks_ms"])
-
-
-def best_ratio(rows: Rows, model: str) -> Ratio | None:
-    """Against the peer that is fastest on this model."""
-    found = [found for peer in PEERS if (found := ratio(rows, model, peer))]
-    return min(found, key=lambda r: r.median, default=None)
 
 
 def _head(result: Mapping[str, Any]) -> str:
@@ -204,53 +178,3 @@ def _training(rows: Mapping[str, Any]) -> str:
         for name, row in rows.items()
     ]
     return table(["Training step, ms", "py_edge in Pyodide", "TF.js wasm", "TF.js cpu"], lines)
-
-
-def _targets(result: Mapping[str, Any]) -> str:
-    lines = []
-    latency = result.get("latency", {})
-    for target in TARGETS:
-        values = [r.median for model in target.models if (r := ratio(latency, model, target.peer))]
-        lines += _judged(target, RUNTIMES[target.peer].title, values)
-    values = [r.median for model in GEOMETRIC if (r := best_ratio(result.get("threads", {}), model))]
-    lines += _judged(THREADS_TARGET, "best peer, two threads", values)
-    natives = [
-        r.median
-        for model in NATIVE_TARGET.models
-        if (r := ratio(result.get("native", {}), model, NATIVE_PEER))
-    ]
-    lines += _judged(NATIVE_TARGET, "onnxruntime, native", natives)
-    for name, row in result.get("products", {}).get("relaxed", {}).items():
-        product = PRODUCTS[name]
-        if product.kind == "matmul" and product.sizes[2] >= 256:
-            verdict = _verdict(row["share"], *PRODUCT_SHARE)
-            lines.append(
-                [
-                    f"{name}, share of ceiling",
-                    f"{row['share']:.2f}",
-                    f"{PRODUCT_SHARE[0]}",
-                    f"{PRODUCT_SHARE[1]}",
-                    verdict,
-                ]
-            )
-    return table(["To reach", "is", "must", "aim", ""], lines) if lines else ""
-
-
-def _judged(target: Target, title: str, values: Sequence[float]) -> list[list[str]]:
-    if not values:
-        return []
-    name = target.models[0] if len(target.models) == 1 else f"mean of {len(values)}"
-    value = geometric_mean(values)
-    return [
-        [
-            f"{name} against {title}",
-            f"{value:.2f}",
-            f"{target.must}",
-            f"{target.aim}",
-            _verdict(value, target.must, target.aim),
-        ]
-    ]
-
-
-def _verdict(value: float, must: float, aim: float) -> str:
-    return "aim reached" if value >= aim else "reached" if value >= must else "BELOW"

@@ -80,6 +80,10 @@ TARGETS = (
 NATIVE_TARGET = Target("native", ("B1", "B2", "B3", "B4", "B5", "B6", "C1", "C2"), 0.9, 1.1)
 THREADS_TARGET = Target("best", GEOMETRIC, 1.1, 1.3)
 START_TARGET = Target("tfjs", ("B1",), 1.5, 3.0)
+PYTHON_TARGET = Target("plain", (), 4.0, 6.0)
+"""Python ready, against plain Pyodide with numpy; both START and PYTHON in a fresh profile and on reload."""
+WIRE_KB = (150.0, 80.0)
+"""Executor and glue, brotli: at most, aim."""
 PRODUCT_SHARE = (0.8, 0.9)
 """Share of the measured ceiling for products with K >= 256: must, aim."""
 

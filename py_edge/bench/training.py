@@ -15,7 +15,6 @@ from py_edge.bench.browser import chromium
 from py_edge.bench.mounts import MOUNTS
 from py_edge.bench.server import Server
 
-BATCHES = 4
 AGREE = 1e-3
 TIMEOUT_MS = 600_000
 _LAST_BLOCKS = tuple(
@@ -35,6 +34,7 @@ class Task:
     optimizer: str
     rate: float
     trained: tuple[str, ...] = ()
+    batches: int = 4
     epochs: int = 60
     slow_epochs: int = 3
 
@@ -46,7 +46,7 @@ TASKS = {
     "T3": Task("head on 1280 features, Adam", "T3", (1280,), 5, 16, "adam", 0.001),
     "T4": Task(
         "MobileNetV2, last 3 blocks, SGD", "B2", (224, 224, 3), 1000, 8, "sgd", 0.01, (*_LAST_BLOCKS, "Conv_1", "predictions"),
-        epochs=2, slow_epochs=1,
+        batches=2, epochs=3, slow_epochs=1,
     ),
 }  # fmt: skip
 RUNNERS = {
@@ -87,7 +87,7 @@ def _run(context: Any, url: str, task: Task, who: str, quick: bool) -> dict[str,
         page.goto(f"{url}/bench/training.html?script={script}&backend={backend}")
         message = {
             "model": task.model, "trained": list(task.trained), "optimizer": task.optimizer, "rate": task.rate,
-            "batch": task.batch, "batches": BATCHES, "epochs": epochs, "classes": task.classes,
+            "batch": task.batch, "batches": task.batches, "epochs": epochs, "classes": task.classes,
             "size": math.prod(task.input),
         }  # fmt: skip
         got = page.evaluate("message => run(message)", message)
@@ -96,7 +96,7 @@ def _run(context: Any, url: str, task: Task, who: str, quick: bool) -> dict[str,
     finally:
         page.close()
     times = got["times"]
-    kept = times[min(BATCHES, len(times) // 2) :]
+    kept = times[min(task.batches, len(times) // 2) :]
     return {
         "ms": round(median(kept), 4),
         "steps": len(times),

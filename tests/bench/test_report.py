@@ -25,14 +25,6 @@ RESULT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_ratio_needs_both() -> None:
-    """A ratio is the peer's time by ours; a runtime that failed has none."""
-    found = report.ratio(RESULT["latency"], "A1", "tfjs")
-    assert found is not None
-    assert found.median == 3.0
-    assert report.ratio(RESULT["latency"], "B1", "tfjs") is None
-
-
 def test_says_what_is_below_and_what_failed() -> None:
     """A target that is not reached stands out, a problem is told, a busy machine too."""
     told = report.text(RESULT)
