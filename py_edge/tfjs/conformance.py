@@ -47,9 +47,21 @@ def read_npy(path: Path) -> Tensor:
     raw = path.read_bytes()
     if raw[:6] != b"\x93NUMPY":
         raise UnsupportedError("not a .npy file", where=path.name)
-    size, start = (struct.unpack("<H", raw[8:10])[0], 10) if raw[6] == 1 else (struct.unpack("<I", raw[8:12])[0], 12)
+    size, start = (
+        (struct.unpack("<H", raw[8:10])[0], 10) if raw[6] == 1 else (struct.unpack("<I", raw[8:12])[0], 12)
+    )
     head = ast.literal_eval(raw[start : start + size].decode("latin1"))
-    kinds = {"<f4": "f", "<f8": "d", "<i4": "i", "<i8": "q", "|b1": "B", "|u1": "B", "|i1": "b", "<u2": "H", "<i2": "h"}
+    kinds = {
+        "<f4": "f",
+        "<f8": "d",
+        "<i4": "i",
+        "<i8": "q",
+        "|b1": "B",
+        "|u1": "B",
+        "|i1": "b",
+        "<u2": "H",
+        "<i2": "h",
+    }
     if head["descr"] not in kinds or head["fortran_order"]:
         raise UnsupportedError("this .npy", where=path.name, got=head["descr"])
     values = array(kinds[head["descr"]], raw[start + size :])
@@ -108,7 +120,8 @@ def _tolerance(name: str) -> float:
     return next((value for mark, value in LOOSE.items() if mark in name), NET)
 
 
-def _npy_case(folder: Path, session: Session) -> str:
+def check_case(folder: Path, session: Session) -> str:
+    """'' when the session computes expected*.npy from inputs*.npy, else what is wrong."""
     model = session.model
     results = session.run(_given(model, [read_npy(p) for p in _numbered(folder, "inputs")]))
     numbers = {name: value for name, value in results.items() if isinstance(value, Tensor)}
@@ -140,7 +153,9 @@ def _real_case(folder: Path, session: Session) -> str:
     case = json.loads((folder / "case.json").read_text())
     model = session.model
     results = session.run({entry["name"]: _raw(folder, entry) for entry in case["inputs"]})
-    names = {source.name: name for name, source in model.sources.items()} if isinstance(model, GraphModel) else {}
+    names = (
+        {source.name: name for name, source in model.sources.items()} if isinstance(model, GraphModel) else {}
+    )
     for entry in case["outputs"]:
         got, want = results[names.get(entry["name"], entry["name"])], _bits(_raw(folder, entry))
         gap = error_of(got, want) if isinstance(got, Tensor) else math.inf
@@ -150,11 +165,13 @@ def _real_case(folder: Path, session: Session) -> str:
 
 
 _CASES: dict[str, Callable[[Path, Session], str]] = {
-    "converted": _npy_case, "layers": _npy_case, "random": _random_case, "real": _real_case,
+    "converted": check_case, "layers": check_case, "random": _random_case, "real": _real_case,
 }  # fmt: skip
 
 
-def run_part(part: str, folder: Path, compile_: Compile, seen: Callable[[str, str], None] | None = None) -> Part:
+def run_part(
+    part: str, folder: Path, compile_: Compile, seen: Callable[[str, str], None] | None = None
+) -> Part:
     """Every case of one part. A folder without model.json or recorded outputs is left out, by name."""
     result = Part()
     for case in sorted(path for path in folder.iterdir() if path.is_dir()):
@@ -190,7 +207,11 @@ def _timed(compile_: Compile, result: Part, name: str) -> Compile:
 
 def run(data: Path, compile_: Compile, only: Iterable[str] = PARTS) -> dict[str, Part]:
     """All parts that are there."""
-    return {part: run_part(part, data / part, compile_) for part in only if part in _CASES and (data / part).is_dir()}
+    return {
+        part: run_part(part, data / part, compile_)
+        for part in only
+        if part in _CASES and (data / part).is_dir()
+    }
 
 
 def as_json(parts: dict[str, Part]) -> dict[str, Any]:

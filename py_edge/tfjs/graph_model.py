@@ -44,10 +44,13 @@ class GraphModel(Model):
         self, shapes: Shapes = 1, *, training: bool = False, frozen: Sequence[str] = (), seed: int = 0
     ) -> Graph:
         """Raises DataDependent (UnsupportedError) where shapes depend on data: use a Session then."""
-        trace, outputs = self.trace(self.full_shapes(shapes), NoEvents())
+        full = self.full_shapes(shapes)
+        given = shapes if isinstance(shapes, Mapping) else {}
+        full = {name: shape for name, shape in full.items() if name in given or name not in self.defaults}
+        trace, outputs = self.trace(full, NoEvents())
         for name, value in outputs.items():
             if not isinstance(value, int):
-                raise UnsupportedError(
+                raise DataDependent(
                     "an output that is no tensor of numbers", where=name, got=type(value).__name__
                 )
             trace.b.output(name, value)

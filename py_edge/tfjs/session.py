@@ -275,9 +275,8 @@ class Session:
     def _first(self, key: Any, given: dict[str, Concrete]) -> dict[str, Tensor | Strings | Complex]:
         assert isinstance(self.model, GraphModel)
         recorder = Recorder(self._compile, {}, given)
-        shapes = {
-            name: value.shape for name, value in given.items() if name in {p.name for p in self.model.inputs}
-        }
+        parts = {p.name: given.get(p.name, given.get(f"{p.name}/real")) for p in self.model.inputs}
+        shapes = {name: value.shape for name, value in parts.items() if value is not None}
         trace, outputs = self.model.trace(shapes, recorder)
         graph = trace.b.graph
         ids = [i for value in outputs.values() for i in ids_of(value)]

@@ -49,6 +49,18 @@ _KERNELS: dict[str, tuple[Callable[[float], float], float]] = {
 }  # fmt: skip
 
 
+def _cubic_row(i: int, scale: float, size: int) -> list[float]:
+    """As TensorFlow's ResizeBicubic: the offset is rounded to 1/1024, what lies outside weighs nothing."""
+    place = (i + 0.5) * scale - 0.5
+    first = math.floor(place)
+    part = round((place - first) * 1024) / 1024
+    row = [0.0] * size
+    for step in (-1, 0, 1, 2):
+        if 0 <= first + step < size:
+            row[first + step] = _cubic(step - part)
+    return row
+
+
 def matrix(method: str, size: int, out: int) -> list[list[float]]:
     """(out, size): rows of weights that sum to one, half-pixel centres."""
     scale = size / out
@@ -57,6 +69,8 @@ def matrix(method: str, size: int, out: int) -> list[list[float]]:
         if method == "area":
             low, high = i * scale, (i + 1) * scale
             row = [max(0.0, min(high, j + 1) - max(low, j)) for j in range(size)]
+        elif method == "bicubic":
+            row = _cubic_row(i, scale, size)
         else:
             kernel, radius = _KERNELS[method]
             centre = (i + 0.5) * scale - 0.5

@@ -111,7 +111,7 @@ def _binary(op: str) -> Operation:
 
 
 def _unary(op: str, **attrs: Any) -> Operation:
-    return lambda a: a.b.op(op, a.x, **attrs)
+    return lambda a: a.b.op(op, a.x, **({"alpha": 1.0} if op == "elu" else attrs))
 
 
 def _activation(name: str) -> Operation:

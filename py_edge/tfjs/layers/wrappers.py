@@ -43,14 +43,13 @@ def bidirectional(c: Call) -> int | list[int]:
     twin = {
         **config,
         "go_backwards": not config.get("go_backwards"),
-        "name": f"backward_{config.get('name', '')}",
+        "name": f"backward_{str(config.get('name', '')).removeprefix('forward_')}",
     }
     backward = _inner(c, "backward_layer") if c.get("backward_layer") else {**forward, "config": twin}
-    front = c.scope.child(f"forward_{_name(forward)}", "forward_layer")
-    back_name = _name(backward)
-    back = c.scope.child(
-        back_name if back_name.startswith("backward_") else f"backward_{back_name}", "backward_layer"
-    )
+    front = c.scope.child(_prefixed("forward_", _name(forward)), "forward_layer")
+    own_name = c.keras3 and c.get("backward_layer") is not None
+    back_name = _name(backward) if own_name else _prefixed("backward_", _name(backward))
+    back = c.scope.child(back_name, "backward_layer")
     x, states = c.syms[0], c.syms[1:] or _states(c)
     x = Sym(x.id, c.mask)
     half = len(states) // 2
@@ -72,6 +71,11 @@ def bidirectional(c: Call) -> int | list[int]:
         y = b.op(_MERGE[c.word("merge_mode", "concat", tuple(_MERGE))], y, reverse)
         y = b.op("mul", y, 0.5) if mode == "ave" else y
     return [y, *ends] if ends else y
+
+
+def _prefixed(side: str, name: str) -> str:
+    """Keras 2 keeps the plain name in the config, Keras 3 the prefixed one."""
+    return name if name.startswith(side) else f"{side}{name}"
 
 
 def _states(c: Call) -> list[Sym]:

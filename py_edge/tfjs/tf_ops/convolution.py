@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from py_edge.errors import ShapeError, UnsupportedError
 from py_edge.tensor import Tensor
-from py_edge.tfjs.idioms import arithmetic, axes, windows
-from py_edge.tfjs.tf_ops.elementwise import add_bias
+from py_edge.tfjs.idioms import arithmetic, axes, resampling, windows
+from py_edge.tfjs.tf_ops.elementwise import add_bias, unary
 from py_edge.tfjs.trace import Call, Lower, Value
 
 _ACTIVATIONS = {
@@ -33,7 +33,7 @@ def epilogue(c: Call, y: int, place: int) -> int:
         elif name in ("LeakyRelu", "leakyrelu"):
             y = b.op("leaky_relu", y, alpha=c.number("leakyrelu_alpha", 0.2))
         elif name in _ACTIVATIONS:
-            y = b.op(_ACTIVATIONS[name], y) if _ACTIVATIONS[name] else y
+            y = unary(b, _ACTIVATIONS[name], y) if _ACTIVATIONS[name] else y
         elif name != "NoOp":
             raise UnsupportedError("fused op", where=c.node.where, got=name, want=sorted(_ACTIVATIONS))
     return y
@@ -288,7 +288,7 @@ def projective_transform(c: Call) -> Value:
         return b.op("select", axes.expand(b, b.op("logical_and", *good), 2), value, float(fill))
 
     if c.word("interpolation", "NEAREST").upper() == "NEAREST":
-        result = pixel(b.op("round", y), b.op("round", x))
+        result = pixel(_away(c, y), _away(c, x))
     else:
         top, left = b.op("floor", y), b.op("floor", x)
         bottom, right = b.op("add", top, 1.0), b.op("add", left, 1.0)
@@ -296,6 +296,11 @@ def projective_transform(c: Call) -> Value:
         upper = _between(c, pixel(top, left), pixel(top, right), part_x)
         result = _between(c, upper, _between(c, pixel(bottom, left), pixel(bottom, right), part_x), part_y)
     return axes.reshape(b, result, [n, oh, ow, channels])
+
+
+def _away(c: Call, x: int) -> int:
+    """Rounded, halves away from zero."""
+    return c.b.op("mul", c.b.op("sign", x), c.b.op("floor", c.b.op("add", c.b.op("abs", x), 0.5)))
 
 
 def _folded(c: Call, x: int, size: int, mode: str) -> int:
@@ -306,14 +311,41 @@ def _folded(c: Call, x: int, size: int, mode: str) -> int:
     if mode == "NEAREST":
         return arithmetic.clip(b, x, 0.0, size - 1)
     if mode == "WRAP":
-        return arithmetic.clip(b, b.op("mod", x, float(max(size, 1))), 0.0, size - 1)
+        if size == 1:
+            return b.op("mul", x, 0.0)
+        turns = b.op("floor", b.op("mul", b.op("abs", x), 1.0 / (size - 1)))
+        below = b.op("add", x, b.op("mul", b.op("add", turns, 1.0), float(size)))
+        above = b.op("sub", x, b.op("mul", turns, float(size)))
+        y = b.op(
+            "select", b.op("less", x, 0.0), below, b.op("select", b.op("greater", x, size - 1.0), above, x)
+        )
+        return arithmetic.clip(b, y, 0.0, size - 1)
     period = b.op("mod", x, 2.0 * size)
     folded = b.op("minimum", period, b.op("sub", 2.0 * size - 1, period))
     return arithmetic.clip(b, folded, 0.0, size - 1)
 
 
+def resize_bicubic(c: Call) -> Value:
+    """Half-pixel centres, as Keras emits it."""
+    if not c.flag("half_pixel_centers"):
+        raise UnsupportedError("bicubic without half-pixel centres", where=c.node.where)
+    return resampling.resize(c.b, axes.cast(c.b, c.x, "float32"), c.ints(1), "bicubic")
+
+
+def scale_and_translate(c: Call) -> Value:
+    """A resize by a kernel, when scale is the ratio of the sizes and nothing is moved."""
+    size, scale, shift = c.ints(1), c.trace.known(c.id(2)), c.trace.known(c.id(3))
+    plain = all(abs(s * d - n) < 1e-3 for s, d, n in zip(scale, c.shape()[1:3], size, strict=True))
+    if not plain or any(shift) or c.flag("antialias", True):
+        raise UnsupportedError("scaling that is more than a resize", where=c.node.where, got=(scale, shift))
+    kernels = {"keyscubic": "bicubic", "lanczos3": "lanczos3", "lanczos5": "lanczos5", "gaussian": "gaussian",
+               "mitchellcubic": "mitchellcubic"}  # fmt: skip
+    method = kernels.get(c.word("kernel_type", "lanczos3"), c.word("kernel_type"))
+    return resampling.resize(c.b, axes.cast(c.b, c.x, "float32"), size, method)
+
+
 ROWS: dict[str, Lower] = {
-    "Conv1D": conv1d, "Conv2D": conv(2), "_FusedConv2D": conv(2), "Conv3D": conv(3), "DepthwiseConv2d": depthwise,
+    "ResizeBicubic": resize_bicubic, "ScaleAndTranslate": scale_and_translate, "Conv1D": conv1d, "Conv2D": conv(2), "_FusedConv2D": conv(2), "Conv3D": conv(3), "DepthwiseConv2d": depthwise,
     "DepthwiseConv2dNative": depthwise, "FusedDepthwiseConv2dNative": depthwise, "_FusedDepthwiseConv2dNative": depthwise,
     "Conv2DBackpropInput": conv_backprop_input(2), "Conv2dTranspose": conv_backprop_input(2),
     "Conv3DBackpropInputV2": conv_backprop_input(3), "AvgPool": pool("avg", 2), "MaxPool": pool("max", 2),

@@ -33,7 +33,7 @@ def unary(b: Builder, op: str, x: int) -> int:
             return b.op("minimum", y, b.scalar(6, "int32")) if op == "relu6" else y
         if op not in _INTEGER:
             x = axes.cast(b, x, "float32")
-    return b.op(op, x)
+    return b.op(op, x, alpha=1.0) if op == "elu" else b.op(op, x)
 
 
 def _unary(op: str) -> Lower:

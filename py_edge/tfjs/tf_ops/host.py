@@ -56,6 +56,14 @@ def bound(side: str) -> Lower:
     return lower
 
 
+def bucketize(c: Call) -> Value:
+    """How many boundaries are at or below each value."""
+    b = c.b
+    edges = c.trace.constant([float(v) for v in c.row("boundaries")], dtype="float32")
+    above = b.op("greater_equal", axes.expand(b, axes.cast(b, c.x, "float32"), -1), edges)
+    return axes.reduce(b, "sum", axes.cast(b, above, "int32"), [-1])
+
+
 def top_k(c: Call) -> list[Value]:
     k = c.whole(1) if c.n > 1 else c.typed("k", int, 1)
     return list(c.b.ops("top_k", c.x, k=k))
@@ -146,7 +154,7 @@ def table_size(c: Call) -> Value:
 
 ROWS: dict[str, Lower] = {
     **{f"NonMaxSuppressionV{v}": non_max_suppression(v) for v in (2, 3, 4, 5)}, "Where": where, "ListDiff": list_diff,
-    "Unique": unique, "UniqueV2": unique, "LowerBound": bound("lower"), "UpperBound": bound("upper"), "TopKV2": top_k,
+    "Unique": unique, "UniqueV2": unique, "Bucketize": bucketize, "LowerBound": bound("lower"), "UpperBound": bound("upper"), "TopKV2": top_k,
     "TopK": top_k, "SparseFillEmptyRows": sparse("sparse_fill_empty_rows"), "SparseReshape": sparse("sparse_reshape"),
     "SparseSegmentMean": sparse("sparse_segment_mean"), "SparseSegmentSum": sparse("sparse_segment_sum"),
     "RaggedGather": ragged_gather, "RaggedRange": sparse("ragged_range"), "RaggedTensorToTensor": ragged_to_tensor,

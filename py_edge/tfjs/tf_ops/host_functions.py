@@ -330,7 +330,7 @@ def string_split(skip_empty: bool, inputs: list[Any]) -> list[Any]:
     texts, delimiter = elements(inputs[0]), elements(inputs[1])[0]
     rows: list[list[bytes]] = []
     for text in texts:
-        if not delimiter:
+        if not delimiter or not text:
             pieces = [text[i : i + 1] for i in range(len(text))]
         else:
             pieces = re.split(b"[" + re.escape(delimiter) + b"]", text)
