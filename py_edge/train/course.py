@@ -103,7 +103,7 @@ class Course:
 
     def _end(self, epoch: int, steps: int) -> None:
         state = self.trainer.state()
-        if not all(_finite(state[name]) for name in self.trainer.trained):
+        if not all(_finite(state[name]) for name in self.trainer.trained if name in state):
             self._roll_back(f"a weight was no number after epoch {epoch + 1}")
             return
         self.good = (state, self.trainer.iteration)

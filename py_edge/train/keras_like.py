@@ -190,6 +190,12 @@ class KerasLike:
         self._store(trainer)
         return trainer.logs()
 
+    def learn_one(self, x: Any, y: Any) -> dict[str, float]:
+        """One step on one example of a one-input model: x and y without the batch axis."""
+        example, truth = Tensor.of(x), Tensor.of([y] if isinstance(y, (int, float)) else y)
+        rows = truth if isinstance(y, (int, float)) else truth.reshape((1, *truth.shape))
+        return self.train_on_batch(example.reshape((1, *example.shape)), rows)
+
     def summary(self) -> str:
         """Layers, what they hold, and the totals, as text."""
         lines = [f"{'layer (type)':<48}{'parameters':>12}"]

@@ -10,6 +10,7 @@ from py_edge.errors import TrainingError, UnsupportedError, ValueRangeError
 from py_edge.model import Model
 from py_edge.tensor import Tensor
 from py_edge.tfjs import sequential
+from py_edge.tfjs.new import build
 from py_edge.train.callbacks import EarlyStopping
 from py_edge.train.keras_like import KerasLike
 from py_edge.train.optimizers import optimizer
@@ -108,6 +109,55 @@ def test_frozen_layers_stand_still() -> None:
     assert moved == set(net.model.trainable)
     assert len(moved) == 2
     assert "frozen" in net.summary()
+
+
+def test_learn_one_streams() -> None:
+    """One example after the other must teach."""
+    net = learner(LAYERS[0], LAYERS[2])
+    net.compile(optimizer("adam", 0.01), "sparseCategoricalCrossentropy", ["accuracy"])
+    x, y = blobs(120)
+    for i, label in enumerate(y.flat):
+        net.learn_one(x.flat[4 * i : 4 * i + 4].tolist(), int(label))
+    assert net.evaluate(*blobs(60, seed=9))["accuracy"] > 0.85
+
+
+def two_outputs() -> KerasLike:
+    """x (4) -> `class` (3, softmax) and `size` (1)."""
+
+    def layer(kind: str, name: str, inbound: str, **config: object) -> dict[str, object]:
+        nodes = [[[inbound, 0, 0, {}]]] if inbound else []
+        return {"class_name": kind, "name": name, "config": {"name": name, **config}, "inbound_nodes": nodes}
+
+    layers = [
+        layer("InputLayer", "x", "", batch_input_shape=[None, 4], dtype="float32"),
+        layer("Dense", "inner", "x", units=8, activation="relu"),
+        layer("Dense", "class", "inner", units=3, activation="softmax"),
+        layer("Dense", "size", "inner", units=1),
+    ]
+    ends = {"input_layers": [["x", 0, 0]], "output_layers": [["class", 0, 0], ["size", 0, 0]]}
+    return KerasLike(
+        Model(build({"class_name": "Functional", "config": {"name": "m", "layers": layers, **ends}}, seed=1))
+    )
+
+
+def test_two_outputs_two_losses() -> None:
+    """Each output has its loss, its weight and its metrics; the total is their weighted sum."""
+    net = two_outputs()
+    net.compile(
+        optimizer("adam", 0.02),
+        ["sparseCategoricalCrossentropy", "mse"],
+        ["accuracy"],
+        loss_weights=[1.0, 0.0],
+    )
+    x, y = blobs(60)
+    size = Tensor.from_flat([float(v) for v in y.flat], (60, 1))
+    history = net.fit(x, {"class": y, "size": size}, epochs=20)
+    assert history.last["class_accuracy"] > 0.9
+    before = net.evaluate(x, [y, size])
+    net.compile(optimizer("adam", 0.02), {"size": "mse"}, ["mae"])
+    net.fit(x, size, epochs=30)
+    assert net.evaluate(x, size)["size_mae"] < 0.5
+    assert "size_accuracy" in before
 
 
 def test_bad_use_is_told() -> None:
