@@ -7,7 +7,7 @@
 
 #include "functions.h"
 
-INLINE vf clamp(vf v, const pe_gemm *g) { return at_most(at_least(v, splat(g->low)), splat(g->high)); }
+INLINE vf clamp(vf v, vf low, vf high) { return at_most(at_least(v, low), high); }
 
 /* The first n floats of a panel row, zeros behind. */
 INLINE void part_of(float *row, const float *from, int n) {
@@ -26,12 +26,13 @@ INLINE void finish_row(const pe_gemm *g, vf low, vf high, float *y, const float 
     r0 = load(residual);
     r1 = load(residual + VW);
   }
+  vf least = splat(g->low), most = splat(g->high);
   if (g->residual_before_act) {
-    low = clamp(low + r0, g);
-    high = clamp(high + r1, g);
+    low = clamp(low + r0, least, most);
+    high = clamp(high + r1, least, most);
   } else {
-    low = clamp(low, g) + r0;
-    high = clamp(high, g) + r1;
+    low = clamp(low, least, most) + r0;
+    high = clamp(high, least, most) + r1;
   }
   if (n >= NR) {
     store(y, low);
@@ -69,38 +70,51 @@ INLINE void one_step(vf acc[][2], int rows, const float *a, intptr_t stride, con
   }
 }
 
-INLINE void tile(const pe_gemm *g, int rows, int columns, int i0, int n0) {
-  vf acc[MR][2], low, high;
-  int n = g->N - n0;
-  bias_of(g, n0, n, &low, &high);
-  UNROLL for (int i = 0; i < rows; i++) {
-    acc[i][0] = low;
-    acc[i][1] = high;
-  }
-  const float *b = g->b + n0 / NR * g->b_panel, *a = g->a + (columns ? i0 : i0 * g->a_row);
+/* `tiles` tiles of `rows` rows, from row i0 on, of the panel at column n0. */
+INLINE void tile(const pe_gemm *g, int rows, int columns, int i0, int n0, int tiles) {
+  vf bias0, bias1, least = splat(g->low), most = splat(g->high);
+  int n = g->N - n0, K = g->segment_k, segments = g->segments;
+  bias_of(g, n0, n, &bias0, &bias1);
+  const float *panel = g->b + n0 / NR * g->b_panel, *first = g->a + (columns ? i0 : i0 * g->a_row);
   intptr_t a_row = g->a_row, b_k = g->b_k, stride = columns ? 1 : a_row, step = columns ? a_row : 1;
-  int K = g->segment_k;
-  for (int s = 0; s < g->segments; s++, a += g->a_segment) {
-    const float *p = a;
-    int k = 0;
-    for (; k + 4 <= K; k += 4, p += 4 * step, b += 4 * b_k) {
-      one_step(acc, rows, p, stride, b);
-      one_step(acc, rows, p + step, stride, b + b_k);
-      one_step(acc, rows, p + 2 * step, stride, b + 2 * b_k);
-      one_step(acc, rows, p + 3 * step, stride, b + 3 * b_k);
+  intptr_t y_row = g->y_row, next_segment = g->a_segment;
+  float *y = g->y + i0 * y_row + n0;
+  const float *residual = g->accumulate ? y : g->residual ? g->residual + i0 * y_row + n0 : 0;
+  for (int t = 0; t < tiles; t++, first += rows * stride, y += rows * y_row) {
+    vf acc[MR][2];
+    UNROLL for (int i = 0; i < rows; i++) {
+      acc[i][0] = bias0;
+      acc[i][1] = bias1;
     }
-    for (; k < K; k++, p += step, b += b_k) one_step(acc, rows, p, stride, b);
+    const float *a = first, *b = panel;
+    for (int s = 0; s < segments; s++, a += next_segment) {
+      const float *p = a;
+      int k = 0;
+      for (; k + 4 <= K; k += 4, p += 4 * step, b += 4 * b_k) {
+        one_step(acc, rows, p, stride, b);
+        one_step(acc, rows, p + step, stride, b + b_k);
+        one_step(acc, rows, p + 2 * step, stride, b + 2 * b_k);
+        one_step(acc, rows, p + 3 * step, stride, b + 3 * b_k);
+      }
+      for (; k < K; k++, p += step, b += b_k) one_step(acc, rows, p, stride, b);
+    }
+    if (!residual && n >= NR) {
+      UNROLL for (int i = 0; i < rows; i++) {
+        store(y + i * y_row, clamp(acc[i][0], least, most));
+        store(y + i * y_row + VW, clamp(acc[i][1], least, most));
+      }
+      continue;
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+      finish_row(g, acc[i][0], acc[i][1], y + i * y_row, residual ? residual + i * y_row : 0, n);
+    if (residual) residual += rows * y_row;
   }
-  float *y = g->y + i0 * g->y_row + n0;
-  const float *residual = g->accumulate ? y : g->residual ? g->residual + i0 * g->y_row + n0 : 0;
-  UNROLL for (int i = 0; i < rows; i++)
-    finish_row(g, acc[i][0], acc[i][1], y + i * g->y_row, residual ? residual + i * g->y_row : 0, n);
 }
 
-typedef void (*tile_fn)(const pe_gemm *g, int i0, int n0);
-#define TILE(rows)                                                                       \
-  static void rows_##rows(const pe_gemm *g, int i0, int n0) { tile(g, rows, 0, i0, n0); } \
-  static void columns_##rows(const pe_gemm *g, int i0, int n0) { tile(g, rows, 1, i0, n0); }
+typedef void (*tile_fn)(const pe_gemm *g, int i0, int n0, int tiles);
+#define TILE(rows)                                                                                             \
+  static void rows_##rows(const pe_gemm *g, int i0, int n0, int tiles) { tile(g, rows, 0, i0, n0, tiles); }    \
+  static void columns_##rows(const pe_gemm *g, int i0, int n0, int tiles) { tile(g, rows, 1, i0, n0, tiles); }
 TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
 #if MR == 12
 TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
@@ -147,12 +161,10 @@ void pe_gemm_run(const pe_gemm *g) {
   const tile_fn *kind = tiles[g->a_columns != 0];
   int height = g->M / count, taller = g->M % count;
   int n0 = g->M == 1 ? one_row(g) : 0;
-  for (; n0 < g->N; n0 += NR)
-    for (int t = 0, i0 = 0; t < count; t++) {
-      int rows = height + (t < taller);
-      kind[rows](g, i0, n0);
-      i0 += rows;
-    }
+  for (; n0 < g->N; n0 += NR) {
+    if (taller) kind[height + 1](g, 0, n0, taller);
+    if (count > taller) kind[height](g, taller * (height + 1), n0, count - taller);
+  }
 }
 
 void pe_pack_panels(float *dst, const float *b, int K, int N, intptr_t row_stride, intptr_t column_stride) {
