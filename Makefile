@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install check test browser-test build demo wheels bench conformance chaos experiments fuzz sanitize clean
+.PHONY: help install check test browser-test build demo slow-test wheels bench bench-models experiments sanitize clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -38,6 +38,22 @@ test: build ## All tests: unit, node, browser.
 
 browser-test: build ## The stories in a real Chromium only.
 	@$(BIN)/python -m pytest playwright $(ARGS)
+
+slow-test: build ## What takes long: four whole stories, two hundred kills, the kernels in Pyodide.
+	@$(BIN)/python -m pytest tests playwright -m slow $(ARGS)
+
+sanitize: install ## The kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+	@$(BIN)/python -m tests.kernels.sanitize $(ARGS)
+
+bench-models: install ## Make the benchmark's models with TensorFlow, in an environment of its own.
+	@$(BIN)/python -m tests.benchmarks.models $(ARGS)
+
+bench: build ## Speed against TF.js, ONNX Runtime Web and LiteRT.js in one Chromium; needs bench-models once.
+	@$(BIN)/py-edge bench $(ARGS)
+
+experiments: build ## Forgetting and regional recovery, with controls: one JSON and one picture each.
+	@$(BIN)/python -m tests.train.experiments.forgetting $(ARGS)
+	@$(BIN)/python -m tests.train.experiments.regional $(ARGS)
 
 check: install ## Format, lint and types.
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
