@@ -31,7 +31,10 @@ def test_computes_what_tensorflow_computed(name: str) -> None:
             for ours, theirs in zip(flat(got), flat(want), strict=True):
                 close = ours == theirs or (
                     isinstance(theirs, float)
-                    and (abs(ours - theirs) <= ABSOLUTE + RELATIVE * abs(theirs) or (math.isnan(ours) and math.isnan(theirs)))
+                    and (
+                        abs(ours - theirs) <= ABSOLUTE + RELATIVE * abs(theirs)
+                        or (math.isnan(ours) and math.isnan(theirs))
+                    )
                 )
                 assert close, f"{ours} instead of {theirs}"
 
