@@ -29,9 +29,17 @@ def base_hash(weights: Mapping[str, Tensor], names: Sequence[str]) -> bytes:
 
 
 def make_delta(
-    base: Mapping[str, Tensor], new: Mapping[str, Tensor], *, keep: float = 1.0, bits: int = 8
+    base: Mapping[str, Tensor],
+    new: Mapping[str, Tensor],
+    *,
+    keep: float = 1.0,
+    bits: int = 8,
+    levels: int = 127,
 ) -> bytes:
-    """What leads from `base` to `new` (names in both). keep: share of the largest changes that is kept; bits: 8 or 16."""
+    """What leads from `base` to `new` (names in both). keep: share of the largest changes that is kept; bits: 8 or 16.
+
+    levels: steps on either side of zero, 1..127. Few levels deflate well: many coarse changes carry more than few fine ones.
+    """
     names = sorted(name for name in new if new[name].data != base[name].data)
     parts = [_MAGIC, struct.pack("<B", _VERSION), base_hash(base, names), struct.pack("<B", len(names))]
     for name in names:
@@ -39,21 +47,21 @@ def make_delta(
         parts += [
             struct.pack("<B", len(name.encode())),
             name.encode(),
-            _packed(change, base[name].shape, keep, bits),
+            _packed(change, keep, bits, levels),
         ]
     return zlib.compress(b"".join(parts), 9)
 
 
-def _packed(change: Sequence[float], shape: tuple[int, ...], keep: float, bits: int) -> bytes:
+def _packed(change: Sequence[float], keep: float, bits: int, most_level: int) -> bytes:
     if bits == 16:
         return struct.pack(f"<B{len(change)}e", FLOAT16, *change)
     kept = set(range(len(change)))
     if keep < 1.0:
         kept = set(sorted(kept, key=lambda i: -abs(change[i]))[: math.ceil(keep * len(change))])
     most = max((abs(change[i]) for i in kept), default=0.0)
-    head = struct.pack("<e", most / 127)
+    head = struct.pack("<e", most / most_level)
     scale = struct.unpack("<e", head)[0] or math.inf
-    levels = [max(-127, min(127, round(c / scale))) for c in change]
+    levels = [max(-most_level, min(most_level, round(c / scale))) for c in change]
     if keep >= 1.0:
         return bytes([INT8]) + head + struct.pack(f"<{len(levels)}b", *levels)
     live = [i for i in sorted(kept) if levels[i]]
