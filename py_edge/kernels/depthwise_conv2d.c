@@ -14,10 +14,10 @@ typedef struct {
   int residual_before_act, late;
 } job;
 
-INLINE vf finish(const job *j, vf v, const float *residual) {
-  if (residual && j->residual_before_act) v += load(residual);
-  v = at_most(at_least(v, splat(j->low)), splat(j->high));
-  return residual && !j->residual_before_act ? v + load(residual) : v;
+/* The first n channels of a vector: residual and clamp. */
+INLINE vf finish(const job *j, vf v, const float *residual, int n) {
+  vf r = residual ? load_first(residual, n) : splat(0), low = splat(j->low), high = splat(j->high);
+  return j->residual_before_act ? at_most(at_least(v + r, low), high) : at_most(at_least(v, low), high) + r;
 }
 
 /* One output row: where its pixels read and write, and the taps of a window column inside the image. */
@@ -44,7 +44,9 @@ INLINE void pixels(const job *j, const line *l, int ow, int PX, int KW, int SW, 
   const float *x = l->x + (intptr_t)left * C, *w = l->w, *bias = j->bias;
   const float *residual = l->residual ? l->residual + (intptr_t)ow * C : 0;
   float *y = l->y + (intptr_t)ow * C;
-  for (int c = 0; c + VW <= C; c += VW) {
+  /* the last vector overlaps the one before it when C is no multiple */
+  for (int next = 0; next < C; next += VW) {
+    int c = next + VW > C ? C - VW : next;
     vf acc[7], start = bias ? load(bias + c) : splat(0);
     UNROLL for (int q = 0; q < PX; q++) acc[q] = start;
     const float *xr = x + c, *wr = w + c;
@@ -63,7 +65,7 @@ INLINE void pixels(const job *j, const line *l, int ow, int PX, int KW, int SW, 
         }
       }
     }
-    UNROLL for (int q = 0; q < PX; q++) store(y + q * C + c, finish(j, acc[q], residual ? residual + q * C + c : 0));
+    UNROLL for (int q = 0; q < PX; q++) store(y + q * C + c, finish(j, acc[q], residual ? residual + q * C + c : 0, VW));
   }
 }
 
@@ -96,23 +98,24 @@ static void element_out(const job *j, int n, int oh, int ow, int c, int mul) {
 /* One output pixel, any window; vectors over channels when M is 1. */
 static void any_pixel(const job *j, int n, int oh, int ow) {
   const pe_depthwise_conv2d *p = j->p;
-  int c = 0, C = p->C;
+  int C = p->C;
+  pe_span rows = pe_span_of(oh, p->SH, p->PT, p->KH, p->DH, p->H), columns = pe_span_of(ow, p->SW, p->PL, p->KW, p->DW, p->W);
   intptr_t first = (((intptr_t)n * p->OH + oh) * p->OW + ow) * C;
-  for (; p->M == 1 && c + VW <= C; c += VW) {
-    vf acc = j->bias ? load(j->bias + c) : splat(0);
-    for (int kh = 0; kh < p->KH; kh++) {
-      int h = oh * p->SH - p->PT + kh * p->DH;
-      if (h < 0 || h >= p->H) continue;
-      const float *line = j->x + ((intptr_t)n * p->H + h) * p->W * C + c, *w = j->w + (intptr_t)kh * p->KW * C + c;
-      for (int kw = 0; kw < p->KW; kw++) {
-        int column = ow * p->SW - p->PL + kw * p->DW;
-        if (column >= 0 && column < p->W) acc = fma(load(line + (intptr_t)column * C), load(w + kw * C), acc);
+  for (int c = 0; p->M == 1 && c < C; c += VW) {
+    int lanes = C - c < VW ? C - c : VW;
+    vf acc = j->bias ? load_first(j->bias + c, lanes) : splat(0);
+    for (int kh = rows.first; kh < rows.end; kh++) {
+      const float *x = j->x + ((intptr_t)n * p->H + rows.origin + kh * p->DH) * p->W * C + c;
+      const float *w = j->w + (intptr_t)kh * p->KW * C + c;
+      for (int kw = columns.first; kw < columns.end; kw++) {
+        const float *at = x + (intptr_t)(columns.origin + kw * p->DW) * C;
+        acc = fma(load_first(at, lanes), load_first(w + kw * C, lanes), acc);
       }
     }
     const float *residual = j->residual && !j->late ? j->residual + first + c : 0;
-    store(j->y + first + c, finish(j, acc, residual));
+    store_first(j->y + first + c, finish(j, acc, residual, lanes), lanes);
   }
-  for (; c < C; c++)
+  for (int c = 0; p->M != 1 && c < C; c++)
     for (int mul = 0; mul < p->M; mul++) element_out(j, n, oh, ow, c, mul);
 }
 
@@ -133,7 +136,7 @@ static const pixels_fn shapes[2][2][2][2] = {
 static const pixels_fn *shape_of(const pe_depthwise_conv2d *p, int *count) {
   int seven = p->OW % 7 == 0;
   *count = seven ? 7 : 4;
-  int fits = p->M == 1 && p->DW == 1 && p->OW >= *count && (p->KW == 3 || p->KW == 5) && p->SW <= 2;
+  int fits = p->M == 1 && p->C >= VW && p->DW == 1 && p->OW >= *count && (p->KW == 3 || p->KW == 5) && p->SW <= 2;
   return fits ? shapes[p->KW == 5][p->SW == 2][seven] : 0;
 }
 
@@ -149,8 +152,6 @@ static void row(const job *j, int n, int oh, const pixels_fn *shape, int count) 
     int outside = left < 0 || left + (count - 1) * p->SW + p->KW > p->W;
     shape[outside](j, &l, from);
   }
-  for (int c = p->C / VW * VW; c < p->C; c++)
-    for (int ow = 0; ow < p->OW; ow++) element_out(j, n, oh, ow, c, 0);
 }
 
 PE_KERNEL(pe_do_depthwise_conv2d) {

@@ -9,24 +9,13 @@
 
 INLINE vf clamp(vf v, vf low, vf high) { return at_most(at_least(v, low), high); }
 
-/* The first n floats of a panel row, zeros behind. */
-INLINE void part_of(float *row, const float *from, int n) {
-  for (int j = 0; j < NR; j++) row[j] = j < n ? from[j] : 0;
-}
-
-/* One row of the result: residual, clamp, store. */
+/* One row of the result, n columns of it: residual, clamp, store. */
 INLINE void finish_row(const pe_gemm *g, vf low, vf high, float *y, const float *residual, int n) {
-  vf r0 = splat(0), r1 = splat(0);
-  float part[NR];
+  vf r0 = splat(0), r1 = splat(0), least = splat(g->low), most = splat(g->high);
   if (residual) {
-    if (n < NR) {
-      part_of(part, residual, n);
-      residual = part;
-    }
-    r0 = load(residual);
-    r1 = load(residual + VW);
+    r0 = load_first(residual, n);
+    r1 = load_first(residual + VW, n - VW);
   }
-  vf least = splat(g->low), most = splat(g->high);
   if (g->residual_before_act) {
     low = clamp(low + r0, least, most);
     high = clamp(high + r1, least, most);
@@ -34,44 +23,30 @@ INLINE void finish_row(const pe_gemm *g, vf low, vf high, float *y, const float 
     low = clamp(low, least, most) + r0;
     high = clamp(high, least, most) + r1;
   }
-  if (n >= NR) {
-    store(y, low);
-    store(y + VW, high);
-    return;
-  }
-  store(part, low);
-  store(part + VW, high);
-  for (int j = 0; j < n; j++) y[j] = part[j];
+  store_first(y, low, n);
+  store_first(y + VW, high, n - VW);
 }
 
 /* Where the sums of columns n0.. start: the bias or nothing. */
 INLINE void bias_of(const pe_gemm *g, int n0, int n, vf *low, vf *high) {
-  *low = *high = splat(0);
-  if (!g->bias) return;
-  float part[NR];
-  const float *bias = g->bias + n0;
-  if (n < NR) {
-    part_of(part, bias, n);
-    bias = part;
-  }
-  *low = load(bias);
-  *high = load(bias + VW);
+  *low = g->bias ? load_first(g->bias + n0, n) : splat(0);
+  *high = g->bias ? load_first(g->bias + n0 + VW, n - VW) : splat(0);
 }
 
-/* One k: acc += a (rows) x b (NR). */
-INLINE void one_step(vf acc[][2], int rows, const float *a, intptr_t stride, const float *b) {
-  vf b0 = load(b), b1 = load(b + VW);
+/* One k: acc += a (rows) x b (one or two vectors). */
+INLINE void one_step(vf acc[][2], int rows, int vectors, const float *a, intptr_t stride, const float *b) {
+  vf b0 = load(b), b1 = vectors == 2 ? load(b + VW) : b0;
   UNROLL for (int i = 0; i < rows; i++) {
     vf v = splat(a[i * stride]);
     acc[i][0] = fma(v, b0, acc[i][0]);
-    acc[i][1] = fma(v, b1, acc[i][1]);
+    if (vectors == 2) acc[i][1] = fma(v, b1, acc[i][1]);
     IN_ORDER(acc[i][0]);
-    IN_ORDER(acc[i][1]);
+    if (vectors == 2) IN_ORDER(acc[i][1]);
   }
 }
 
-/* `tiles` tiles of `rows` rows, from row i0 on, of the panel at column n0. */
-INLINE void tile(const pe_gemm *g, int rows, int columns, int i0, int n0, int tiles) {
+/* `tiles` tiles of `rows` rows, from row i0 on, of the panel at column n0; of a last, narrow panel only one vector. */
+INLINE void tile(const pe_gemm *g, int rows, int vectors, int columns, int i0, int n0, int tiles) {
   vf bias0, bias1, least = splat(g->low), most = splat(g->high);
   int n = g->N - n0, K = g->segment_k, segments = g->segments;
   bias_of(g, n0, n, &bias0, &bias1);
@@ -91,14 +66,14 @@ INLINE void tile(const pe_gemm *g, int rows, int columns, int i0, int n0, int ti
       const float *p = a;
       int k = 0;
       for (; k + 4 <= K; k += 4, p += 4 * step, b += 4 * b_k) {
-        one_step(acc, rows, p, stride, b);
-        one_step(acc, rows, p + step, stride, b + b_k);
-        one_step(acc, rows, p + 2 * step, stride, b + 2 * b_k);
-        one_step(acc, rows, p + 3 * step, stride, b + 3 * b_k);
+        one_step(acc, rows, vectors, p, stride, b);
+        one_step(acc, rows, vectors, p + step, stride, b + b_k);
+        one_step(acc, rows, vectors, p + 2 * step, stride, b + 2 * b_k);
+        one_step(acc, rows, vectors, p + 3 * step, stride, b + 3 * b_k);
       }
-      for (; k < K; k++, p += step, b += b_k) one_step(acc, rows, p, stride, b);
+      for (; k < K; k++, p += step, b += b_k) one_step(acc, rows, vectors, p, stride, b);
     }
-    if (!residual && n >= NR) {
+    if (!residual && vectors == 2 && n >= NR) {
       UNROLL for (int i = 0; i < rows; i++) {
         store(y + i * y_row, clamp(acc[i][0], least, most));
         store(y + i * y_row + VW, clamp(acc[i][1], least, most));
@@ -112,9 +87,10 @@ INLINE void tile(const pe_gemm *g, int rows, int columns, int i0, int n0, int ti
 }
 
 typedef void (*tile_fn)(const pe_gemm *g, int i0, int n0, int tiles);
-#define TILE(rows)                                                                                             \
-  static void rows_##rows(const pe_gemm *g, int i0, int n0, int tiles) { tile(g, rows, 0, i0, n0, tiles); }    \
-  static void columns_##rows(const pe_gemm *g, int i0, int n0, int tiles) { tile(g, rows, 1, i0, n0, tiles); }
+#define TILE(rows)                                                                                               \
+  static void rows_##rows(const pe_gemm *g, int i0, int n0, int tiles) { tile(g, rows, 2, 0, i0, n0, tiles); }   \
+  static void half_##rows(const pe_gemm *g, int i0, int n0, int tiles) { tile(g, rows, 1, 0, i0, n0, tiles); }   \
+  static void columns_##rows(const pe_gemm *g, int i0, int n0, int tiles) { tile(g, rows, 2, 1, i0, n0, tiles); }
 TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
 #if MR == 12
 TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
@@ -122,8 +98,10 @@ TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
 #else
 #define LONG_TILES(name)
 #endif
-static const tile_fn tiles[2][MR + 1] = {
+enum { ROWS, HALF, COLUMNS };
+static const tile_fn kinds[3][MR + 1] = {
   {0, rows_1, rows_2, rows_3, rows_4, rows_5, rows_6 LONG_TILES(rows)},
+  {0, half_1, half_2, half_3, half_4, half_5, half_6 LONG_TILES(half)},
   {0, columns_1, columns_2, columns_3, columns_4, columns_5, columns_6 LONG_TILES(columns)},
 };
 
@@ -158,10 +136,10 @@ static int one_row(const pe_gemm *g) {
 void pe_gemm_run(const pe_gemm *g) {
   int count = (g->M + MR - 1) / MR;
   if (count == 0) return;
-  const tile_fn *kind = tiles[g->a_columns != 0];
   int height = g->M / count, taller = g->M % count;
   int n0 = g->M == 1 ? one_row(g) : 0;
   for (; n0 < g->N; n0 += NR) {
+    const tile_fn *kind = kinds[g->a_columns ? COLUMNS : g->N - n0 <= VW ? HALF : ROWS];
     if (taller) kind[height + 1](g, 0, n0, taller);
     if (count > taller) kind[height](g, taller * (height + 1), n0, count - taller);
   }

@@ -4,6 +4,10 @@
 #define PE_LANES_H
 #include <stdint.h>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #if defined(__AVX512F__)
 #define VW 16
 #elif defined(__AVX2__)
@@ -23,7 +27,7 @@
 typedef float vf __attribute__((ext_vector_type(VW)));
 typedef int32_t vi __attribute__((ext_vector_type(VW)));
 typedef double vd __attribute__((ext_vector_type(VW)));
-typedef int64_t vl __attribute__((ext_vector_type(VW)));
+typedef __typeof__((vd)0.0 == (vd)0.0) vl; /* int64_t, whatever this system calls it */
 typedef float vf_any __attribute__((ext_vector_type(VW), aligned(4), may_alias));
 typedef int32_t vi_any __attribute__((ext_vector_type(VW), aligned(4), may_alias));
 
@@ -89,6 +93,35 @@ INLINE float sum_lanes(vf v) {
   return (q[0] + q[2]) + (q[1] + q[3]);
 #endif
 }
+
+/* The first n floats, 0 <= n; nothing behind them is touched, and the other lanes are 0. */
+#if defined(__AVX512F__)
+INLINE __mmask16 first_lanes(int n) { return n >= VW ? 0xFFFF : n <= 0 ? 0 : (__mmask16)((1u << n) - 1); }
+INLINE vf load_first(const float *p, int n) { return (vf)_mm512_maskz_loadu_ps(first_lanes(n), p); }
+INLINE void store_first(float *p, vf v, int n) { _mm512_mask_storeu_ps(p, first_lanes(n), (__m512)v); }
+#elif defined(__AVX2__)
+INLINE __m256i first_lanes(int n) { return (__m256i)((vi)n > (vi){0, 1, 2, 3, 4, 5, 6, 7}); }
+INLINE vf load_first(const float *p, int n) { return (vf)_mm256_maskload_ps(p, first_lanes(n)); }
+INLINE void store_first(float *p, vf v, int n) { _mm256_maskstore_ps(p, first_lanes(n), (__m256)v); }
+#else
+INLINE vf load_first(const float *p, int n) {
+  if (n >= VW) return load(p);
+  vf v = splat(0);
+  if (n > 0) v[0] = p[0];
+  if (n > 1) v[1] = p[1];
+  if (n > 2) v[2] = p[2];
+  return v;
+}
+INLINE void store_first(float *p, vf v, int n) {
+  if (n >= VW) {
+    store(p, v);
+    return;
+  }
+  if (n > 0) p[0] = v[0];
+  if (n > 1) p[1] = v[1];
+  if (n > 2) p[2] = v[2];
+}
+#endif
 
 INLINE void copy_floats(float *dst, const float *src, int n) {
   int i = 0;
