@@ -137,7 +137,7 @@ def finetune(
         )
     course.run()
     model.set_weights({name: t for name, t in trainer.weights().items() if name in model.weights})
-    if rehearsal is not None:
+    if rehearsal is not None and not history.rolled_back:
         remember(model, rehearsal, xs, data.class_indices(truth), output, trained if distill else None, start)
     history.seconds = time.perf_counter() - began
     return history

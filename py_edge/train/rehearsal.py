@@ -66,6 +66,7 @@ class Reservoir:
         self.seen: Counter[int] = Counter()
         self.once_largest: set[int] = set()
         self.shapes: tuple[tuple[int, ...], ...] = ()
+        self._counts: Counter[int] = Counter()
         self._random = random.Random(seed)
 
     def __len__(self) -> int:
@@ -76,7 +77,8 @@ class Reservoir:
         return sum(item.nbytes for item in self.items)
 
     def counts(self) -> Counter[int]:
-        return Counter(item.label for item in self.items)
+        """Items per class."""
+        return Counter({label: n for label, n in self._counts.items() if n})
 
     def add(self, x: Sequence[Tensor], label: int, logits: Sequence[float] = ()) -> bool:
         """x: one tensor per input, without batch axis. Returns whether it was kept.
@@ -88,29 +90,35 @@ class Reservoir:
         if shapes != self.shapes:
             raise ShapeError("another shape than what is remembered", got=shapes, want=self.shapes)
         self.seen[label] += 1
+        place = self._place(label)
+        if place is None:
+            return False
         own = [value for c, value in enumerate(logits) if c in self.seen]
         known = sum(1 << c for c in range(len(logits)) if c in self.seen)
         item = Item(tuple(pack(t.flat.tolist()) for t in x), label, pack(own, "e") if own else b"", known)
-        if len(self.items) < self.capacity:
+        if place == len(self.items):
             self.items.append(item)
-            self._note_largest()
-            return True
-        counts = self.counts()
-        most = max(counts.values())
-        if label not in self.once_largest or counts[label] < most:
-            victims = [i for i, old in enumerate(self.items) if counts[old.label] == most]
-        elif self._random.random() < counts[label] / self.seen[label]:
-            victims = [i for i, old in enumerate(self.items) if old.label == label]
         else:
-            return False
-        self.items[self._random.choice(victims)] = item
-        self._note_largest()
+            self._counts[self.items[place].label] -= 1
+            self.items[place] = item
+        self._counts[label] += 1
+        if len(self.items) == self.capacity:
+            most = max(self._counts.values())
+            self.once_largest.update(c for c, n in self._counts.items() if n == most)
         return True
 
-    def _note_largest(self) -> None:
-        if len(self.items) == self.capacity:
-            counts = self.counts()
-            self.once_largest.update(c for c, n in counts.items() if n == max(counts.values()))
+    def _place(self, label: int) -> int | None:
+        """Where a newcomer of this class goes: the end, the place of a victim, or nowhere."""
+        if len(self.items) < self.capacity:
+            return len(self.items)
+        most = max(self._counts.values())
+        if label not in self.once_largest or self._counts[label] < most:
+            victims = [i for i, old in enumerate(self.items) if self._counts[old.label] == most]
+        elif self._random.random() < self._counts[label] / self.seen[label]:
+            victims = [i for i, old in enumerate(self.items) if old.label == label]
+        else:
+            return None
+        return self._random.choice(victims)
 
     def tensors(self) -> list[Tensor]:
         """Per input, all items as one tensor (items, ...)."""
@@ -167,6 +175,7 @@ class Reservoir:
                 if [len(part) for part in packed] != sizes:
                     raise ValueError("an item has another size")
                 memory.items.append(Item(packed, int(label), b64decode(logits), int(known)))
+            memory._counts = Counter(item.label for item in memory.items)
             version, internal, gauss = raw["random"]
             memory._random.setstate((version, tuple(internal), gauss))
         except (ValueError, KeyError, TypeError) as error:

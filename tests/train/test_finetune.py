@@ -86,6 +86,18 @@ def test_divergence_rolls_back() -> None:
     assert {name: t.tobytes() for name, t in model.weights.items()} == before
 
 
+def test_an_example_that_is_no_number_teaches_nothing() -> None:
+    """NaN among the examples must roll back and leave weights and memory as they were."""
+    model, memory = SmallModel([4, 3]), Reservoir(10)
+    before = model.weights["dense_0/kernel"].tobytes()
+    x = Tensor.from_flat([float("nan")] * 4 + [0.1] * 16, (5, 4))
+    y = Tensor.from_flat([0, 1, 2, 0, 1], (5,), "int32")
+    history = finetune(model, x, y, epochs=2, batch=5, rehearsal=memory)
+    assert history.rolled_back
+    assert model.weights["dense_0/kernel"].tobytes() == before
+    assert len(memory) == 0
+
+
 def test_cancel_keeps_the_weights_so_far() -> None:
     """A cancelled fit must stop before the next batch and leave what was learnt."""
     model, steps = SmallModel([4, 3]), []
