@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
 from playwright.sync_api import Page
+
 from py_edge.bundle.cache import sha256_of
 from py_edge.bundle.collect import Bundle, collect
 from py_edge.bundle.parts import prepare
@@ -25,7 +25,8 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>test</titl
 def load_helper(path: Path) -> ModuleType:
     """A helper module of the tests by its file, for the tests folders are no packages."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -73,7 +74,9 @@ def model_folder(
 def bundle(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The static folder as users get it, with the digits model and a few test pages beside it."""
     prepare()
-    made = collect(tmp_path_factory.mktemp("bundle") / "site", models=[model_folder])
+    made = collect(
+        tmp_path_factory.mktemp("bundle") / "site", models=[model_folder], tiers=("runtime", "node")
+    )
     pages = {
         "predict": '<py-edge id="edge" src="models/device/" learn="off">Loading</py-edge>',
         "learn": '<py-edge id="edge" src="models/device/" learn="manual">Loading</py-edge>',

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-
 from playwright.sync_api import BrowserContext, Page, expect
+
 from py_edge.bundle.collect import Bundle
 from py_edge.chain.ports import Guess
 from py_edge.model import load_model
@@ -97,7 +97,8 @@ def test_a_person_answers_at_the_desk_and_the_answer_comes_home(
     """Unsure, asked, shown at the desk page, one digit key, and the page knows; nothing waits any more."""
     image, label = _hard(demo, digits)
     asked = demo.evaluate(ASK, [image, UNSURE])
-    assert asked["prediction"]["defer"] and asked["sequence"] == 1
+    assert asked["prediction"]["defer"]
+    assert asked["sequence"] == 1
     desk = context.new_page()
     tattler.watch(desk)
     desk.goto(f"{node.url}desk")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from playwright.sync_api import BrowserContext, Page
+
 from py_edge.testing import Fault, Origin
 
 pytestmark = pytest.mark.browser

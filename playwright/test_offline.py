@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+
 from py_edge.bundle.collect import Bundle
 from py_edge.testing import Fault, Origin
 
@@ -111,7 +111,9 @@ def test_erase_everything_leaves_nothing(page: Page, own: Origin) -> None:
     page.goto(f"{own.url}inspect.html")
     expect(page.locator("#kept")).to_contain_text("IndexedDB")
     kept = page.evaluate(KEPT)
-    assert kept["databases"] and kept["caches"] and kept["workers"]
+    assert kept["databases"]
+    assert kept["caches"]
+    assert kept["workers"]
     page.get_by_role("button", name="Erase everything").click()
     expect(page.locator("#kept-total")).to_contain_text("Everything was erased")
     assert page.evaluate(KEPT) == {"databases": [], "caches": [], "keys": [], "workers": 0}

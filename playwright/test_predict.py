@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from playwright.sync_api import Page
+
 from py_edge.bundle.collect import Bundle
 from py_edge.model import load_model
 from py_edge.testing import Fault, Origin

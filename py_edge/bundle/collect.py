@@ -29,6 +29,8 @@ from py_edge.errors import ModelFormatError, StorageError
 PLACEHOLDER = "__PY_EDGE_ASSETS__"
 APP_PLACEHOLDER = "__APP__"
 INDEX = "bundle.json"
+NODE_TIER = "node"
+"""What a node in the tab needs beside py_edge: Starlette and what it stands on; lies with our own files."""
 ENTRIES = (".js", ".html", ".webmanifest")
 
 
@@ -63,8 +65,10 @@ def collect(
     runtime = Fetcher(lock, offline=offline).fetch(lock.select(tiers), report)
     try:
         _empty(folder)
-        app = _write_tree(folder, "app", {p.name: p.read_bytes() for p in sorted((parts / "app").iterdir())})
         data = {name: path.read_bytes() for name, path in runtime.items()}
+        ours = {p.name: p.read_bytes() for p in sorted((parts / "app").iterdir())}
+        node = [file.name for file in lock.select(tiers) if file.tier == NODE_TIER]
+        app = _write_tree(folder, "app", {**ours, **{name: data.pop(name) for name in node}})
         data["pyodide-lock.json"] = filtered_lock(data["pyodide-lock.json"], lock, tiers)
         rt = _write_tree(folder, f"rt-{lock.pyodide}", data)
         for model in models:
@@ -74,7 +78,7 @@ def collect(
         for name, text in said.items():
             (folder / name).write_bytes(text)
         known = _list(folder)
-        wheel = next(path for path in known if path.startswith(app) and path.endswith(".whl"))
+        wheel = next(path for path in known if path.startswith(f"{app}py_edge-") and path.endswith(".whl"))
         snapshot = f"{app}{SNAPSHOT}" if f"{app}{SNAPSHOT}" in known else ""
         assets = {
             "version": py_edge.__version__,
@@ -82,11 +86,12 @@ def collect(
             "runtime": rt,
             "wheel": wheel,
             "snapshot": snapshot,
+            "node": [f"{app}{name}" for name in node],
             "files": {p: known[p] for p in known if _needs_size(p, app, rt)},
         }
         for entry in sorted(p for p in parts.iterdir() if p.suffix in ENTRIES):
-            text = _fill(entry.read_text(encoding="utf-8"), assets)
-            (folder / entry.name).write_text(text, encoding="utf-8")
+            filled = _fill(entry.read_text(encoding="utf-8"), assets)
+            (folder / entry.name).write_text(filled, encoding="utf-8")
         plain = {path: (folder / path).read_bytes() for path in _list(folder)}
         for name, packed in compressed(plain).items():
             (folder / name).write_bytes(packed)

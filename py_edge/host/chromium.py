@@ -60,9 +60,8 @@ def _playwright() -> list[str]:
         if root
         else [Path.home() / ".cache/ms-playwright", Path.home() / "Library/Caches/ms-playwright"]
     )
-    found = [
+    return [
         str(path)
         for folder in folders
         for path in sorted(folder.glob("chromium-*/chrome-*/chrome"), reverse=True)
     ]
-    return found

@@ -56,9 +56,10 @@ class Learner:
             raise ShapeError("learning in a page needs one input and one output", got=len(self.model.inputs))
         self.released = dict(self.model.weights)
         self.shape = tuple(self.model.tfjs.full_shapes(_one(self.model))[self.model.inputs[0].name][1:])
-        self.memory, self.calibration = (
-            _read_memory(files[memory], self.shape) if memory in files else (None, None)
-        )
+        self.memory: Lesson | None = None
+        self.calibration: Lesson | None = None
+        if memory in files:
+            self.memory, self.calibration = _read_memory(files[memory], self.shape)
 
     @property
     def parameters(self) -> int:
@@ -67,9 +68,8 @@ class Learner:
 
     def plan(self) -> bytes:
         """The model as it is now, as a plan for one input at a time in the page's executor."""
-        known = {
-            key: self.metadata[key] for key in ("labels", "temperature", "threshold") if key in self.metadata
-        }
+        names: tuple[str, ...] = ("labels", "temperature", "threshold")
+        known = {name: self.metadata[name] for name in names if name in self.metadata}
         return self.model.plan(1, BROWSER_PANEL, known).to_bytes()
 
     def learn(

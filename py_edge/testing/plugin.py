@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
 from py_edge.host.chromium import chromium_flags, find_chromium
 from py_edge.testing.origin import Origin
 
@@ -72,7 +72,7 @@ def tattler() -> Iterator[Tattler]:
     """Fails the test at its end if a watched page complained."""
     watcher = Tattler()
     yield watcher
-    assert [] == watcher.unexpected
+    assert watcher.unexpected == []
 
 
 @pytest.fixture

@@ -91,7 +91,9 @@ def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
 def test_hosting_advice_licences_and_sbom_are_in_it(bundle: Bundle) -> None:
     """Whoever hosts it finds headers for common servers and every licence."""
     headers = (bundle.folder / "_headers").read_text()
-    assert "immutable" in headers and "wasm-unsafe-eval" in headers and "'unsafe-eval'" not in headers
+    assert "immutable" in headers
+    assert "wasm-unsafe-eval" in headers
+    assert "'unsafe-eval'" not in headers
     assert "MPL-2.0" in (bundle.folder / "THIRD_PARTY.md").read_text()
     shipped = {
         component["name"]

@@ -15,7 +15,10 @@ def test_every_file_has_a_digest_a_licence_and_a_source_of_a_known_kind() -> Non
     lock = read_lock()
     assert {file.name for file in lock.select(["runtime"])} >= {"pyodide.mjs", "pyodide.asm.wasm"}
     for file in lock.files:
-        assert len(file.sha256) == 64 and file.size > 0 and file.licence and file.sources
+        assert len(file.sha256) == 64
+        assert file.size > 0
+        assert file.licence
+        assert file.sources
         for source in file.sources:
             kind = source.partition(":")[0]
             assert kind in ("npm", "cdn", "pypi")

@@ -26,7 +26,7 @@ NAMES = {
 
 def digits() -> tuple[list[list[float]], list[int]]:
     """All 1,797 images as 64 values 0..1, and their labels."""
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
     data = load_digits()
     return (data.data / 16).tolist(), [int(label) for label in data.target]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from array import array
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,8 @@ from py_edge.plan import Plan
 def _helper() -> ModuleType:
     path = Path(__file__).parent / "digits_release.py"
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -56,12 +58,14 @@ def test_a_fine_tune_gives_a_plan_for_the_page_and_starts_from_the_release(
 ) -> None:
     """Learning twice from the same answers gives the same bytes: nothing is carried over but the release."""
     images, labels = helper.digits()
-    given = (loaded, _flat(images[300:360]), labels[300:360], [], _flat([]), [], {"epochs": 3})
+    given: Any = (loaded, _flat(images[300:360]), labels[300:360], [], _flat([]), [], {"epochs": 3})
     first, second = browser.learn(*given)["value"], browser.learn(*given)["value"]
     assert first["plan"] == second["plan"]
     plan = Plan.from_bytes(first["plan"])
     assert (plan.panel, plan.inputs[0].shape, plan.outputs[0].shape) == (8, (1, 64), (1, 10))
-    assert len(first["loss"]) == 3 and first["train_ms"] > 0 and first["examples"] == 60
+    assert len(first["loss"]) == 3
+    assert first["train_ms"] > 0
+    assert first["examples"] == 60
 
 
 def test_without_audits_changed_weights_are_never_sure(loaded: str, helper: ModuleType) -> None:
@@ -74,9 +78,9 @@ def test_without_audits_changed_weights_are_never_sure(loaded: str, helper: Modu
 def test_audits_certify_a_threshold_and_are_not_trained_on(loaded: str, helper: ModuleType) -> None:
     """Audited answers change temperature and threshold, never the weights."""
     images, labels = helper.digits()
-    lesson = (loaded, _flat(images[300:500]), labels[300:500], [])
-    plain = browser.learn(*lesson, _flat([]), [], {"epochs": 5})["value"]
-    audited = browser.learn(*lesson, _flat(images[:110]), labels[:110], {"epochs": 5})["value"]
+    learn = partial(browser.learn, loaded, _flat(images[300:500]), labels[300:500], [])
+    plain = learn(_flat([]), [], {"epochs": 5})["value"]
+    audited = learn(_flat(images[:110]), labels[:110], {"epochs": 5})["value"]
     assert Plan.from_bytes(plain["plan"]).blob == Plan.from_bytes(audited["plan"]).blob
     assert audited["threshold"] < NEVER_SURE
     again = browser.certify(loaded, _flat(images[:110]), labels[:110])["value"]

@@ -70,9 +70,9 @@ def test_the_native_wheel_carries_this_machines_kernels_and_a_platform_tag(tmp_p
     made = build_wheel(NATIVE, tmp_path)
     names = zipfile.ZipFile(made).namelist()
     assert [name for name in names if name.startswith("py_edge/kernels/_build/")]
-    assert (
-        made.name.startswith("py_edge-") and "-py3-none-" in made.name and not made.name.endswith("-any.whl")
-    )
+    assert made.name.startswith("py_edge-")
+    assert "-py3-none-" in made.name
+    assert not made.name.endswith("-any.whl")
 
 
 def test_the_same_sources_give_the_same_wheel(tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ import { EdgeError, toProblem } from "./problem.ts";
 import type {
   Answer, Certified, Events, LearnOptions, ModelInfo, Policy, Prediction, PredictCalls, Problem, Progress, Question, Release, StartReport, State, Trained,
 } from "./protocol.ts";
-import { ASSETS, executorsAt } from "./assets.ts";
+import { ASSETS, BASE } from "./assets.ts";
+import { type Assets, executorsAt } from "./layout.ts";
 import type { Remote } from "./rpc.ts";
 import { fetchFile, keepRelease, makeSource, MEMORY_FILE, PLAN_FILE, type Source } from "./source.ts";
 import { deviceId, openStore, type ExampleRow, type QuestionRow, releaseOf, type Store, type Tuned } from "./store.ts";
 import { Uplink } from "./uplink.ts";
-import { decodeTensor, encodeTensor, makeQuestion } from "./wire.ts";
+import { decodeTensor, encodeTensor, IN_PAGE, inPageLine, type InPageLine, makeQuestion } from "./wire.ts";
 
 export interface EdgeOptions {
   src?: string;
@@ -27,6 +28,12 @@ export interface EdgeOptions {
 }
 
 type Name = keyof Events;
+
+/** Load the module of the node in the tab, which most pages never need. */
+async function startInPage(): Promise<InPageLine> {
+  const { startNode } = (await import(new URL(`${ASSETS.app}inpage.js`, BASE).href)) as { startNode(assets: Assets, base: string): Promise<InPageLine> };
+  return startNode(ASSETS, BASE);
+}
 
 export class Edge extends EventTarget {
   readonly source: Source;
@@ -305,7 +312,7 @@ export class Edge extends EventTarget {
     const limit = own.threshold ?? threshold;
     if (t !== undefined) policy.temperature = t;
     if (limit !== undefined) policy.threshold = limit;
-    this.info = await this.#predictor.call("load", { plan: plan.slice().buffer, executors: executorsAt(ASSETS), policy });
+    this.info = await this.#predictor.call("load", { plan: plan.slice().buffer, executors: executorsAt(ASSETS, BASE), policy });
   }
 
   #policy(): Policy {
@@ -327,6 +334,7 @@ export class Edge extends EventTarget {
   /** One tab sends and listens for all; the others hear from it. */
   #join(): void {
     if (!this.source.api) return;
+    if (this.source.api.startsWith(IN_PAGE)) inPageLine(startInPage).catch((error: unknown) => this.#emit("error", toProblem(error)));
     const name = `py-edge:${this.source.api}:${this.source.name}`;
     if (typeof BroadcastChannel === "function") {
       this.#channel = new BroadcastChannel(name);

@@ -1,7 +1,8 @@
 // The smallest way in: `load(url)` gives a model that runs in the calling thread, with no Python and no worker.
-import { ASSETS, executorsAt } from "./assets.ts";
+import { ASSETS, BASE } from "./assets.ts";
 import { compileExecutor, Executor } from "./executor.ts";
 import { fetchBytes } from "./fetching.ts";
+import { executorsAt } from "./layout.ts";
 import type { Executors, PlanSlot, Progress } from "./protocol.ts";
 
 export { EdgeError } from "./problem.ts";
@@ -29,7 +30,7 @@ export interface Model {
 
 /** Load a plan file. Throws EdgeError: E_NETWORK, E_NOT_FOUND, E_INTEGRITY, E_FORMAT, E_ENVIRONMENT, E_CAPACITY. */
 export async function load(url: string | URL, options: LoadOptions = {}): Promise<Model> {
-  const executors = options.executors ?? executorsAt(ASSETS);
+  const executors = options.executors ?? executorsAt(ASSETS, BASE);
   const file = { url: new URL(url, globalThis.document?.baseURI ?? import.meta.url).href, size: options.size ?? 0, sha256: options.sha256 ?? "" };
   let done = 0;
   const total = file.size + executors.simd128.size;

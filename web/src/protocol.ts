@@ -230,9 +230,17 @@ export interface Trained extends Certified {
   train_ms: number;
 }
 
+/** What Python starts from: the runtime's folder and files, wheels to unpack, a memory snapshot. */
+export interface Boot {
+  runtime: string;
+  files: Locked[];
+  wheels: Locked[];
+  snapshot: Locked | null;
+}
+
 /** Calls of the learn worker: Pyodide with py_edge inside. `call` reaches named functions of py_edge modules only. */
 export interface LearnCalls {
-  start(args: { runtime: string; files: Locked[]; wheel: Locked; snapshot: Locked | null }): StartReport;
+  start(args: Boot): StartReport;
   call(args: { module: string; name: string; args: unknown[] }): unknown;
 }
 
@@ -249,6 +257,20 @@ export type Reply =
   | { id: number; value: unknown }
   | { id: number; problem: Problem }
   | { id: number; progress: Progress };
+
+// ---- a node in the tab: requests to its worker, and the pieces that come back ---------------------------------
+
+export type NodeRequest =
+  | { kind: "start"; boot: Boot }
+  | { kind: "request"; number: number; method: string; path: string; query: string; headers: [string, string][]; body: Uint8Array | null }
+  | { kind: "hang_up"; number: number };
+
+export type NodeReply =
+  | { kind: "started" }
+  | { kind: "failed"; problem: Problem }
+  | { kind: "head"; number: number; status: number; headers: [string, string][] }
+  | { kind: "body"; number: number; bytes: Uint8Array<ArrayBuffer> }
+  | { kind: "end"; number: number };
 
 // ---- what the element tells the page ------------------------------------------------------------------------
 

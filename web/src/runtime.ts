@@ -1,6 +1,7 @@
 // The two workers. Predict workers are small and one per model; the learn worker is one per page, shared by all
 // elements, started once and started again if it dies.
-import { ASSETS, BASE, locked } from "./assets.ts";
+import { ASSETS, BASE } from "./assets.ts";
+import { bootFiles } from "./layout.ts";
 import { EdgeError } from "./problem.ts";
 import type { LearnCalls, PredictCalls, Progress, StartReport } from "./protocol.ts";
 import { Remote } from "./rpc.ts";
@@ -38,15 +39,6 @@ export function startPython(onprogress?: (progress: Progress) => void): Promise<
   return python;
 }
 
-/** Bytes that starting Python will fetch. */
-export function pythonBytes(): number {
-  return runtimeFiles().reduce((sum, file) => sum + file.size, 0) + locked(ASSETS, ASSETS.wheel).size;
-}
-
-function runtimeFiles() {
-  return Object.keys(ASSETS.files).filter((path) => path.startsWith(ASSETS.runtime)).map((path) => locked(ASSETS, path));
-}
-
 async function launch(): Promise<Python> {
   const remote = new Remote<LearnCalls>(makeWorker("learn.worker.js", "py-edge learn"), "learn worker");
   let tellLost!: () => void;
@@ -59,12 +51,7 @@ async function launch(): Promise<Python> {
   try {
     const report = await remote.call(
       "start",
-      {
-        runtime: new URL(ASSETS.runtime, BASE).href,
-        files: runtimeFiles(),
-        wheel: locked(ASSETS, ASSETS.wheel),
-        snapshot: ASSETS.snapshot ? locked(ASSETS, ASSETS.snapshot) : null,
-      },
+      bootFiles(ASSETS, BASE),
       {
         timeout_ms: START_TIMEOUT_MS,
         onprogress: (progress) => {

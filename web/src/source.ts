@@ -4,6 +4,7 @@ import { fetchBytes, request } from "./fetching.ts";
 import { EdgeError } from "./problem.ts";
 import type { Locked, Release, ReleaseFile } from "./protocol.ts";
 import type { Store } from "./store.ts";
+import { IN_PAGE } from "./wire.ts";
 
 export const PLAN_FILE = "wasm.plan";
 export const MEMORY_FILE = "memory.json";
@@ -21,7 +22,7 @@ export interface Source {
 /** src: folder or "" ; origin: the node or "". Relative to the page. Throws E_FORMAT when both are empty. */
 export function makeSource(src: string, origin: string | null, model: string): Source {
   const base = document.baseURI;
-  const api = origin === null ? "" : new URL("v1/", new URL(origin || ".", base).href.replace(/\/?$/, "/")).href;
+  const api = origin === null ? "" : origin === "in-page" ? `${IN_PAGE}v1/` : new URL("v1/", new URL(origin || ".", base).href.replace(/\/?$/, "/")).href;
   if (src) {
     const folder = new URL(src.endsWith("/") ? src : `${src}/`, base).href;
     return {

@@ -3,7 +3,7 @@
 import { EdgeError, toProblem } from "./problem.ts";
 import type { Answer, Problem, Question, Receipt, Release, State } from "./protocol.ts";
 import type { QuestionRow, Store } from "./store.ts";
-import { callNode } from "./wire.ts";
+import { callNode, IN_PAGE, openStream } from "./wire.ts";
 
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 300_000;
@@ -51,8 +51,18 @@ export class Uplink {
 
   start(): void {
     addEventListener("online", () => this.hurry(), { signal: this.#stop.signal });
-    this.#listen();
-    this.drain();
+    void this.#resendForgotten().then(() => {
+      this.#listen();
+      this.drain();
+    });
+  }
+
+  /** A node in the tab forgets when the tab closes, so what it had accepted is asked again: the same ids, harmless. */
+  async #resendForgotten(): Promise<void> {
+    if (!this.#base.startsWith(IN_PAGE)) return;
+    await this.#store.write(async (tables) => {
+      for (const row of await tables.all("questions")) if (row.state === "sent") await tables.put("questions", row.sequence, { ...row, state: "asked", next_ms: 0 });
+    });
   }
 
   close(): void {
@@ -138,8 +148,9 @@ export class Uplink {
 
   /** Always from the beginning: the node leaves out what was acknowledged, and nothing else may be skipped. */
   #listen(): void {
-    const open = (path: string, takers: Record<string, (data: string, id: string) => void>) => {
-      const stream = new EventSource(this.#base + path);
+    const open = async (path: string, takers: Record<string, (data: string, id: string) => void>) => {
+      const stream = await openStream(this.#base + path);
+      if (this.#stop.signal.aborted) return stream.close();
       this.#streams.push(stream);
       stream.addEventListener("open", () => {
         this.#tell.online(true);
@@ -152,14 +163,14 @@ export class Uplink {
         void this.#poll();
         if (stream.readyState !== EventSource.CLOSED) return;
         this.#streams = this.#streams.filter((other) => other !== stream);
-        setTimeout(() => this.#stop.signal.aborted || open(path, takers), RETRY_STREAM_MS * (0.5 + Math.random()));
+        setTimeout(() => this.#stop.signal.aborted || void open(path, takers), RETRY_STREAM_MS * (0.5 + Math.random()));
       });
     };
-    open(`answers/stream?device=${this.#device}&after=0`, {
+    void open(`answers/stream?device=${this.#device}&after=0`, {
       answer: (data, id) => void this.#take(JSON.parse(data) as Answer, Number(id)),
       outcome: (data, id) => void this.#end(JSON.parse(data) as Outcome, Number(id)),
     });
-    open("models/stream", { release: (data) => this.#tell.released(JSON.parse(data) as Release) });
+    void open("models/stream", { release: (data) => this.#tell.released(JSON.parse(data) as Release) });
   }
 
   /** Ask for answers while no stream is open. */

@@ -38,12 +38,39 @@ export async function makeQuestion(model: string, input: WireTensor, prediction:
   };
 }
 
+/** Stands for the node in this tab wherever a node's address is wanted. */
+export const IN_PAGE = "https://in-page.invalid/";
+
+/** How a node in the tab is spoken to: its module is loaded only when one is wanted. */
+export interface InPageLine {
+  fetch(url: string, init: RequestInit): Promise<Response>;
+  stream(url: string): EventSource;
+}
+
+const KEY = Symbol.for("py-edge in-page node");
+
+/** The line to the one node of this tab, shared by every script of the page; set by the entry, which knows the bundle. */
+export function inPageLine(start?: () => Promise<InPageLine>): Promise<InPageLine> {
+  const shared = globalThis as { [KEY]?: Promise<InPageLine> };
+  if (start) shared[KEY] ??= start();
+  return shared[KEY] ?? Promise.reject(new EdgeError({ code: "E_NOT_FOUND", message: "no node runs in this tab", remedy: 'set origin="in-page" on an element of this page' }));
+}
+
+async function nodeFetch(url: string, init: RequestInit): Promise<Response> {
+  return url.startsWith(IN_PAGE) ? (await inPageLine()).fetch(url, init) : fetch(url, init);
+}
+
+export async function openStream(url: string): Promise<EventSource> {
+  return url.startsWith(IN_PAGE) ? (await inPageLine()).stream(url) : new EventSource(url);
+}
+
 /** JSON from a node. Throws EdgeError with the node's own problem, and `status` in `got`. */
 export async function callNode<T>(url: string, init: RequestInit = {}, timeout_ms = 15_000): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(url, { ...init, signal: init.signal ?? AbortSignal.timeout(timeout_ms) });
-  } catch {
+    response = await nodeFetch(url, { ...init, signal: init.signal ?? AbortSignal.timeout(timeout_ms) });
+  } catch (error) {
+    if (error instanceof EdgeError) throw error;
     throw new EdgeError({ code: "E_NETWORK", message: "the node did not answer", where: url, remedy: "the question is kept and sent again" });
   }
   const body: unknown = await response.json().catch(() => null);

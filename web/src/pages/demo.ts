@@ -25,7 +25,7 @@ const LIST_LENGTH = 12;
 const begin_ms = performance.timeOrigin;
 const query = new URLSearchParams(location.search);
 const element = byId<PyEdgeElement>("edge");
-for (const name of ["learn", "model", "origin", "threshold", "audit"]) {
+for (const name of ["src", "learn", "model", "origin", "threshold", "audit"]) {
   const value = query.get(name);
   if (value !== null) element.setAttribute(name, value);
 }
