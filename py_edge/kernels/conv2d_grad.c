@@ -1,5 +1,5 @@
 /* Gradients of the convolution, blocks of pixels at a time.
- * input: rows = dy x w^T, added back onto the windows they came from. filter: dw += windows^T x dy. */
+ * input: rows = dy x w^T, added back onto the windows they came from (1 x 1: they are dx). filter: dw += windows^T x dy. */
 #include "conv2d.h"
 
 #include "functions.h"
@@ -26,7 +26,8 @@ PE_KERNEL(pe_do_conv2d_input_grad) {
   if (p->scratch_bytes < 4 * PE_SCRATCH_INPUT_GRAD((int64_t)K, (int64_t)n)) return PE_BAD_PARAM;
   float *dx = at(m, p->out), *rows = at(m, p->scratch), *panels = rows + 64 * (n + wide);
   const float *dy = at(m, p->in0), *filter = at(m, p->in1);
-  zero_floats(dx, p->N * p->H * p->W * p->C);
+  int point = p->KH == 1 && p->KW == 1 && p->SH == 1 && p->SW == 1 && !p->PT && !p->PL && p->OH == p->H && p->OW == p->W;
+  if (!point) zero_floats(dx, p->N * p->H * p->W * p->C);
   for (int group = 0; group < p->groups; group++) {
     pe_pack_panels(panels, filter + group * n, n, K, 1, p->O);
     pe_gemm g = plain();
@@ -34,8 +35,9 @@ PE_KERNEL(pe_do_conv2d_input_grad) {
     for (int64_t first = 0; first < total; first += INPUT_BLOCK) {
       g.M = total - first < INPUT_BLOCK ? (int)(total - first) : INPUT_BLOCK;
       g.a = dy + first * p->O + group * n;
+      if (point) g.y = dx + first * p->C + group * cg, g.y_row = p->C;
       pe_gemm_run(&g);
-      pe_window_rows_add(dx, rows, wide, &w, group, (int)first, g.M);
+      if (!point) pe_window_rows_add(dx, rows, wide, &w, group, (int)first, g.M);
     }
   }
   return PE_OK;

@@ -228,15 +228,51 @@ PE_KERNEL(pe_do_depthwise_input_grad) {
   return PE_OK;
 }
 
+/* The taps of one window row over one output row, whole vectors of channels: sums stay in registers along the row. */
+INLINE void filter_row(float *dw, const float *x, const float *dy, const pe_depthwise_grad *p, int KW) {
+  int C = p->C;
+  for (int c = 0; c + VW <= C; c += VW) {
+    vf acc[5];
+    UNROLL for (int kw = 0; kw < KW; kw++) acc[kw] = splat(0);
+    for (int ow = 0; ow < p->OW; ow++) {
+      vf v = load(dy + (intptr_t)ow * C + c);
+      int left = ow * p->SW - p->PL;
+      UNROLL for (int kw = 0; kw < KW; kw++) {
+        int column = left + kw * p->DW;
+        if ((uint32_t)column < (uint32_t)p->W) acc[kw] = fma(v, load(x + (intptr_t)column * C + c), acc[kw]);
+      }
+    }
+    UNROLL for (int kw = 0; kw < KW; kw++) store(dw + kw * C + c, load(dw + kw * C + c) + acc[kw]);
+  }
+}
+
+/* All rows; returns how many channels are done. */
+static int filter_rows(float *dw, const float *x, const float *dy, const pe_depthwise_grad *p) {
+  if (p->M != 1 || (p->KW != 3 && p->KW != 5)) return 0;
+  for (int n = 0; n < p->N; n++)
+    for (int oh = 0; oh < p->OH; oh++) {
+      pe_span s = pe_span_of(oh, p->SH, p->PT, p->KH, p->DH, p->H);
+      const float *row = dy + ((intptr_t)n * p->OH + oh) * p->OW * p->C;
+      for (int kh = s.first; kh < s.end; kh++) {
+        const float *line = x + ((intptr_t)n * p->H + s.origin + kh * p->DH) * p->W * p->C;
+        float *taps = dw + (intptr_t)kh * p->KW * p->C;
+        p->KW == 3 ? filter_row(taps, line, row, p, 3) : filter_row(taps, line, row, p, 5);
+      }
+    }
+  return p->C / VW * VW;
+}
+
 PE_KERNEL(pe_do_depthwise_filter_grad) {
   const pe_depthwise_grad *p = (const pe_depthwise_grad *)params;
   if (!grad_ok(p)) return PE_BAD_PARAM;
   float *dw = at(m, p->out);
   const float *x = at(m, p->in0), *dy = at(m, p->in1);
   zero_floats(dw, p->KH * p->KW * p->C * p->M);
+  int done = filter_rows(dw, x, dy, p);
+  if (done == p->C) return PE_OK;
   EACH_TAP(p, {
     if (p->M == 1) {
-      add_products(dw + tap, x + input, dy + output, p->C);
+      add_products(dw + tap + done, x + input + done, dy + output + done, p->C - done);
       continue;
     }
     for (int c = 0; c < p->C; c++)
