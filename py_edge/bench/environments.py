@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,8 @@ def make_models(ids: Sequence[str], *, again: bool = False) -> list[str]:
         python = environment("tensorflow", TENSORFLOW)
         print(f"making the models {' '.join(missing)}", file=sys.stderr)
         command = [str(python), "-m", "tests.benchmarks.models", "--into", str(MODELS), *missing]
-        made: dict[str, Any] = json.loads(_run(command, ROOT))
+        # tf2onnx walks over sets of names, so the order in its files hangs on the seed of hashes.
+        made: dict[str, Any] = json.loads(_run(command, ROOT, {"PYTHONHASHSEED": "0"}))
         if any(name not in known for name in made):
             known |= {name: made[name] for name in made if name not in known}
             CARDS.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n")
@@ -108,10 +109,17 @@ def _hashes(name: str) -> dict[str, str]:
     }
 
 
-def _run(command: list[str], folder: Path | None = None) -> str:
+def _run(command: list[str], folder: Path | None = None, variables: Mapping[str, str] | None = None) -> str:
     """stdout; raises EnvironmentProblem with the last lines when it fails."""
     try:
-        ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        ran = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **(variables or {})},
+        )
     except FileNotFoundError as error:
         raise EnvironmentProblem("a program is missing", where=command[0], remedy="install it") from error
     if ran.returncode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tempfile
@@ -30,6 +31,13 @@ def tfjs_graph(function: Any, owner: Any, folder: Path) -> None:
         module.run, module.owner = function, owner
         tf.saved_model.save(module, temporary, signatures=function.get_concrete_function())
         _convert(["--input_format=tf_saved_model", temporary, str(folder)])
+    file = folder / "model.json"
+    topology = json.loads(file.read_text())
+    nodes = list(topology["modelTopology"]["node"])
+    nodes += [node for f in topology["modelTopology"]["library"].get("function", ()) for node in f["nodeDef"]]
+    for node in nodes:  # protobuf tells maps in any order
+        node["attr"] = dict(sorted(node.get("attr", {}).items()))
+    file.write_text(json.dumps(topology, separators=(",", ":")))
 
 
 def tflite(function: Any, owner: Any, file: Path) -> None:
@@ -41,7 +49,47 @@ def onnx_by_tf2onnx(function: Any, signature: list[Any], file: Path) -> None:
     import tf2onnx  # type: ignore[import-not-found]
 
     model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=17)
-    file.write_bytes(model.SerializeToString(deterministic=True))
+    _canonical(model.graph)
+    save_onnx(model, file)
+
+
+def _canonical(graph: Any) -> None:
+    """tf2onnx numbers and orders by addresses in memory; here nodes follow from the outputs, names from the order."""
+    maker = {name: node for node in graph.node for name in node.output}
+    weights = {weight.name: weight for weight in graph.initializer}
+    ports = {port.name for port in (*graph.input, *graph.output)}
+    names = {name: name for name in ports} | {"": ""}
+    nodes: list[Any] = []
+    used: list[Any] = []
+    seen: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in weights and name not in names:
+            names[name] = f"w{len(used)}"
+            used.append(weights[name])
+        node = maker.get(name)
+        if node is None or node.name in seen:
+            return
+        seen.add(node.name)
+        for needed in node.input:
+            visit(needed)
+        for made in node.output:
+            names.setdefault(made, f"v{len(names)}")
+        nodes.append(node)
+
+    for port in graph.output:
+        visit(port.name)
+    for index, node in enumerate(nodes):
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+        node.name = f"n{index}"
+    for weight in used:
+        weight.name = names[weight.name]
+    for field, kept in ((graph.node, nodes), (graph.initializer, used)):
+        copies = [type(item).FromString(item.SerializeToString(deterministic=True)) for item in kept]
+        del field[:]
+        field.extend(copies)
+    del graph.value_info[:]
 
 
 def onnx_gru(model: Any, file: Path) -> None:
