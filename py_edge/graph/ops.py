@@ -65,7 +65,7 @@ OPS: dict[str, Op] = {
     "softmax": Op(shapes.like_first, "softmax"),
     "log_softmax": Op(shapes.like_first, "softmax"),
     "normalize": Op(shapes.like_first, "normalize", gradient=False),
-    "top_k": Op(shapes.top_k, "top_k", gradient=False),
+    "top_k": Op(shapes.top_k, "top_k"),
     # moving data
     "reshape": Op(shapes.reshape, "alias"),
     "transpose": Op(shapes.transpose, "copy"),
@@ -76,7 +76,7 @@ OPS: dict[str, Op] = {
     "gather": Op(shapes.gather, "gather"),
     "scatter_add": Op(shapes.shape_attr, "scatter_add"),
     "resize": Op(shapes.resize, "resize"),
-    "resize_grad": Op(shapes.shape_attr, "resize_grad", gradient=False),
+    "resize_grad": Op(shapes.shape_attr, "resize_grad"),
     # randomness: attrs shape, kind uniform|normal|bernoulli, seed; input: an int32 () counter variable
     "random": Op(shapes.shape_attr, "random", gradient=False),
     # control

@@ -98,6 +98,20 @@ def resize(call: Call) -> Sequence[Gradient]:
     return (call.b.op("resize_grad", call.dy, shape=call.shape(0), **how),)
 
 
+def resize_grad(call: Call) -> Sequence[Gradient]:
+    how = {k: v for k, v in call.attrs.items() if k not in ("shape", "dtype", "size")}
+    return (call.b.op("resize", call.dy, size=call.shape(0)[1:3], **how),)
+
+
+def top_k(call: Call) -> Sequence[Gradient]:
+    """The values came from known places; the indices are flat."""
+    if call.dys[0] is None:
+        return (None,)
+    rank = call.b.rank(call.y)
+    where = {"shape": call.shape(0), "axis": rank - 1, "batch_dims": rank - 1}
+    return (call.b.op("scatter_add", call.dy, call.node.outputs[1], **where),)
+
+
 MOVEMENT: dict[str, Row] = {
     "reshape": reshape,
     "transpose": transpose,
@@ -108,4 +122,6 @@ MOVEMENT: dict[str, Row] = {
     "gather": gather,
     "scatter_add": scatter_add,
     "resize": resize,
+    "resize_grad": resize_grad,
+    "top_k": top_k,
 }

@@ -216,6 +216,13 @@ def test_resize(method: str, align_corners: bool, half_pixel: bool) -> None:
         check(op("resize", **attrs), x=normal(2, 3, 4, 2))
 
 
+def test_resize_grad_and_top_k() -> None:
+    """The gradient of resizing goes back as resizing; the largest values go back to where they stood."""
+    how = {"method": "bilinear", "align_corners": False, "half_pixel": True}
+    check(op("resize_grad", shape=(2, 3, 4, 2), size=(5, 3), **how), dy=normal(2, 5, 3, 2))
+    check(lambda b, x: b.ops("top_k", x, k=2)[0], x=normal(2, 3, 5))
+
+
 def recurrent(reverse: bool, length: int) -> Callable[..., Sequence[int]]:
     """h, c = tanh(x W + h U + c v), c + h; rows h; an integer counter rides along."""
 
@@ -319,6 +326,7 @@ def test_unreached_is_absent_and_flat_ops_stop() -> None:
     b = Builder()
     x, w = b.input("x", (2, 3)), b.input("w", (3,))
     assert gradients(b, b.reduce(x, kind="sum", axes=(0, 1), keepdims=False), [w]) == {}
-    top = b.ops("top_k", b.mul(x, w), k=2)[0]
-    with pytest.raises(UnsupportedError, match="top_k"):
-        gradients(b, b.reduce(top, kind="sum", axes=(0, 1), keepdims=False), [w])
+    image = b.reshape(b.mul(x, w), shape=(1, 2, 3, 1))
+    flat = b.op("pool2d_grad", image, image, kind="max", window=(1, 1), strides=(1, 1))
+    with pytest.raises(UnsupportedError, match="pool2d_grad"):
+        gradients(b, b.reduce(flat, kind="sum", axes=(0, 1, 2, 3), keepdims=False), [w])
