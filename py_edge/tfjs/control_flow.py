@@ -17,6 +17,8 @@ from py_edge.tfjs.trace import DEAD, Call, Cplx, Dead, Lower, Run, TensorList, T
 
 _UNROLLED = 400
 _SMALL = 64
+_COUNTED = 10_000
+"""Steps that are counted, or made one by one, before lowering gives up; a core `while` may make a million."""
 
 
 def call_function(c: Call, function: Function, args: Sequence[Value]) -> list[Value]:
@@ -193,12 +195,12 @@ def while_(c: Call) -> list[Value]:
 
 def _stepwise(c: Call, loop: _Loop, args: list[Value]) -> list[Value]:
     """Ask for the predicate before each step."""
-    for _ in range(c.trace.shared.loop_steps + 1):
+    for _ in range(_COUNTED):
         pred = call_function(c, loop.cond, args)[0]
         if not isinstance(pred, int) or not c.trace.known(_truth(c, pred))[0]:
             return args
         args = call_function(c, loop.body, args)
-    raise LimitError("a loop that does not end", where=c.node.where, got=c.trace.shared.loop_steps)
+    raise LimitError("a loop that does not end", where=c.node.where, got=_COUNTED)
 
 
 def _returned(function: Function, place: int) -> bool:
@@ -259,8 +261,10 @@ def _count(c: Call, loop: _Loop, args: Sequence[Value], counters: set[int]) -> l
             return None
         if not flat[0]:
             return steps
-        if len(steps) >= c.trace.shared.loop_steps:
+        if steps and steps[-1] == now:
             raise LimitError("a loop that does not end", where=c.node.where, got=len(steps))
+        if len(steps) >= _COUNTED:
+            return None
         steps.append(now)
         after = _run(trace, c.run, loop.body, inner).pull([loop.body.outputs[i] for i in wanted])
         then: dict[int, Flat] = {}

@@ -19,6 +19,18 @@ from py_edge.tfjs.reader import Reader, reader_of
 from py_edge.tfjs.strict_json import parse_json
 from py_edge.tfjs.weights import read_weights
 
+_FOREIGN = (
+    AttributeError,
+    TypeError,
+    KeyError,
+    IndexError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+    AssertionError,
+)
+"""What code meets in a document that looks like a model and is none; mapped here, at the border, with its cause."""
+
 
 def load_model(
     source: str | os.PathLike[str] | Mapping[str, bytes] | Reader,
@@ -39,6 +51,12 @@ def load_model(
         if not isinstance(document, dict):
             raise ModelFormatError("the top level is an object", where="/", got=document)
         return _read(document, reader, digests, inspect, limits)
+    except _FOREIGN as error:
+        raise ModelFormatError(
+            "the file is not built like a model",
+            where=reader.model_file,
+            got=f"{type(error).__name__}: {error}",
+        ) from error
     except PyEdgeError as error:
         if error.where.startswith("/"):
             error.where = f"{reader.model_file} {error.where}"

@@ -222,6 +222,14 @@ def _function(raw: Any, where: str, limits: Limits) -> Function:
     if not isinstance(raw, dict) or not isinstance(raw.get("signature"), dict):
         raise GraphError("a function has a signature", where=where)
     signature = raw["signature"]
+    for key in ("inputArg", "outputArg"):
+        listed = signature.get(key, [])
+        if not isinstance(listed, list) or not all(
+            isinstance(a, dict) and isinstance(a.get("name"), str) for a in listed
+        ):
+            raise GraphError("arguments are a list of names", where=f"{where}/signature/{key}", got=listed)
+    if not isinstance(raw.get("nodeDef", []), list) or not isinstance(raw.get("ret", {}), dict):
+        raise GraphError("a function has nodeDef and ret", where=where)
     args = [arg.get("name", "") for arg in signature.get("inputArg", [])]
     dtypes = [dtype_of(arg.get("type", 1), where) for arg in signature.get("inputArg", [])]
     nodes = _nodes(raw.get("nodeDef", []), f"{where}/nodeDef", limits)

@@ -336,6 +336,8 @@ class Run:
 
     def value(self, source: Source) -> Value:
         if source.name in self.args:
+            if source.index:
+                raise GraphError("an argument has one output", where=source.name, got=source.index)
             return self.args[source.name]
         outputs = self.done[source.name]
         index = source.index

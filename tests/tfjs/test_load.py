@@ -1,0 +1,155 @@
+"""Loading: every broken file gives its code and its place, whole files load, and mutation never breaks out."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from py_edge.errors import IntegrityError, ModelFormatError, NotFoundError, PathError, PyEdgeError
+from py_edge.tfjs import load_model
+from tests.tfjs.bad_models import CASES, DATA, good
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_refuses_with_code_and_place(name: str) -> None:
+    """A broken file gives one of its codes, quickly, and says where."""
+    files, codes, place = CASES[name]
+    begin = time.perf_counter()
+    with pytest.raises(PyEdgeError) as caught:
+        load_model(files)
+    assert caught.value.code in codes, str(caught.value)
+    assert place in caught.value.where
+    assert time.perf_counter() - begin < 4
+
+
+def test_the_unbroken_one_loads() -> None:
+    """What the cases are derived from is a good model."""
+    model = load_model({"model.json": json.dumps(good()).encode(), "w.bin": DATA})
+    assert (model.inputs[0].shape, model.outputs[0].shape, model.parameters) == ((None, 4), (None, 2), 10)
+
+
+def test_every_cut_is_refused() -> None:
+    """JSON cut at any byte is E_FORMAT."""
+    raw = json.dumps(good()).encode()
+    for cut in range(len(raw)):
+        with pytest.raises(ModelFormatError) as caught:
+            load_model({"model.json": raw[:cut], "w.bin": DATA})
+        assert caught.value.code == "E_FORMAT"
+
+
+def _folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.json").write_text(json.dumps(good()))
+    (folder / "w.bin").write_bytes(DATA)
+    return folder
+
+
+def test_folder_and_file_load(tmp_path: Path) -> None:
+    """A folder and its model.json are the same model."""
+    folder = _folder(tmp_path)
+    assert load_model(folder).weights.keys() == load_model(folder / "model.json").weights.keys()
+
+
+def test_links_and_devices_are_refused(tmp_path: Path) -> None:
+    """Symbolic links, hard links and pipes as shards: E_PATH."""
+    folder = _folder(tmp_path)
+    outside = tmp_path / "outside.bin"
+    outside.write_bytes(DATA)
+    for make in (lambda p: p.symlink_to(outside), lambda p: p.hardlink_to(outside), lambda p: os.mkfifo(p)):
+        (folder / "w.bin").unlink()
+        make(folder / "w.bin")
+        with pytest.raises(PathError):
+            load_model(folder)
+
+
+def test_a_linked_parent_is_refused(tmp_path: Path) -> None:
+    """A shard below a symbolic link to a folder: E_PATH."""
+    folder = _folder(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "w.bin").write_bytes(DATA)
+    (folder / "sub").symlink_to(tmp_path / "elsewhere")
+    document = good()
+    document["weightsManifest"][0]["paths"] = ["sub/w.bin"]
+    (folder / "model.json").write_text(json.dumps(document))
+    with pytest.raises(PathError):
+        load_model(folder)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    """An absent model is E_NOT_FOUND with a remedy."""
+    with pytest.raises(NotFoundError) as caught:
+        load_model(tmp_path)
+    assert caught.value.remedy
+
+
+def test_digests_of_a_release_are_held() -> None:
+    """One flipped bit, or shards of another version: E_INTEGRITY."""
+    files = {"model.json": json.dumps(good()).encode(), "w.bin": DATA}
+    with pytest.raises(IntegrityError):
+        load_model(files, digests={"w.bin": "0" * 64})
+
+
+def test_inspect_lists_instead_of_raising() -> None:
+    """With inspect the unknown is listed with code and place, and nothing is raised."""
+    files = CASES["L84 unknown layer"][0]
+    problems = load_model(files, inspect=True).unsupported
+    assert [(p.code, "Dens" in p.message) for p in problems] == [("E_UNSUPPORTED", True)]
+
+
+def outcome(files: dict[str, bytes]) -> str:
+    """'' for a model that loads, else the code; every other exception comes through."""
+    try:
+        load_model(files)
+    except PyEdgeError as error:
+        return error.code
+    return ""
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 2**40), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=8),
+    st.just([]), st.just({}), st.lists(st.integers(-2, 9), max_size=3),
+)  # fmt: skip
+
+
+def _paths(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    found = [path] if path else []
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        found += _paths(item, (*path, key))
+    return found
+
+
+SEEDS = [good(), *(json.loads(CASES[n][0]["model.json"]) for n in ("L99 node index", "L112 attr type", "L114 recursion", "L116 huge list"))]
+PLACES = [(i, path) for i, seed in enumerate(SEEDS) for path in _paths(seed)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(place=st.sampled_from(PLACES), value=VALUES, cut=st.integers(0, 60))
+def test_mutated_files_only_raise_our_errors(place: tuple[int, tuple[str | int, ...]], value: object, cut: int) -> None:
+    """One value of a model replaced by anything, its shard cut: loads, or one of our errors."""
+    seed, path = place
+    document = json.loads(json.dumps(SEEDS[seed]))
+    at = document
+    for step in path[:-1]:
+        at = at[step]
+    at[path[-1]] = value
+    shard = DATA[: max(40 - cut, 0)] if cut > 20 else DATA
+    assert outcome({"model.json": json.dumps(document).encode(), "w.bin": shard}) != "E_INTERNAL"
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_mutated_bytes_only_raise_our_errors(data: st.DataObject) -> None:
+    """Bytes of model.json replaced, removed, doubled: loads, or one of our errors."""
+    raw = bytearray(json.dumps(data.draw(st.sampled_from(SEEDS))).encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        raw[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    assert outcome({"model.json": bytes(raw), "w.bin": DATA}) != "E_INTERNAL"
