@@ -14,7 +14,9 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from html import escape
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import py_edge
@@ -29,6 +31,8 @@ from py_edge.errors import ModelFormatError, StorageError
 PLACEHOLDER = "__PY_EDGE_ASSETS__"
 APP_PLACEHOLDER = "__APP__"
 INDEX = "bundle.json"
+EDGE_PLACEHOLDER = "__EDGE__"
+NODE_SERVED: Mapping[str, str] = MappingProxyType({"origin": ".", "model": "device"})
 NODE_TIER = "node"
 """What a node in the tab needs beside py_edge: Starlette and what it stands on; lies with our own files."""
 ENTRIES = (".js", ".html", ".webmanifest")
@@ -53,12 +57,13 @@ def collect(
     *,
     models: Sequence[Path] = (),
     tiers: Sequence[str] = ("runtime",),
+    edge: Mapping[str, str] = NODE_SERVED,
     offline: bool = False,
     report: Report | None = None,
 ) -> Bundle:
     """Write the bundle into `folder`, which is made, or emptied if it held a bundle before.
 
-    models: folders with release.json. Raises StorageError (folder in use, not writable), NetworkError (runtime not
+    models: folders with release.json. edge: attributes of the front page's element. Raises StorageError (folder in use, not writable), NetworkError (runtime not
     to be had), EnvironmentProblem (parts not built).
     """
     parts, lock = find_parts(), read_lock()
@@ -89,8 +94,10 @@ def collect(
             "node": [f"{app}{name}" for name in node],
             "files": {p: known[p] for p in known if _needs_size(p, app, rt)},
         }
+        attributes = " ".join(f'{name}="{escape(value)}"' for name, value in edge.items())
         for entry in sorted(p for p in parts.iterdir() if p.suffix in ENTRIES):
             filled = _fill(entry.read_text(encoding="utf-8"), assets)
+            filled = filled.replace(EDGE_PLACEHOLDER, attributes)
             (folder / entry.name).write_text(filled, encoding="utf-8")
         plain = {path: (folder / path).read_bytes() for path in _list(folder)}
         for name, packed in compressed(plain).items():
