@@ -16,17 +16,13 @@ PERSON_TIER = 99
 
 
 def take_home(tx: Transaction, origin: str, answer: Answer, now_ms: int) -> bool:
-    """An answer arrived from above: note it in the inbox and let it take effect; False when it was here before."""
+    """An answer arrived from above: note it, and let it take effect unless it was here before or is overtaken."""
     row = tx.get(QUESTIONS, answer.device, answer.sequence)
-    known = {
-        "origin": origin,
-        "device": answer.device,
-        "sequence": answer.sequence,
-        "revision": answer.revision,
-    }
-    if row is None or not tx.insert(INBOX, known | {"at_ms": now_ms}):
+    known = {"origin": origin, "device": answer.device, "sequence": answer.sequence}
+    if row is None or not tx.insert(INBOX, known | {"revision": answer.revision, "at_ms": now_ms}):
         return False
-    return settle(tx, row, answer, now_ms)
+    newer = (("revision", ">", answer.revision), *((name, "=", value) for name, value in known.items()))
+    return tx.count(INBOX, *newer) == 0 and settle(tx, row, answer, now_ms)
 
 
 def settle(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> bool:
@@ -94,7 +90,7 @@ def _settle_one(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> bool:
 
 
 def _says_the_same(before: Answer | None, answer: Answer) -> bool:
-    """The same word of the same tier, come by another way, is nothing new."""
+    """The word that counts already, come by another way, is nothing new."""
     return before is not None and (before.label_index, before.tier) == (answer.label_index, answer.tier)
 
 

@@ -243,17 +243,17 @@ async def check(world: World) -> list[str]:
         if row["state"] not in ends:
             troubles.append(f"{key}: ended as {row['state']}")
         troubles += check_answers(place, told, row["revision"])
-        said = revisions_at_the_top(world, told.question.digest)
+        said = revisions_said(world.nodes[0], told.question.digest)
         if row["revision"] > said:
-            troubles.append(f"{key}: {row['revision']} revisions of {said} verdicts")
+            troubles.append(f"{key}: {row['revision']} revisions, told only {said}")
     for place in world.nodes:
         troubles += check_examples(place)
     return troubles
 
 
-def revisions_at_the_top(world: World, digest: str) -> int:
-    """How many verdicts the person gave on this content."""
-    rows = world.nodes[-1].disk.rows.items()
+def revisions_said(place: Place, digest: str) -> int:
+    """How many revisions a node has given on this content, to whoever asked: a child cannot have more."""
+    rows = place.disk.rows.items()
     return sum(
         row["revision"] for (name, _), row in rows if name == QUESTIONS.name and row["digest"] == digest
     )

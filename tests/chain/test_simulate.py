@@ -1,0 +1,78 @@
+"""Simulated histories: nothing is lost, nothing happens twice, a seed replays bit for bit, and the check can fail."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from py_edge.chain import answers, retry, tier
+from py_edge.chain.simulate import Outcome, Plan, run_history
+from py_edge.chain.simulate.place import SimDisk
+from py_edge.storage.in_memory import Change
+from py_edge.storage.tables import QUESTIONS
+
+HISTORIES = int(os.environ.get("PY_EDGE_HISTORIES", "40"))
+PARTS = 8
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_histories_end_well(part: int) -> None:
+    """One to six tiers with loss, repetition, partitions, clocks ten years off, kills and failing disks."""
+    outcomes = [run_history(seed) for seed in range(part, HISTORIES, PARTS)]
+    assert [(outcome.seed, outcome.troubles) for outcome in outcomes if outcome.troubles] == []
+    assert sum(outcome.kills for outcome in outcomes) > 0
+    assert sum(outcome.answered for outcome in outcomes) > 0
+
+
+def test_a_seed_replays_bit_for_bit() -> None:
+    """Every message and every row of two runs of one seed are the same; another seed is another history."""
+    first, again, other = run_history(11), run_history(11), run_history(12)
+    assert (first.digest, first.messages, first.virtual_s) == (again.digest, again.messages, again.virtual_s)
+    assert first.digest != other.digest
+
+
+def forget_everything(patch: pytest.MonkeyPatch) -> None:
+    """fsync: acknowledged before it is on the disk."""
+
+    async def commit(self: SimDisk, changes: list[Change]) -> None:
+        if self.rng.random() < 0.8:
+            await plain(self, changes)
+
+    plain = SimDisk.commit
+    patch.setattr(SimDisk, "commit", commit)
+
+
+def no_inbox(patch: pytest.MonkeyPatch) -> None:
+    """inbox row: what comes again takes effect again."""
+
+    def take_home(tx: Any, origin: str, answer: Any, now_ms: int) -> bool:
+        row = tx.get(QUESTIONS, answer.device, answer.sequence)
+        return row is not None and answers.settle(tx, row, answer, now_ms)
+
+    patch.setattr(tier, "take_home", take_home)
+    patch.setattr(answers, "_says_the_same", lambda before, answer: False)
+
+
+def give_up_on_errors(patch: pytest.MonkeyPatch) -> None:
+    """retry: a busy parent is taken for one that refuses."""
+    patch.setattr(retry, "kind_of", lambda response: retry.DONE if response.status < 300 else retry.REFUSED)
+
+
+@pytest.mark.parametrize("sabotage", [forget_everything, no_inbox, give_up_on_errors])
+def test_a_missing_mechanism_is_noticed(
+    sabotage: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one mechanism left out, some history soon ends badly."""
+    sabotage(monkeypatch)
+    assert any(_troubles(seed) for seed in range(60))
+
+
+def _troubles(seed: int) -> list[str]:
+    try:
+        outcome: Outcome = run_history(seed, Plan(deadlines=False))
+    except Exception as error:
+        return [repr(error)]
+    return outcome.troubles
