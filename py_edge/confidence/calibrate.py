@@ -36,7 +36,9 @@ def fit_temperature(outputs: Sequence[Sequence[float]], labels: Sequence[int]) -
     return math.exp((low + high) / 2)
 
 
-def cross_entropy(outputs: Sequence[Sequence[float]], labels: Sequence[int], temperature: float = 1.0) -> float:
+def cross_entropy(
+    outputs: Sequence[Sequence[float]], labels: Sequence[int], temperature: float = 1.0
+) -> float:
     """Mean negative log likelihood in nats of labels (N,) under outputs (N, C). Raises CalibrationError as above."""
     return _loss(_check(outputs, labels), math.log(temperature)) / len(labels)
 
@@ -44,12 +46,16 @@ def cross_entropy(outputs: Sequence[Sequence[float]], labels: Sequence[int], tem
 def _check(outputs: Sequence[Sequence[float]], labels: Sequence[int]) -> list[list[float]]:
     """Rows of logits relative to the right one: the loss of a row is log sum exp of it."""
     if len(outputs) == 0 or len(outputs) != len(labels):
-        raise CalibrationError("as many labels as outputs are needed, at least one", got=(len(outputs), len(labels)))
+        raise CalibrationError(
+            "as many labels as outputs are needed, at least one", got=(len(outputs), len(labels))
+        )
     rows = []
     for place, (output, label) in enumerate(zip(outputs, labels, strict=True)):
         logits = to_logits(output)
         if not 0 <= label < len(logits):
-            raise CalibrationError("label outside of the classes", where=f"/{place}", got=int(label), want=len(logits))
+            raise CalibrationError(
+                "label outside of the classes", where=f"/{place}", got=int(label), want=len(logits)
+            )
         if not all(map(math.isfinite, logits)):
             raise CalibrationError("an output is not finite", where=f"/{place}")
         rows.append([value - logits[label] for value in logits])

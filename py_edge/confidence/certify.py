@@ -85,7 +85,9 @@ def certify(
     if n != len(right):
         raise CalibrationError("as many confidences as outcomes are needed", got=n, want=len(right))
     if not (0 < risk < 1 and 0 < delta < 1) or not all(0 < coverage <= 1 for coverage in grid):
-        raise CalibrationError("risk and delta must be in (0, 1), coverages in (0, 1]", got=(risk, delta, tuple(grid)))
+        raise CalibrationError(
+            "risk and delta must be in (0, 1), coverages in (0, 1]", got=(risk, delta, tuple(grid))
+        )
     ranked = sorted(
         ((c if math.isfinite(c) else -1.0, bool(r)) for c, r in zip(confidences, right, strict=True)),
         key=lambda pair: -pair[0],

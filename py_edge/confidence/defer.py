@@ -41,5 +41,7 @@ def decide(
     place, confidence = scores.label_index, scores.confidence
     label = labels[place] if labels is not None and place < len(labels) else str(place)
     if confidence >= threshold:
-        return Decision(label, place, confidence, False, f"confidence {confidence:.3f} reaches {threshold:.3f}")
+        return Decision(
+            label, place, confidence, False, f"confidence {confidence:.3f} reaches {threshold:.3f}"
+        )
     return Decision(label, place, confidence, True, f"confidence {confidence:.3f} is below {threshold:.3f}")

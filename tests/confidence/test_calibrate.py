@@ -35,7 +35,9 @@ def test_finds_the_temperature_that_the_oracle_finds(temperature: float) -> None
     found = fit_temperature(logits.tolist(), labels.tolist())
     assert found == pytest.approx(oracle, rel=2e-3)
     assert found == pytest.approx(temperature, rel=0.25)
-    assert cross_entropy(logits.tolist(), labels.tolist(), found) == pytest.approx(loss(math.log(found)), rel=1e-9)
+    assert cross_entropy(logits.tolist(), labels.tolist(), found) == pytest.approx(
+        loss(math.log(found)), rel=1e-9
+    )
 
 
 def test_stays_in_its_range_when_all_is_right_or_wrong() -> None:

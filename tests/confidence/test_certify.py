@@ -12,7 +12,9 @@ from py_edge.confidence.certify import NEVER_SURE, Rule, binomial_tail, certify,
 from py_edge.errors import CalibrationError
 
 
-@pytest.mark.parametrize(("errors", "n", "risk"), [(0, 45, 0.05), (3, 200, 0.02), (40, 400, 0.1), (5, 5, 0.3)])
+@pytest.mark.parametrize(
+    ("errors", "n", "risk"), [(0, 45, 0.05), (3, 200, 0.02), (40, 400, 0.1), (5, 5, 0.3)]
+)
 def test_tail_equals_the_oracle(errors: int, n: int, risk: float) -> None:
     """The p-value is scipy's binomial distribution function."""
     assert binomial_tail(errors, n, risk) == pytest.approx(binom.cdf(errors, n, risk), rel=1e-9)
@@ -22,7 +24,9 @@ def test_tail_equals_the_oracle(errors: int, n: int, risk: float) -> None:
 @pytest.mark.parametrize("delta", [0.1, 0.01])
 def test_bound_equals_the_oracle(errors: int, n: int, delta: float) -> None:
     """The Clopper-Pearson bound is the quantile of scipy's beta distribution."""
-    assert error_bound(errors, n, delta) == pytest.approx(beta.ppf(1 - delta, errors + 1, n - errors), abs=1e-9)
+    assert error_bound(errors, n, delta) == pytest.approx(
+        beta.ppf(1 - delta, errors + 1, n - errors), abs=1e-9
+    )
 
 
 def test_bound_at_the_ends() -> None:

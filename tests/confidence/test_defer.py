@@ -35,7 +35,9 @@ def test_what_cannot_be_judged_is_hard(output: list[float]) -> None:
     assert (found.label, found.label_index, found.confidence, found.defer) == (None, -1, 0.0, True)
 
 
-@pytest.mark.parametrize(("temperature", "threshold"), [(0.0, 0.5), (math.nan, 0.5), (-1.0, 0.5), (1.0, math.nan)])
+@pytest.mark.parametrize(
+    ("temperature", "threshold"), [(0.0, 0.5), (math.nan, 0.5), (-1.0, 0.5), (1.0, math.nan)]
+)
 def test_nonsense_settings_are_hard(temperature: float, threshold: float) -> None:
     """A temperature or threshold that is no number never makes an answer sure."""
     assert decide([9.0, 0.0], temperature, threshold).defer

@@ -17,7 +17,9 @@ def test_probabilities_equal_the_oracle(temperature: float) -> None:
     """Logits become the softmax that scipy computes, at any temperature and any size of the logits."""
     for scale in (0.1, 3.0, 800.0):
         logits = np.random.default_rng(0).normal(0, scale, 10)
-        assert to_probabilities(logits.tolist(), temperature) == pytest.approx(softmax(logits / temperature), abs=1e-12)
+        assert to_probabilities(logits.tolist(), temperature) == pytest.approx(
+            softmax(logits / temperature), abs=1e-12
+        )
 
 
 def test_probabilities_are_recognised() -> None:
