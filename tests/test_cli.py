@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ from py_edge.cli import COMMANDS, main
 from py_edge.tfjs.new import sequential
 from py_edge.tfjs.save import save_model
 
-LAYERS = [{"class_name": "Flatten"}, {"class_name": "Dense", "units": 3, "activation": "softmax"}]
+LAYERS: list[dict[str, Any]] = [
+    {"class_name": "Flatten"},
+    {"class_name": "Dense", "units": 3, "activation": "softmax"},
+]
 
 
 @pytest.fixture
