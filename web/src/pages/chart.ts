@@ -9,7 +9,7 @@ export interface Series {
 
 const WIDTH = 480;
 const HEIGHT = 200;
-const LEFT = 38;
+const LEFT = 46;
 const RIGHT = 8;
 const TOP = 8;
 const BOTTOM = 26;

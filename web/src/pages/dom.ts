@@ -28,7 +28,7 @@ export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   return node as T;
 }
 
-export const percent = (share: number) => `${Math.round(share * 100)} %`;
+export const percent = (share: number) => `${Math.round(share * 100)}\u00a0%`;
 
 /** Who answered, in words and as the colour class of the look. */
 export function placeOf(source: string, tier: number): { name: string; kind: "device" | "site" | "cloud" | "person" } {
