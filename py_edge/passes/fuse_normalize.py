@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from py_edge.graph import Graph, Node
 from py_edge.graph.ops import OPS
-from py_edge.passes.rewrite import readers, sole_number, sole_reader
+from py_edge.passes.rewrite import fixed, new_constant, readers, sole_number, sole_reader
 
 
 def fuse_normalize(graph: Graph, evaluate: object) -> Graph:
@@ -74,5 +74,12 @@ def _mean_of_last(graph: Graph, node: Node) -> bool:
 
 
 def _vector(graph: Graph, node: Node, value: int) -> int | None:
+    """The other operand as a vector along the last axis; a constant with leading ones is flattened."""
     other = node.inputs[1] if node.inputs[0] == value else node.inputs[0]
-    return other if graph.specs[other].shape == graph.specs[value].shape[-1:] and other != value else None
+    shape, wanted = graph.specs[other].shape, graph.specs[value].shape[-1:]
+    if other == value or shape[-1:] != wanted or any(d != 1 for d in shape[:-1]):
+        return None
+    if len(shape) == 1:
+        return other
+    tensor = fixed(graph, other)
+    return new_constant(graph, tensor.reshape(wanted)) if tensor is not None else None

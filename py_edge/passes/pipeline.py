@@ -19,6 +19,7 @@ from py_edge.passes.freeze import freeze_variables
 from py_edge.passes.fuse_elementwise import fuse_elementwise
 from py_edge.passes.fuse_normalize import fuse_normalize
 from py_edge.passes.fuse_products import fuse_products
+from py_edge.passes.merge_shifts import merge_shifts
 from py_edge.passes.remove_dead import remove_dead
 from py_edge.passes.simplify import simplify
 from py_edge.tensor import Tensor
@@ -28,8 +29,8 @@ Pass = Callable[[Graph, Evaluate], Graph]
 
 _CLEAN: tuple[Pass, ...] = (remove_dead, simplify, fold_constants, merge_common)
 INFERENCE: tuple[Pass, ...] = (
-    freeze_variables, *_CLEAN, fold_batch_norm, fold_constants, fold_padding, fuse_normalize, fuse_products,
-    fuse_elementwise, remove_dead,
+    freeze_variables, *_CLEAN, fold_batch_norm, fold_constants, merge_shifts, fold_constants, fold_padding,
+    fuse_normalize, fuse_products, fuse_elementwise, remove_dead,
 )  # fmt: skip
 TRAINING: tuple[Pass, ...] = (*_CLEAN, fold_padding, fuse_products, fuse_elementwise, remove_dead)
 

@@ -110,11 +110,11 @@ class Stored:
 
     def _match(self, scope: Scope, roles: Sequence[str]) -> str | None:
         for fits in (_exactly, _numbered):
-            found: list[tuple[int, str]] = []
+            found: list[tuple[tuple[int, int], str]] = []
             for role in roles:
                 for path, name in self._by_role.get(role, ()):
                     depth = _subsequence(path, scope.parts, scope.anchor, fits)
-                    if depth:
+                    if depth[0]:
                         found.append((depth, name))
             best = [name for depth, name in found if depth == max(found)[0]]
             if len(best) == 1:
@@ -137,16 +137,20 @@ def _numbered(part: str, own: str) -> bool:
 
 def _subsequence(
     path: Sequence[str], parts: Sequence[str], anchor: int, fits: Callable[[str, str], bool]
-) -> int:
-    """How many components agree, when all of `path` stands in `parts` in order and reaches the layer itself; else 0."""
-    place, last = 0, -1
+) -> tuple[int, int]:
+    """How well `path` names the layer: (components, sum of their places in `parts`), or (0, 0).
+
+    All of it must stand in `parts` in order and reach the layer itself; of two the one further in is meant, because
+    Keras 3 names a weight by the innermost model only.
+    """
+    place, last, total = 0, -1, 0
     for component in path:
         while place < len(parts) and not fits(component, parts[place]):
             place += 1
         if place == len(parts):
-            return 0
-        last, place = place, place + 1
-    return len(path) if last >= anchor else 0
+            return 0, 0
+        last, total, place = place, total + place, place + 1
+    return (len(path), total) if last >= anchor else (0, 0)
 
 
 class Fresh:

@@ -49,17 +49,23 @@ CASES = {
     "conv1d_causal": single(lambda K: K.layers.Conv1D(3, 3, padding="causal", dilation_rate=2), SEQ),
     "conv1d_groups": single(lambda K: K.layers.Conv1D(4, 2, groups=2), SEQ),
     "conv2d_groups": single(lambda K: K.layers.Conv2D(6, 3, groups=3), IMG),
-    "conv2d_stride_same": single(lambda K: K.layers.Conv2D(4, (3, 2), strides=(2, 3), padding="same", activation="relu"), IMG),
+    "conv2d_stride_same": single(
+        lambda K: K.layers.Conv2D(4, (3, 2), strides=(2, 3), padding="same", activation="relu"), IMG
+    ),
     "conv3d_same": single(lambda K: K.layers.Conv3D(3, 2, strides=(1, 2, 1), padding="same"), VOL),
     "conv1d_t": single(lambda K: K.layers.Conv1DTranspose(3, 3, strides=2, padding="same"), SEQ),
     "conv1d_t_valid": single(lambda K: K.layers.Conv1DTranspose(3, 4, strides=3), SEQ),
     "conv2d_t_valid": single(lambda K: K.layers.Conv2DTranspose(3, (3, 4), strides=(2, 1)), IMG),
     "conv2d_t_out": single(lambda K: K.layers.Conv2DTranspose(3, 3, strides=2, output_padding=1), IMG),
-    "conv2d_t_out_same": single(lambda K: K.layers.Conv2DTranspose(3, 3, strides=2, padding="same", output_padding=1), IMG),
+    "conv2d_t_out_same": single(
+        lambda K: K.layers.Conv2DTranspose(3, 3, strides=2, padding="same", output_padding=1), IMG
+    ),
     "conv3d_t": single(lambda K: K.layers.Conv3DTranspose(2, 3, strides=2, padding="same"), VOL),
     "conv3d_t_valid": single(lambda K: K.layers.Conv3DTranspose(2, (2, 3, 2), strides=(1, 2, 3)), VOL),
     "sep1d": single(lambda K: K.layers.SeparableConv1D(4, 3, depth_multiplier=2, padding="same"), SEQ),
-    "sep2d": single(lambda K: K.layers.SeparableConv2D(4, 3, depth_multiplier=2, strides=2, padding="same"), IMG),
+    "sep2d": single(
+        lambda K: K.layers.SeparableConv2D(4, 3, depth_multiplier=2, strides=2, padding="same"), IMG
+    ),
     "dw1d": single(lambda K: K.layers.DepthwiseConv1D(3, depth_multiplier=2), SEQ),
     "dw2d": single(lambda K: K.layers.DepthwiseConv2D(3, depth_multiplier=2, strides=2, padding="same"), IMG),
     "maxp1": single(lambda K: K.layers.MaxPooling1D(2, padding="same"), SEQ),
@@ -118,41 +124,72 @@ CASES = {
     "gru_after": single(lambda K: K.layers.GRU(3, return_sequences=True), SEQ),
     "gru_before": single(lambda K: K.layers.GRU(3, reset_after=False), SEQ),
     "lstm_init": single(
-        lambda K: K.layers.LSTM(3), SEQ, (3,), (3,), call=lambda K, layer, i: layer(i[0], initial_state=[i[1], i[2]])
+        lambda K: K.layers.LSTM(3),
+        SEQ,
+        (3,),
+        (3,),
+        call=lambda K, layer, i: layer(i[0], initial_state=[i[1], i[2]]),
     ),
-    "rnn_cells": single(lambda K: K.layers.RNN([K.layers.GRUCell(3), K.layers.LSTMCell(2), K.layers.SimpleRNNCell(2)]), SEQ),
+    "rnn_cells": single(
+        lambda K: K.layers.RNN([K.layers.GRUCell(3), K.layers.LSTMCell(2), K.layers.SimpleRNNCell(2)]), SEQ
+    ),
     "bi_sum": single(lambda K: K.layers.Bidirectional(K.layers.GRU(3), merge_mode="sum"), SEQ),
-    "bi_none": single(lambda K: K.layers.Bidirectional(K.layers.LSTM(3, return_sequences=True), merge_mode=None), SEQ),
+    "bi_none": single(
+        lambda K: K.layers.Bidirectional(K.layers.LSTM(3, return_sequences=True), merge_mode=None), SEQ
+    ),
     "bi_state": single(lambda K: K.layers.Bidirectional(K.layers.LSTM(3, return_state=True)), SEQ),
     "bi_other": single(
-        lambda K: K.layers.Bidirectional(K.layers.LSTM(3), backward_layer=K.layers.GRU(2, go_backwards=True)), SEQ
+        lambda K: K.layers.Bidirectional(K.layers.LSTM(3), backward_layer=K.layers.GRU(2, go_backwards=True)),
+        SEQ,
     ),
     "td_conv": single(lambda K: K.layers.TimeDistributed(K.layers.Conv2D(2, 2)), (3, 5, 5, 2)),
     "td_lstm": single(lambda K: K.layers.TimeDistributed(K.layers.LSTM(2)), (3, 5, 2)),
     "td_model": single(
-        lambda K: K.layers.TimeDistributed(K.Sequential([K.layers.Input((4,)), K.layers.Dense(3), K.layers.Dense(2)])), SEQ
+        lambda K: K.layers.TimeDistributed(
+            K.Sequential([K.layers.Input((4,)), K.layers.Dense(3), K.layers.Dense(2)])
+        ),
+        SEQ,
     ),
     "convlstm2d": single(lambda K: K.layers.ConvLSTM2D(2, 2, padding="same"), (3, 4, 5, 2)),
-    "convlstm2d_seq": single(lambda K: K.layers.ConvLSTM2D(2, 3, strides=2, return_sequences=True), (3, 7, 6, 2)),
+    "convlstm2d_seq": single(
+        lambda K: K.layers.ConvLSTM2D(2, 3, strides=2, return_sequences=True), (3, 7, 6, 2)
+    ),
     "convlstm1d": single(lambda K: K.layers.ConvLSTM1D(2, 2, return_sequences=True), (3, 5, 2)),
     "convlstm3d": single(lambda K: K.layers.ConvLSTM3D(2, 2, return_state=True), (2, 4, 3, 3, 2)),
     "attention": single(lambda K: K.layers.Attention(), (4, 3), (5, 3)),
-    "attention_scale": single(lambda K: K.layers.Attention(use_scale=True, score_mode="concat"), (4, 3), (5, 3), (5, 3)),
+    "attention_scale": single(
+        lambda K: K.layers.Attention(use_scale=True, score_mode="concat"), (4, 3), (5, 3), (5, 3)
+    ),
     "additive": single(lambda K: K.layers.AdditiveAttention(), (4, 3), (5, 3)),
-    "mha": single(lambda K: K.layers.MultiHeadAttention(2, 3), SEQ, (6, 4), call=lambda K, layer, i: layer(i[0], i[1])),
+    "mha": single(
+        lambda K: K.layers.MultiHeadAttention(2, 3), SEQ, (6, 4), call=lambda K, layer, i: layer(i[0], i[1])
+    ),
     "mha_key": single(
-        lambda K: K.layers.MultiHeadAttention(2, 3, value_dim=5, output_shape=7), SEQ, (6, 4), (6, 4),
+        lambda K: K.layers.MultiHeadAttention(2, 3, value_dim=5, output_shape=7),
+        SEQ,
+        (6, 4),
+        (6, 4),
         call=lambda K, layer, i: layer(i[0], i[1], key=i[2]),
     ),
     "mha_causal": single(
-        lambda K: K.layers.MultiHeadAttention(2, 3), SEQ, call=lambda K, layer, i: layer(i[0], i[0], use_causal_mask=True)
+        lambda K: K.layers.MultiHeadAttention(2, 3),
+        SEQ,
+        call=lambda K, layer, i: layer(i[0], i[0], use_causal_mask=True),
     ),
     "mha_axes": single(
-        lambda K: K.layers.MultiHeadAttention(2, 3, attention_axes=(2,)), (3, 4, 5), call=lambda K, layer, i: layer(i[0], i[0])
+        lambda K: K.layers.MultiHeadAttention(2, 3, attention_axes=(2,)),
+        (3, 4, 5),
+        call=lambda K, layer, i: layer(i[0], i[0]),
     ),
-    "einsum_dense": single(lambda K: K.layers.EinsumDense("abc,cd->abd", output_shape=(None, 6), bias_axes="d"), SEQ),
-    "einsum_dense2": single(lambda K: K.layers.EinsumDense("...x,xy->...y", output_shape=6, bias_axes="y", activation="relu"), SEQ),
-    "einsum_dense3": single(lambda K: K.layers.EinsumDense("abc,cde->abde", output_shape=(None, 2, 3), bias_axes="de"), SEQ),
+    "einsum_dense": single(
+        lambda K: K.layers.EinsumDense("abc,cd->abd", output_shape=(None, 6), bias_axes="d"), SEQ
+    ),
+    "einsum_dense2": single(
+        lambda K: K.layers.EinsumDense("...x,xy->...y", output_shape=6, bias_axes="y", activation="relu"), SEQ
+    ),
+    "einsum_dense3": single(
+        lambda K: K.layers.EinsumDense("abc,cde->abde", output_shape=(None, 2, 3), bias_axes="de"), SEQ
+    ),
     "identity": single(lambda K: K.layers.Identity(), VEC),
     "activity": single(lambda K: K.layers.ActivityRegularization(0.1), VEC),
     "activation": single(lambda K: K.layers.Activation("softplus"), VEC),
@@ -215,7 +252,9 @@ def _(K):
 def _(K):
     L = K.layers
     inner = K.Sequential([L.Input((6,)), L.Dense(5, name="d1"), L.Dense(4, name="d2")], name="sub")
-    deeper = K.Sequential([L.Input((4,)), K.Sequential([L.Input((4,)), L.Dense(3, name="d1")], name="leaf")], name="deep")
+    deeper = K.Sequential(
+        [L.Input((4,)), K.Sequential([L.Input((4,)), L.Dense(3, name="d1")], name="leaf")], name="deep"
+    )
     return K.Sequential([L.Input((6,)), inner, deeper, L.Dense(2, name="d1")])
 
 
@@ -270,10 +309,14 @@ def _(K):
         o = k3.ops
         y = o.concatenate([o.relu(y), o.exp(-o.abs(y))], axis=-1)
         y = o.reshape(y, (-1, 2, 4))
-        return K.Model([x, z], [o.mean(y, axis=1), o.transpose(y, (0, 2, 1)), o.matmul(y, o.transpose(y, (0, 2, 1)))])
+        return K.Model(
+            [x, z], [o.mean(y, axis=1), o.transpose(y, (0, 2, 1)), o.matmul(y, o.transpose(y, (0, 2, 1)))]
+        )
     y = tf.concat([tf.nn.relu(y), tf.exp(-tf.abs(y))], axis=-1)
     y = tf.reshape(y, (-1, 2, 4))
-    return K.Model([x, z], [tf.reduce_mean(y, axis=1), tf.transpose(y, (0, 2, 1)), tf.matmul(y, y, transpose_b=True)])
+    return K.Model(
+        [x, z], [tf.reduce_mean(y, axis=1), tf.transpose(y, (0, 2, 1)), tf.matmul(y, y, transpose_b=True)]
+    )
 
 
 @_model("arith2")
@@ -310,7 +353,9 @@ def _(K):
     a, z = L.Input((5, 3), name="a"), L.Input((4, 3), name="z")
     _, h, c = L.LSTM(4, return_state=True, name="enc")(a)
     y = L.LSTM(4, return_sequences=True, name="dec")(z, initial_state=[h, c])
-    return K.Model([a, z], L.TimeDistributed(L.Dense(2))(L.Concatenate()([y, L.Attention()([y, L.RepeatVector(5)(h)])])))
+    return K.Model(
+        [a, z], L.TimeDistributed(L.Dense(2))(L.Concatenate()([y, L.Attention()([y, L.RepeatVector(5)(h)])]))
+    )
 
 
 @_model("same_class_names")
@@ -348,7 +393,11 @@ def tensors(inputs, n=3):
     for t in inputs:
         shape = [n if d is None else d for d in t.shape]
         kind = str(getattr(t.dtype, "name", t.dtype))
-        x = RNG.integers(0, 5, shape).astype("int32") if "int" in kind else RNG.normal(size=shape).astype("float32")
+        x = (
+            RNG.integers(0, 5, shape).astype("int32")
+            if "int" in kind
+            else RNG.normal(size=shape).astype("float32")
+        )
         if t.name.startswith("x") and len(shape) == 3 and shape[1:] == [6, 3]:
             x[:, 4:] = 0
         out.append(x)
@@ -365,7 +414,13 @@ def jolt(model):
 
 
 def flat(y):
-    return [v for item in y for v in flat(item)] if isinstance(y, (list, tuple)) else flat(list(y.values())) if isinstance(y, dict) else [np.asarray(y)]
+    return (
+        [v for item in y for v in flat(item)]
+        if isinstance(y, (list, tuple))
+        else flat(list(y.values()))
+        if isinstance(y, dict)
+        else [np.asarray(y)]
+    )
 
 
 def run(name, build, out):
@@ -388,7 +443,11 @@ def run(name, build, out):
                 path = Path(temp) / (f"m.{suffix}" if suffix != "saved" else "saved")
                 try:
                     if suffix == "saved":
-                        (model.export(path, verbose=False) if K is k3 else model.save(str(path), save_format="tf"))
+                        (
+                            model.export(path, verbose=False)
+                            if K is k3
+                            else model.save(str(path), save_format="tf")
+                        )
                     else:
                         model.save(str(path))
                     more = ["--output_format=tfjs_layers_model"] if form == "keras_keras" else []

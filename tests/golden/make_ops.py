@@ -34,7 +34,11 @@ def case(name, function, *inputs):
 
 def dtype_name(a):
     a = np.asarray(a)
-    return "string" if a.dtype.kind in "OSU" else {"float64": "float32", "int64": "int32"}.get(str(a.dtype), str(a.dtype))
+    return (
+        "string"
+        if a.dtype.kind in "OSU"
+        else {"float64": "float32", "int64": "int32"}.get(str(a.dtype), str(a.dtype))
+    )
 
 
 def tensor(a):
@@ -82,7 +86,13 @@ def record(name, function, inputs):
              for i, x in enumerate(inputs)]  # fmt: skip
     concrete = tf.function(function).get_concrete_function(*specs)
     results = concrete(*[tf.constant(x) for x in inputs])
-    results = list(results) if isinstance(results, (list, tuple)) else list(results) if hasattr(results, "_fields") else [results]
+    results = (
+        list(results)
+        if isinstance(results, (list, tuple))
+        else list(results)
+        if hasattr(results, "_fields")
+        else [results]
+    )
     graph, weights = strip(concrete.graph.as_graph_def())
     names = [t.name for t in tf.nest.flatten(concrete.structured_outputs)]
     arrays = [r.numpy() for r in tf.nest.flatten(results)]
@@ -111,9 +121,13 @@ def record_v1(name, build):
 
 
 # arithmetic, basic math, logic
-for op in "Add AddV2 Sub Mul Maximum Minimum SquaredDifference RealDiv Div FloorDiv FloorMod DivNoNan".split():
+for (
+    op
+) in "Add AddV2 Sub Mul Maximum Minimum SquaredDifference RealDiv Div FloorDiv FloorMod DivNoNan".split():
     case(op, lambda x, y, op=op: getattr(R, op)(x=x, y=y), F(2, 3), P(3))
-for op in "Add AddV2 Sub Mul Maximum Minimum FloorDiv FloorMod Pow SquaredDifference Div Mod TruncateMod".split():
+for (
+    op
+) in "Add AddV2 Sub Mul Maximum Minimum FloorDiv FloorMod Pow SquaredDifference Div Mod TruncateMod".split():
     case(f"{op}/int", lambda x, y, op=op: getattr(R, op)(x=x, y=y), I(9, 2, 3) - 4, I(4, 3) + 1)
 for op in "Add AddV2 Sub Mul RealDiv".split():
     case(f"{op}/complex", lambda x, y, op=op: getattr(R, op)(x=x, y=y), C(2, 3), C(3))
@@ -134,7 +148,13 @@ for op in "Abs Neg Sign Square Floor Round".split():
     if op not in ("Floor", "Round"):
         case(f"{op}/int", lambda x, op=op: getattr(R, op)(x=x), I(9, 5) - 4)
 case("LeakyRelu", lambda x: R.LeakyRelu(features=x, alpha=0.3), F(2, 5))
-case("ClipByValue", lambda x, a, b: R.ClipByValue(t=x, clip_value_min=a, clip_value_max=b), F(2, 5), np.float32(-0.3), np.float32(0.4))
+case(
+    "ClipByValue",
+    lambda x, a, b: R.ClipByValue(t=x, clip_value_min=a, clip_value_max=b),
+    F(2, 5),
+    np.float32(-0.3),
+    np.float32(0.4),
+)
 SPECIAL = np.array([1, np.nan, np.inf, -np.inf, 0], "float32")
 for op in "IsNan IsFinite IsInf".split():
     case(op, lambda x, op=op: getattr(R, op)(x=x), SPECIAL)
@@ -156,20 +176,102 @@ case("Prelu/mul", lambda x: R.Relu(features=x) + R.Relu(features=-x) * -0.2, F(2
 # convolution and pooling
 X4 = F(2, 7, 6, 4)
 for pad in ("SAME", "VALID"):
-    case(f"Conv2D/{pad}", lambda x, w, pad=pad: R.Conv2D(input=x, filter=w, strides=[1, 2, 1, 1], padding=pad), X4, F(3, 2, 4, 5))
-    case(f"DepthwiseConv2dNative/{pad}", lambda x, w, pad=pad: R.DepthwiseConv2dNative(input=x, filter=w, strides=[1, 2, 2, 1], padding=pad), X4, F(3, 3, 4, 2))
-    case(f"MaxPool/{pad}", lambda x, pad=pad: R.MaxPool(input=x, ksize=[1, 3, 2, 1], strides=[1, 2, 1, 1], padding=pad), X4)
-    case(f"AvgPool/{pad}", lambda x, pad=pad: R.AvgPool(value=x, ksize=[1, 3, 2, 1], strides=[1, 2, 1, 1], padding=pad), X4)
-    case(f"MaxPool3D/{pad}", lambda x, pad=pad: R.MaxPool3D(input=x, ksize=[1, 2, 3, 2, 1], strides=[1, 2, 1, 1, 1], padding=pad), F(1, 4, 5, 4, 2))
-    case(f"AvgPool3D/{pad}", lambda x, pad=pad: R.AvgPool3D(input=x, ksize=[1, 2, 3, 2, 1], strides=[1, 2, 1, 1, 1], padding=pad), F(1, 4, 5, 4, 2))
-    case(f"Conv3D/{pad}", lambda x, w, pad=pad: R.Conv3D(input=x, filter=w, strides=[1, 1, 2, 1, 1], padding=pad), F(1, 4, 5, 4, 2), F(2, 3, 2, 2, 3))
-    case(f"MaxPoolWithArgmax/{pad}", lambda x, pad=pad: tuple(R.MaxPoolWithArgmax(input=x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding=pad)), X4)
-    case(f"Dilation2D/{pad}", lambda x, w, pad=pad: R.Dilation2D(input=x, filter=w, strides=[1, 2, 1, 1], rates=[1, 2, 1, 1], padding=pad), X4, F(2, 3, 4))
-case("MaxPoolWithArgmax/batch", lambda x: tuple(R.MaxPoolWithArgmax(input=x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID", include_batch_in_index=True)), X4)
-case("Conv2D/dilated", lambda x, w: R.Conv2D(input=x, filter=w, strides=[1, 1, 1, 1], padding="SAME", dilations=[1, 2, 2, 1]), X4, F(3, 2, 4, 5))
-case("Conv2D/explicit", lambda x, w: R.Conv2D(input=x, filter=w, strides=[1, 1, 1, 1], padding="EXPLICIT", explicit_paddings=[0, 0, 1, 2, 0, 1, 0, 0]), X4, F(3, 2, 4, 5))
-case("Conv2DBackpropInput", lambda w, y: R.Conv2DBackpropInput(input_sizes=[2, 8, 6, 4], filter=w, out_backprop=y, strides=[1, 2, 2, 1], padding="SAME"), F(3, 3, 4, 5), F(2, 4, 3, 5))
-case("Conv2DBackpropInput/valid", lambda w, y: R.Conv2DBackpropInput(input_sizes=[2, 9, 7, 4], filter=w, out_backprop=y, strides=[1, 2, 2, 1], padding="VALID"), F(3, 3, 4, 5), F(2, 4, 3, 5))
+    case(
+        f"Conv2D/{pad}",
+        lambda x, w, pad=pad: R.Conv2D(input=x, filter=w, strides=[1, 2, 1, 1], padding=pad),
+        X4,
+        F(3, 2, 4, 5),
+    )
+    case(
+        f"DepthwiseConv2dNative/{pad}",
+        lambda x, w, pad=pad: R.DepthwiseConv2dNative(input=x, filter=w, strides=[1, 2, 2, 1], padding=pad),
+        X4,
+        F(3, 3, 4, 2),
+    )
+    case(
+        f"MaxPool/{pad}",
+        lambda x, pad=pad: R.MaxPool(input=x, ksize=[1, 3, 2, 1], strides=[1, 2, 1, 1], padding=pad),
+        X4,
+    )
+    case(
+        f"AvgPool/{pad}",
+        lambda x, pad=pad: R.AvgPool(value=x, ksize=[1, 3, 2, 1], strides=[1, 2, 1, 1], padding=pad),
+        X4,
+    )
+    case(
+        f"MaxPool3D/{pad}",
+        lambda x, pad=pad: R.MaxPool3D(input=x, ksize=[1, 2, 3, 2, 1], strides=[1, 2, 1, 1, 1], padding=pad),
+        F(1, 4, 5, 4, 2),
+    )
+    case(
+        f"AvgPool3D/{pad}",
+        lambda x, pad=pad: R.AvgPool3D(input=x, ksize=[1, 2, 3, 2, 1], strides=[1, 2, 1, 1, 1], padding=pad),
+        F(1, 4, 5, 4, 2),
+    )
+    case(
+        f"Conv3D/{pad}",
+        lambda x, w, pad=pad: R.Conv3D(input=x, filter=w, strides=[1, 1, 2, 1, 1], padding=pad),
+        F(1, 4, 5, 4, 2),
+        F(2, 3, 2, 2, 3),
+    )
+    case(
+        f"MaxPoolWithArgmax/{pad}",
+        lambda x, pad=pad: tuple(
+            R.MaxPoolWithArgmax(input=x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding=pad)
+        ),
+        X4,
+    )
+    case(
+        f"Dilation2D/{pad}",
+        lambda x, w, pad=pad: R.Dilation2D(
+            input=x, filter=w, strides=[1, 2, 1, 1], rates=[1, 2, 1, 1], padding=pad
+        ),
+        X4,
+        F(2, 3, 4),
+    )
+case(
+    "MaxPoolWithArgmax/batch",
+    lambda x: tuple(
+        R.MaxPoolWithArgmax(
+            input=x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID", include_batch_in_index=True
+        )
+    ),
+    X4,
+)
+case(
+    "Conv2D/dilated",
+    lambda x, w: R.Conv2D(input=x, filter=w, strides=[1, 1, 1, 1], padding="SAME", dilations=[1, 2, 2, 1]),
+    X4,
+    F(3, 2, 4, 5),
+)
+case(
+    "Conv2D/explicit",
+    lambda x, w: R.Conv2D(
+        input=x,
+        filter=w,
+        strides=[1, 1, 1, 1],
+        padding="EXPLICIT",
+        explicit_paddings=[0, 0, 1, 2, 0, 1, 0, 0],
+    ),
+    X4,
+    F(3, 2, 4, 5),
+)
+case(
+    "Conv2DBackpropInput",
+    lambda w, y: R.Conv2DBackpropInput(
+        input_sizes=[2, 8, 6, 4], filter=w, out_backprop=y, strides=[1, 2, 2, 1], padding="SAME"
+    ),
+    F(3, 3, 4, 5),
+    F(2, 4, 3, 5),
+)
+case(
+    "Conv2DBackpropInput/valid",
+    lambda w, y: R.Conv2DBackpropInput(
+        input_sizes=[2, 9, 7, 4], filter=w, out_backprop=y, strides=[1, 2, 2, 1], padding="VALID"
+    ),
+    F(3, 3, 4, 5),
+    F(2, 4, 3, 5),
+)
 # creation and graph
 case("Fill", lambda x: R.Fill(dims=[2, 3], value=x), np.float32(1.5))
 case("LinSpace", lambda x: x + R.LinSpace(start=1.0, stop=3.0, num=5), F(5))
@@ -190,24 +292,55 @@ case("IdentityN", lambda x, y: tuple(R.IdentityN(input=[x, y])), F(2), I(3, 2))
 case("Snapshot", lambda x: R.Snapshot(input=x), F(2, 3))
 case("StopGradient", lambda x: R.StopGradient(input=x), F(2, 3))
 case("Print", lambda x: R.Print(input=x, data=[x], message="", first_n=0), F(2))
-case("FakeQuantWithMinMaxVars", lambda x: R.FakeQuantWithMinMaxVars(inputs=x, min=-1.2, max=2.1, num_bits=8, narrow_range=False), F(20))
-case("FakeQuantWithMinMaxVars/narrow", lambda x: R.FakeQuantWithMinMaxVars(inputs=x, min=0.1, max=2.1, num_bits=4, narrow_range=True), F(20))
-case("PlaceholderWithDefault", lambda x: x + R.PlaceholderWithDefault(input=tf.constant([1.0, 2.0]), shape=[2]), F(2))
+case(
+    "FakeQuantWithMinMaxVars",
+    lambda x: R.FakeQuantWithMinMaxVars(inputs=x, min=-1.2, max=2.1, num_bits=8, narrow_range=False),
+    F(20),
+)
+case(
+    "FakeQuantWithMinMaxVars/narrow",
+    lambda x: R.FakeQuantWithMinMaxVars(inputs=x, min=0.1, max=2.1, num_bits=4, narrow_range=True),
+    F(20),
+)
+case(
+    "PlaceholderWithDefault",
+    lambda x: x + R.PlaceholderWithDefault(input=tf.constant([1.0, 2.0]), shape=[2]),
+    F(2),
+)
 # matrices and normalisation
 case("MatMul", lambda a, b: R.MatMul(a=a, b=b, transpose_a=True), F(3, 2), F(3, 4))
 case("MatMul/tb", lambda a, b: R.MatMul(a=a, b=b, transpose_b=True), F(2, 3), F(4, 3))
 case("BatchMatMul", lambda a, b: R.BatchMatMul(x=a, y=b, adj_x=True), F(2, 3, 2), F(2, 3, 4))
 case("BatchMatMulV2", lambda a, b: R.BatchMatMulV2(x=a, y=b, adj_y=True), F(2, 1, 2, 3), F(3, 4, 3))
 case("Transpose", lambda x: R.Transpose(x=x, perm=[2, 0, 1]), F(2, 3, 4))
-for eq, shapes in (("ij,jk->ik", ((2, 3), (3, 4))), ("bij,bkj->bik", ((2, 3, 4), (2, 5, 4))), ("abc,cde->abde", ((2, 3, 4), (4, 2, 3))),
-                   ("bthd,bshd->bhts", ((2, 3, 2, 4), (2, 5, 2, 4))), ("ij->ji", ((2, 3),)), ("ij->", ((2, 3),)), ("...ij,...jk->...ik", ((2, 3, 4), (4, 5)))):
+for eq, shapes in (
+    ("ij,jk->ik", ((2, 3), (3, 4))),
+    ("bij,bkj->bik", ((2, 3, 4), (2, 5, 4))),
+    ("abc,cde->abde", ((2, 3, 4), (4, 2, 3))),
+    ("bthd,bshd->bhts", ((2, 3, 2, 4), (2, 5, 2, 4))),
+    ("ij->ji", ((2, 3),)),
+    ("ij->", ((2, 3),)),
+    ("...ij,...jk->...ik", ((2, 3, 4), (4, 5))),
+):
     case(f"Einsum/{eq}", lambda *x, eq=eq: R.Einsum(inputs=list(x), equation=eq), *[F(*s) for s in shapes])
 case("MatrixBandPart", lambda x: R.MatrixBandPart(input=x, num_lower=1, num_upper=-1), F(2, 4, 5))
 case("EuclideanNorm", lambda x: R.EuclideanNorm(input=x, axis=[1], keep_dims=True), F(2, 3, 4))
 for op, extra in (("FusedBatchNorm", {}), ("FusedBatchNormV2", {}), ("FusedBatchNormV3", {})):
     for training in (False, True):
-        args = (X4, F(4), F(4), P(4) if not training else np.zeros(0, "float32"), P(4) if not training else np.zeros(0, "float32"))
-        case(f"{op}/{training}", lambda x, s, o, m, v, op=op, t=training: getattr(R, op)(x=x, scale=s, offset=o, mean=m, variance=v, epsilon=0.01, is_training=t)[0], *args)
+        args = (
+            X4,
+            F(4),
+            F(4),
+            P(4) if not training else np.zeros(0, "float32"),
+            P(4) if not training else np.zeros(0, "float32"),
+        )
+        case(
+            f"{op}/{training}",
+            lambda x, s, o, m, v, op=op, t=training: getattr(R, op)(
+                x=x, scale=s, offset=o, mean=m, variance=v, epsilon=0.01, is_training=t
+            )[0],
+            *args,
+        )
 case("LRN", lambda x: R.LRN(input=x, depth_radius=2, bias=1.5, alpha=0.3, beta=0.7), X4)
 case("Softmax", lambda x: R.Softmax(logits=x), F(2, 5))
 case("LogSoftmax", lambda x: R.LogSoftmax(logits=x), F(2, 5))
@@ -223,17 +356,39 @@ for op in "ArgMax ArgMin".split():
     case(op, lambda x, op=op: getattr(R, op)(input=x, dimension=1, output_type=i32), F(2, 5, 3))
 for op in "Cumsum Cumprod".split():
     for ex in (False, True):
-        case(f"{op}/{ex}", lambda x, op=op, ex=ex: getattr(R, op)(x=x, axis=1, exclusive=ex, reverse=ex), F(2, 5, 3))
+        case(
+            f"{op}/{ex}",
+            lambda x, op=op, ex=ex: getattr(R, op)(x=x, axis=1, exclusive=ex, reverse=ex),
+            F(2, 5, 3),
+        )
 case("Bincount", lambda x, w: R.Bincount(arr=x, size=6, weights=w), I(8, 9), F(9))
-case("DenseBincount", lambda x: R.DenseBincount(input=x, size=6, weights=tf.zeros([0]), binary_output=False), I(6, 2, 9))
-case("DenseBincount/binary", lambda x: R.DenseBincount(input=x, size=6, weights=tf.zeros([0]), binary_output=True), I(6, 2, 9))
-case("DenseBincount/weights", lambda x, w: R.DenseBincount(input=x, size=6, weights=w, binary_output=False), I(6, 2, 4), F(2, 4))
+case(
+    "DenseBincount",
+    lambda x: R.DenseBincount(input=x, size=6, weights=tf.zeros([0]), binary_output=False),
+    I(6, 2, 9),
+)
+case(
+    "DenseBincount/binary",
+    lambda x: R.DenseBincount(input=x, size=6, weights=tf.zeros([0]), binary_output=True),
+    I(6, 2, 9),
+)
+case(
+    "DenseBincount/weights",
+    lambda x, w: R.DenseBincount(input=x, size=6, weights=w, binary_output=False),
+    I(6, 2, 4),
+    F(2, 4),
+)
 # slice and join
 case("ConcatV2", lambda x, y: R.ConcatV2(values=[x, y], axis=-1), F(2, 3), F(2, 2))
 case("Concat", lambda x, y: R.Concat(values=[x, y], concat_dim=0), F(2, 3), F(1, 3))
 case("ConcatV2/complex", lambda x, y: R.Real(input=R.ConcatV2(values=[x, y], axis=-1)), C(2, 3), C(2, 2))
 case("GatherV2", lambda x, i: R.GatherV2(params=x, indices=i, axis=1), F(2, 5, 3), I(5, 2, 2))
-case("GatherV2/batch", lambda x, i: R.GatherV2(params=x, indices=i, axis=1, batch_dims=1), F(2, 5, 3), I(5, 2, 2))
+case(
+    "GatherV2/batch",
+    lambda x, i: R.GatherV2(params=x, indices=i, axis=1, batch_dims=1),
+    F(2, 5, 3),
+    I(5, 2, 2),
+)
 case("GatherV2/string", lambda x, i: R.GatherV2(params=x, indices=i, axis=0), S("a", "bb", "c"), I(3, 4))
 case("Gather", lambda x, i: R.Gather(params=x, indices=i), F(5, 3), I(5, 4))
 case("Reverse", lambda x: R.Reverse(tensor=x, dims=[True, False]), F(2, 3))
@@ -248,10 +403,28 @@ case("Unpack", lambda x: tuple(R.Unpack(value=x, num=3, axis=1)), F(2, 3))
 case("Tile", lambda x: R.Tile(input=x, multiples=[2, 1, 3]), F(2, 3, 2))
 case("Split", lambda x: tuple(R.Split(axis=1, value=x, num_split=2)), F(2, 4))
 case("SplitV", lambda x: tuple(R.SplitV(value=x, size_splits=[1, 3], axis=1, num_split=2)), F(2, 4))
-case("ScatterNd", lambda i, u: R.ScatterNd(indices=i, updates=u, shape=[5, 3]), np.array([[1], [3], [1]], "int32"), F(3, 3))
-case("GatherNd", lambda x, i: R.GatherNd(params=x, indices=i), F(3, 4, 2), np.array([[0, 1], [2, 3]], "int32"))
-case("SparseToDense", lambda v: R.SparseToDense(sparse_indices=[[0, 1], [2, 2]], output_shape=[3, 4], sparse_values=v, default_value=-1.0), F(2))
-case("TensorScatterUpdate", lambda x, u: R.TensorScatterUpdate(tensor=x, indices=[[1], [3]], updates=u), F(5, 2), F(2, 2))
+case(
+    "ScatterNd",
+    lambda i, u: R.ScatterNd(indices=i, updates=u, shape=[5, 3]),
+    np.array([[1], [3], [1]], "int32"),
+    F(3, 3),
+)
+case(
+    "GatherNd", lambda x, i: R.GatherNd(params=x, indices=i), F(3, 4, 2), np.array([[0, 1], [2, 3]], "int32")
+)
+case(
+    "SparseToDense",
+    lambda v: R.SparseToDense(
+        sparse_indices=[[0, 1], [2, 2]], output_shape=[3, 4], sparse_values=v, default_value=-1.0
+    ),
+    F(2),
+)
+case(
+    "TensorScatterUpdate",
+    lambda x, u: R.TensorScatterUpdate(tensor=x, indices=[[1], [3]], updates=u),
+    F(5, 2),
+    F(2, 2),
+)
 # transformation
 for to in (tf.int32, tf.bool, tf.float32):
     case(f"Cast/{to.name}", lambda x, to=to: R.Cast(x=x, DstT=to), F(6) * 3)
@@ -260,17 +433,36 @@ case("Cast/bool_int", lambda x: R.Cast(x=x, DstT=i32), B(6))
 case("Cast/complex", lambda x: R.Imag(input=R.Cast(x=x, DstT=tf.complex64)), F(4))
 case("ExpandDims", lambda x: R.ExpandDims(input=x, axis=-2), F(2, 3))
 for mode in ("REFLECT", "SYMMETRIC"):
-    case(f"MirrorPad/{mode}", lambda x, mode=mode: R.MirrorPad(input=x, paddings=[[1, 1], [0, 2]], mode=mode), F(3, 4))
+    case(
+        f"MirrorPad/{mode}",
+        lambda x, mode=mode: R.MirrorPad(input=x, paddings=[[1, 1], [0, 2]], mode=mode),
+        F(3, 4),
+    )
 case("Pad", lambda x: R.Pad(input=x, paddings=[[1, 0], [0, 2]]), F(3, 4))
 case("PadV2", lambda x: R.PadV2(input=x, paddings=[[1, 0], [0, 2]], constant_values=3.0), F(3, 4))
-case("PadV2/data", lambda x, v: R.PadV2(input=x, paddings=[[1, 0], [0, 2]], constant_values=v), F(3, 4), np.float32(2))
+case(
+    "PadV2/data",
+    lambda x, v: R.PadV2(input=x, paddings=[[1, 0], [0, 2]], constant_values=v),
+    F(3, 4),
+    np.float32(2),
+)
 case("Reshape", lambda x: R.Reshape(tensor=x, shape=[3, -1]), F(2, 6))
-case("Reshape/shape", lambda x: R.Reshape(tensor=x, shape=tf.stack([tf.shape(x)[1], tf.shape(x)[0]])), F(2, 6))
+case(
+    "Reshape/shape", lambda x: R.Reshape(tensor=x, shape=tf.stack([tf.shape(x)[1], tf.shape(x)[0]])), F(2, 6)
+)
 case("EnsureShape", lambda x: R.EnsureShape(input=x, shape=[None, 6]), F(2, 6))
 case("Squeeze", lambda x: R.Squeeze(input=x, axis=[1]), F(2, 1, 6, 1))
 case("Squeeze/all", lambda x: R.Squeeze(input=x), F(2, 1, 6, 1))
-case("SpaceToBatchND", lambda x: R.SpaceToBatchND(input=x, block_shape=[2, 3], paddings=[[0, 1], [1, 1]]), F(2, 3, 4, 2))
-case("BatchToSpaceND", lambda x: R.BatchToSpaceND(input=x, block_shape=[2, 3], crops=[[0, 1], [1, 1]]), F(12, 2, 2, 2))
+case(
+    "SpaceToBatchND",
+    lambda x: R.SpaceToBatchND(input=x, block_shape=[2, 3], paddings=[[0, 1], [1, 1]]),
+    F(2, 3, 4, 2),
+)
+case(
+    "BatchToSpaceND",
+    lambda x: R.BatchToSpaceND(input=x, block_shape=[2, 3], crops=[[0, 1], [1, 1]]),
+    F(12, 2, 2, 2),
+)
 case("DepthToSpace", lambda x: R.DepthToSpace(input=x, block_size=2), F(2, 3, 4, 8))
 case("BroadcastTo", lambda x: R.BroadcastTo(input=x, shape=[2, 3, 4]), F(3, 1))
 case("BroadcastArgs", lambda x: x + R.BroadcastArgs(s0=[3, 1], s1=[1, 4]), I(3, 2))
@@ -278,22 +470,86 @@ case("BroadcastArgs", lambda x: x + R.BroadcastArgs(s0=[3, 1], s1=[1, 4]), I(3, 
 for ac, hp in ((False, False), (True, False), (False, True)):
     for op in ("ResizeBilinear", "ResizeNearestNeighbor"):
         for size in ([3, 9], [14, 4]):
-            case(f"{op}/{ac}{hp}{size}", lambda x, op=op, ac=ac, hp=hp, size=size: getattr(R, op)(images=x, size=size, align_corners=ac, half_pixel_centers=hp), X4)
+            case(
+                f"{op}/{ac}{hp}{size}",
+                lambda x, op=op, ac=ac, hp=hp, size=size: getattr(R, op)(
+                    images=x, size=size, align_corners=ac, half_pixel_centers=hp
+                ),
+                X4,
+            )
 BOXES = np.array([[0.1, 0.2, 0.8, 0.9], [-0.2, 0.1, 1.2, 0.6], [0.9, 0.8, 0.1, 0.2]], "float32")
 for method in ("bilinear", "nearest"):
-    case(f"CropAndResize/{method}", lambda x, m=method: R.CropAndResize(image=x, boxes=BOXES, box_ind=[0, 1, 0], crop_size=[4, 3], method=m, extrapolation_value=0.5), X4)
-    case(f"CropAndResize/{method}1", lambda x, m=method: R.CropAndResize(image=x, boxes=BOXES, box_ind=[0, 1, 0], crop_size=[1, 1], method=m), X4)
+    case(
+        f"CropAndResize/{method}",
+        lambda x, m=method: R.CropAndResize(
+            image=x, boxes=BOXES, box_ind=[0, 1, 0], crop_size=[4, 3], method=m, extrapolation_value=0.5
+        ),
+        X4,
+    )
+    case(
+        f"CropAndResize/{method}1",
+        lambda x, m=method: R.CropAndResize(
+            image=x, boxes=BOXES, box_ind=[0, 1, 0], crop_size=[1, 1], method=m
+        ),
+        X4,
+    )
 T8 = np.array([[1.1, 0.1, -0.5, -0.1, 0.9, 0.4, 0.001, 0.002], [0.8, 0, 1, 0.2, 1, 0, 0, 0]], "float32")
 for mode in ("CONSTANT", "REFLECT", "WRAP", "NEAREST"):
     for inter in ("NEAREST", "BILINEAR"):
-        case(f"ImageProjectiveTransformV3/{mode}{inter}", lambda x, mode=mode, inter=inter: R.ImageProjectiveTransformV3(images=x, transforms=T8, output_shape=[5, 6], fill_value=0.5, interpolation=inter, fill_mode=mode), X4)
+        case(
+            f"ImageProjectiveTransformV3/{mode}{inter}",
+            lambda x, mode=mode, inter=inter: R.ImageProjectiveTransformV3(
+                images=x,
+                transforms=T8,
+                output_shape=[5, 6],
+                fill_value=0.5,
+                interpolation=inter,
+                fill_mode=mode,
+            ),
+            X4,
+        )
 # dynamic, evaluation
 NB, NS = np.sort(RNG.uniform(0, 1, (12, 2, 2)), axis=1).reshape(12, 4).astype("float32"), P(12)
-case("NonMaxSuppressionV2", lambda b, s: R.NonMaxSuppressionV2(boxes=b, scores=s, max_output_size=5, iou_threshold=0.3), NB, NS)
-case("NonMaxSuppressionV3", lambda b, s: R.NonMaxSuppressionV3(boxes=b, scores=s, max_output_size=5, iou_threshold=0.3, score_threshold=0.5), NB, NS)
-case("NonMaxSuppressionV4", lambda b, s: tuple(R.NonMaxSuppressionV4(boxes=b, scores=s, max_output_size=9, iou_threshold=0.3, score_threshold=0.5, pad_to_max_output_size=True)), NB, NS)
+case(
+    "NonMaxSuppressionV2",
+    lambda b, s: R.NonMaxSuppressionV2(boxes=b, scores=s, max_output_size=5, iou_threshold=0.3),
+    NB,
+    NS,
+)
+case(
+    "NonMaxSuppressionV3",
+    lambda b, s: R.NonMaxSuppressionV3(
+        boxes=b, scores=s, max_output_size=5, iou_threshold=0.3, score_threshold=0.5
+    ),
+    NB,
+    NS,
+)
+case(
+    "NonMaxSuppressionV4",
+    lambda b, s: tuple(
+        R.NonMaxSuppressionV4(
+            boxes=b,
+            scores=s,
+            max_output_size=9,
+            iou_threshold=0.3,
+            score_threshold=0.5,
+            pad_to_max_output_size=True,
+        )
+    ),
+    NB,
+    NS,
+)
 for sigma in (0.0, 0.4):
-    case(f"NonMaxSuppressionV5/{sigma}", lambda b, s, g=sigma: tuple(R.NonMaxSuppressionV5(boxes=b, scores=s, max_output_size=9, iou_threshold=0.4, score_threshold=0.3, soft_nms_sigma=g)), NB, NS)
+    case(
+        f"NonMaxSuppressionV5/{sigma}",
+        lambda b, s, g=sigma: tuple(
+            R.NonMaxSuppressionV5(
+                boxes=b, scores=s, max_output_size=9, iou_threshold=0.4, score_threshold=0.3, soft_nms_sigma=g
+            )
+        ),
+        NB,
+        NS,
+    )
 case("Where", lambda x: R.Where(condition=x), B(3, 4))
 case("Where/float", lambda x: R.Where(condition=x), np.array([0, 1.5, 0, -2], "float32"))
 case("Where/chain", lambda x: R.GatherNd(params=x, indices=R.Where(condition=x > 0)) * 2.0, F(3, 4))
@@ -308,13 +564,74 @@ case("UniqueV2/1", lambda x: tuple(R.UniqueV2(x=x, axis=[1])), np.array([[1, 2, 
 case("Unique/string", lambda x: R.Unique(x=x)[1], S("a", "b", "a"))
 # ragged and sparse
 case("RaggedRange", lambda a, b: tuple(R.RaggedRange(starts=a, limits=b, deltas=2)), I(3, 4), I(9, 4))
-case("RaggedGather", lambda v, i: tuple(tf.nest.flatten(R.RaggedGather(params_nested_splits=[np.array([0, 2, 2, 5], "int32")], params_dense_values=v, indices=i, OUTPUT_RAGGED_RANK=1))), F(5), np.array([2, 0, 2], "int32"))
-case("RaggedTensorToTensor/splits", lambda v: R.RaggedTensorToTensor(shape=[-1, -1], values=v, default_value=-1.0, row_partition_tensors=[np.array([0, 2, 2, 5], "int32")], row_partition_types=["ROW_SPLITS"]), F(5))
-case("RaggedTensorToTensor/ids", lambda v: R.RaggedTensorToTensor(shape=[4, 2], values=v, default_value=-1.0, row_partition_tensors=[np.int32(4), np.array([0, 0, 2, 2, 2], "int32")], row_partition_types=["FIRST_DIM_SIZE", "VALUE_ROWIDS"]), F(5))
-case("SparseFillEmptyRows", lambda v: tuple(R.SparseFillEmptyRows(indices=np.array([[0, 1], [2, 0], [2, 1]], "int64"), values=v, dense_shape=np.array([4, 3], "int64"), default_value=-1.0)), F(3))
-case("SparseReshape", lambda i: tuple(R.SparseReshape(input_indices=i, input_shape=np.array([2, 3], "int64"), new_shape=np.array([3, -1], "int64"))), np.array([[0, 1], [1, 2]], "int64"))
-case("SparseSegmentMean", lambda x: R.SparseSegmentMean(data=x, indices=[0, 2, 3], segment_ids=[0, 0, 2]), F(5, 3))
-case("SparseSegmentSum", lambda x: R.SparseSegmentSum(data=x, indices=[0, 2, 3], segment_ids=[0, 0, 2]), F(5, 3))
+case(
+    "RaggedGather",
+    lambda v, i: tuple(
+        tf.nest.flatten(
+            R.RaggedGather(
+                params_nested_splits=[np.array([0, 2, 2, 5], "int32")],
+                params_dense_values=v,
+                indices=i,
+                OUTPUT_RAGGED_RANK=1,
+            )
+        )
+    ),
+    F(5),
+    np.array([2, 0, 2], "int32"),
+)
+case(
+    "RaggedTensorToTensor/splits",
+    lambda v: R.RaggedTensorToTensor(
+        shape=[-1, -1],
+        values=v,
+        default_value=-1.0,
+        row_partition_tensors=[np.array([0, 2, 2, 5], "int32")],
+        row_partition_types=["ROW_SPLITS"],
+    ),
+    F(5),
+)
+case(
+    "RaggedTensorToTensor/ids",
+    lambda v: R.RaggedTensorToTensor(
+        shape=[4, 2],
+        values=v,
+        default_value=-1.0,
+        row_partition_tensors=[np.int32(4), np.array([0, 0, 2, 2, 2], "int32")],
+        row_partition_types=["FIRST_DIM_SIZE", "VALUE_ROWIDS"],
+    ),
+    F(5),
+)
+case(
+    "SparseFillEmptyRows",
+    lambda v: tuple(
+        R.SparseFillEmptyRows(
+            indices=np.array([[0, 1], [2, 0], [2, 1]], "int64"),
+            values=v,
+            dense_shape=np.array([4, 3], "int64"),
+            default_value=-1.0,
+        )
+    ),
+    F(3),
+)
+case(
+    "SparseReshape",
+    lambda i: tuple(
+        R.SparseReshape(
+            input_indices=i, input_shape=np.array([2, 3], "int64"), new_shape=np.array([3, -1], "int64")
+        )
+    ),
+    np.array([[0, 1], [1, 2]], "int64"),
+)
+case(
+    "SparseSegmentMean",
+    lambda x: R.SparseSegmentMean(data=x, indices=[0, 2, 3], segment_ids=[0, 0, 2]),
+    F(5, 3),
+)
+case(
+    "SparseSegmentSum",
+    lambda x: R.SparseSegmentSum(data=x, indices=[0, 2, 3], segment_ids=[0, 0, 2]),
+    F(5, 3),
+)
 # spectral
 case("FFT", lambda x: R.FFT(input=x), C(2, 8))
 case("FFT/odd", lambda x: R.FFT(input=x), C(7))
@@ -324,19 +641,92 @@ case("RFFT/pad", lambda x: R.RFFT(input=x, fft_length=[10]), F(2, 8))
 case("IRFFT", lambda x: R.IRFFT(input=x, fft_length=[8]), C(2, 5))
 case("IRFFT/odd", lambda x: R.IRFFT(input=x, fft_length=[7]), C(2, 4))
 # strings
-WORDS = S("hello world", "", "a  b c", "x" * 40, "y" * 70, "longer text that has more than one hundred and twenty eight bytes " * 3, "12345678", "abc")
+WORDS = S(
+    "hello world",
+    "",
+    "a  b c",
+    "x" * 40,
+    "y" * 70,
+    "longer text that has more than one hundred and twenty eight bytes " * 3,
+    "12345678",
+    "abc",
+)
 case("StringToHashBucketFast", lambda x: R.StringToHashBucketFast(input=x, num_buckets=100003), WORDS)
-case("StaticRegexReplace", lambda x: R.StaticRegexReplace(input=x, pattern="([aeiou])", rewrite="<\\1>", replace_global=True), WORDS)
-case("StaticRegexReplace/first", lambda x: R.StaticRegexReplace(input=x, pattern="[[:space:]]+", rewrite="_", replace_global=False), WORDS)
+case(
+    "StaticRegexReplace",
+    lambda x: R.StaticRegexReplace(input=x, pattern="([aeiou])", rewrite="<\\1>", replace_global=True),
+    WORDS,
+)
+case(
+    "StaticRegexReplace/first",
+    lambda x: R.StaticRegexReplace(input=x, pattern="[[:space:]]+", rewrite="_", replace_global=False),
+    WORDS,
+)
 case("StringSplit", lambda x: tuple(R.StringSplit(input=x, delimiter=" ", skip_empty=True)), WORDS)
 case("StringSplit/empty", lambda x: tuple(R.StringSplit(input=x, delimiter=" ", skip_empty=False)), WORDS)
-case("StringNGrams", lambda x: tuple(R.StringNGrams(data=x, data_splits=np.array([0, 3, 8], "int32"), separator="|", ngram_widths=[2, 3], left_pad="<", right_pad=">", pad_width=1, preserve_short_sequences=False)), WORDS)
-case("StringNGrams/short", lambda x: tuple(R.StringNGrams(data=x, data_splits=np.array([0, 1, 8], "int32"), separator="|", ngram_widths=[3], left_pad="", right_pad="", pad_width=0, preserve_short_sequences=True)), WORDS)
+case(
+    "StringNGrams",
+    lambda x: tuple(
+        R.StringNGrams(
+            data=x,
+            data_splits=np.array([0, 3, 8], "int32"),
+            separator="|",
+            ngram_widths=[2, 3],
+            left_pad="<",
+            right_pad=">",
+            pad_width=1,
+            preserve_short_sequences=False,
+        )
+    ),
+    WORDS,
+)
+case(
+    "StringNGrams/short",
+    lambda x: tuple(
+        R.StringNGrams(
+            data=x,
+            data_splits=np.array([0, 1, 8], "int32"),
+            separator="|",
+            ngram_widths=[3],
+            left_pad="",
+            right_pad="",
+            pad_width=0,
+            preserve_short_sequences=True,
+        )
+    ),
+    WORDS,
+)
 # control flow v2 and lists
-case("StatelessWhile", lambda x, n: tf.while_loop(lambda i, v: i < n, lambda i, v: (i + 1, v * 2.0 + tf.cast(i, f32)), [0, x])[1], F(3), np.int32(4))
-case("StatelessWhile/fixed", lambda x: tf.while_loop(lambda i, v: i < 9, lambda i, v: (i + 1, tf.tanh(v * 1.5 + tf.cast(i, f32))), [0, x])[1], F(300))
-case("StatelessWhile/data", lambda x: tf.while_loop(lambda v: tf.reduce_sum(v) < 50.0, lambda v: (v * 2.0,), [x]), P(3))
-case("While/grow", lambda x: tf.while_loop(lambda i, v: i < 3, lambda i, v: (i + 1, tf.concat([v, v], 0)), [0, x], shape_invariants=[tf.TensorShape([]), tf.TensorShape([None])])[1], F(2))
+case(
+    "StatelessWhile",
+    lambda x, n: tf.while_loop(lambda i, v: i < n, lambda i, v: (i + 1, v * 2.0 + tf.cast(i, f32)), [0, x])[
+        1
+    ],
+    F(3),
+    np.int32(4),
+)
+case(
+    "StatelessWhile/fixed",
+    lambda x: tf.while_loop(
+        lambda i, v: i < 9, lambda i, v: (i + 1, tf.tanh(v * 1.5 + tf.cast(i, f32))), [0, x]
+    )[1],
+    F(300),
+)
+case(
+    "StatelessWhile/data",
+    lambda x: tf.while_loop(lambda v: tf.reduce_sum(v) < 50.0, lambda v: (v * 2.0,), [x]),
+    P(3),
+)
+case(
+    "While/grow",
+    lambda x: tf.while_loop(
+        lambda i, v: i < 3,
+        lambda i, v: (i + 1, tf.concat([v, v], 0)),
+        [0, x],
+        shape_invariants=[tf.TensorShape([]), tf.TensorShape([None])],
+    )[1],
+    F(2),
+)
 case("StatelessIf", lambda x: tf.cond(tf.reduce_sum(x) > 0, lambda: x * 2.0, lambda: x - 1.0), F(3))
 case("StatelessIf/shapes", lambda x: tf.cond(tf.reduce_sum(x) > 0, lambda: x[:1], lambda: x[:2]), F(3))
 
@@ -345,22 +735,133 @@ def lists(x):
     array = tf.TensorArray(f32, 0, dynamic_size=True, infer_shape=False)
     for i in range(3):
         array = array.write(i, x[i] * float(i + 1))
-    return array.stack(), array.gather([2, 0]), array.concat() if x.shape.rank > 1 else array.size(), array.read(1)
+    return (
+        array.stack(),
+        array.gather([2, 0]),
+        array.concat() if x.shape.rank > 1 else array.size(),
+        array.read(1),
+    )
 
 
 case("TensorList/array", lists, F(3, 2))
-case("TensorListFromTensor", lambda x: R.TensorListStack(input_handle=R.TensorListFromTensor(tensor=x, element_shape=[2]), element_shape=[2], element_dtype=f32), F(3, 2))
-case("TensorListGather", lambda x: R.TensorListGather(input_handle=R.TensorListFromTensor(tensor=x, element_shape=[2]), indices=[2, 0], element_shape=[2], element_dtype=f32), F(3, 2))
-case("TensorListScatter", lambda x: R.TensorListStack(input_handle=R.TensorListScatter(tensor=x, indices=[1, 0, 2], element_shape=[2]), element_shape=[2], element_dtype=f32), F(3, 2))
-case("TensorListScatterV2", lambda x: R.TensorListStack(input_handle=R.TensorListScatterV2(tensor=x, indices=[1, 0, 3], element_shape=[2], num_elements=4), element_shape=[2], element_dtype=f32), F(3, 2))
-case("TensorListSplit", lambda x: R.TensorListGetItem(input_handle=R.TensorListSplit(tensor=x, element_shape=[-1, 2], lengths=np.array([1, 2], "int64")), index=1, element_shape=[-1, 2], element_dtype=f32), F(3, 2))
-case("TensorListConcatV2", lambda x: R.TensorListConcatV2(input_handle=R.TensorListSplit(tensor=x, element_shape=[-1, 2], lengths=np.array([1, 2], "int64")), element_shape=[-1, 2], leading_dims=np.array([], "int64"), element_dtype=f32)[0], F(3, 2))
-case("TensorListConcat", lambda x: R.TensorListConcat(input_handle=R.TensorListSplit(tensor=x, element_shape=[-1, 2], lengths=np.array([1, 2], "int64")), element_dtype=f32)[0], F(3, 2))
-case("TensorListPushBack", lambda x: R.TensorListStack(input_handle=R.TensorListPushBack(input_handle=R.TensorListPushBack(input_handle=R.EmptyTensorList(element_shape=[2], max_num_elements=-1, element_dtype=f32), tensor=x), tensor=x * 2.0), element_shape=[2], element_dtype=f32), F(2))
-case("TensorListPopBack", lambda x: R.TensorListPopBack(input_handle=R.TensorListFromTensor(tensor=x, element_shape=[2]), element_shape=[2], element_dtype=f32)[1], F(3, 2))
-case("TensorListLength", lambda x: R.TensorListLength(input_handle=R.TensorListResize(input_handle=R.TensorListFromTensor(tensor=x, element_shape=[2]), size=5)), F(3, 2))
-case("TensorListSetItem", lambda x: R.TensorListStack(input_handle=R.TensorListSetItem(input_handle=R.TensorListReserve(element_shape=[2], num_elements=3, element_dtype=f32), index=1, item=x), element_shape=[2], element_dtype=f32), F(2))
-case("TensorListGetItem/data", lambda x, i: R.TensorListGetItem(input_handle=R.TensorListFromTensor(tensor=x, element_shape=[2]), index=i, element_shape=[2], element_dtype=f32), F(3, 2), np.int32(2))
+case(
+    "TensorListFromTensor",
+    lambda x: R.TensorListStack(
+        input_handle=R.TensorListFromTensor(tensor=x, element_shape=[2]), element_shape=[2], element_dtype=f32
+    ),
+    F(3, 2),
+)
+case(
+    "TensorListGather",
+    lambda x: R.TensorListGather(
+        input_handle=R.TensorListFromTensor(tensor=x, element_shape=[2]),
+        indices=[2, 0],
+        element_shape=[2],
+        element_dtype=f32,
+    ),
+    F(3, 2),
+)
+case(
+    "TensorListScatter",
+    lambda x: R.TensorListStack(
+        input_handle=R.TensorListScatter(tensor=x, indices=[1, 0, 2], element_shape=[2]),
+        element_shape=[2],
+        element_dtype=f32,
+    ),
+    F(3, 2),
+)
+case(
+    "TensorListScatterV2",
+    lambda x: R.TensorListStack(
+        input_handle=R.TensorListScatterV2(tensor=x, indices=[1, 0, 3], element_shape=[2], num_elements=4),
+        element_shape=[2],
+        element_dtype=f32,
+    ),
+    F(3, 2),
+)
+case(
+    "TensorListSplit",
+    lambda x: R.TensorListGetItem(
+        input_handle=R.TensorListSplit(tensor=x, element_shape=[-1, 2], lengths=np.array([1, 2], "int64")),
+        index=1,
+        element_shape=[-1, 2],
+        element_dtype=f32,
+    ),
+    F(3, 2),
+)
+case(
+    "TensorListConcatV2",
+    lambda x: R.TensorListConcatV2(
+        input_handle=R.TensorListSplit(tensor=x, element_shape=[-1, 2], lengths=np.array([1, 2], "int64")),
+        element_shape=[-1, 2],
+        leading_dims=np.array([], "int64"),
+        element_dtype=f32,
+    )[0],
+    F(3, 2),
+)
+case(
+    "TensorListConcat",
+    lambda x: R.TensorListConcat(
+        input_handle=R.TensorListSplit(tensor=x, element_shape=[-1, 2], lengths=np.array([1, 2], "int64")),
+        element_dtype=f32,
+    )[0],
+    F(3, 2),
+)
+case(
+    "TensorListPushBack",
+    lambda x: R.TensorListStack(
+        input_handle=R.TensorListPushBack(
+            input_handle=R.TensorListPushBack(
+                input_handle=R.EmptyTensorList(element_shape=[2], max_num_elements=-1, element_dtype=f32),
+                tensor=x,
+            ),
+            tensor=x * 2.0,
+        ),
+        element_shape=[2],
+        element_dtype=f32,
+    ),
+    F(2),
+)
+case(
+    "TensorListPopBack",
+    lambda x: R.TensorListPopBack(
+        input_handle=R.TensorListFromTensor(tensor=x, element_shape=[2]), element_shape=[2], element_dtype=f32
+    )[1],
+    F(3, 2),
+)
+case(
+    "TensorListLength",
+    lambda x: R.TensorListLength(
+        input_handle=R.TensorListResize(
+            input_handle=R.TensorListFromTensor(tensor=x, element_shape=[2]), size=5
+        )
+    ),
+    F(3, 2),
+)
+case(
+    "TensorListSetItem",
+    lambda x: R.TensorListStack(
+        input_handle=R.TensorListSetItem(
+            input_handle=R.TensorListReserve(element_shape=[2], num_elements=3, element_dtype=f32),
+            index=1,
+            item=x,
+        ),
+        element_shape=[2],
+        element_dtype=f32,
+    ),
+    F(2),
+)
+case(
+    "TensorListGetItem/data",
+    lambda x, i: R.TensorListGetItem(
+        input_handle=R.TensorListFromTensor(tensor=x, element_shape=[2]),
+        index=i,
+        element_shape=[2],
+        element_dtype=f32,
+    ),
+    F(3, 2),
+    np.int32(2),
+)
 
 
 def scan_rnn(x):
@@ -452,9 +953,15 @@ def _():
 def _():
     p = tf.compat.v1.placeholder
     keys = p(tf.string, [4], "keys")
-    init = tf.lookup.KeyValueTensorInitializer(tf.constant(["a", "b", "c"]), tf.constant([10, 20, 30], tf.int32))
+    init = tf.lookup.KeyValueTensorInitializer(
+        tf.constant(["a", "b", "c"]), tf.constant([10, 20, 30], tf.int32)
+    )
     table = tf.lookup.StaticHashTable(init, -1)
-    return [(keys, S("b", "x", "a", "c"))], [table.lookup(keys), tf.cast(table.size(), i32)], tf.compat.v1.tables_initializer()
+    return (
+        [(keys, S("b", "x", "a", "c"))],
+        [table.lookup(keys), tf.cast(table.size(), i32)],
+        tf.compat.v1.tables_initializer(),
+    )
 
 
 if __name__ == "__main__":

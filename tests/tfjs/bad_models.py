@@ -20,8 +20,14 @@ weights: Any
 
 def layers(*items: dict[str, Any]) -> dict[str, Any]:
     """A Sequential topology around layers."""
-    entry = {"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": [None, 4], "dtype": "float32"}}
-    return {"model_config": {"class_name": "Sequential", "config": {"name": "m", "layers": [entry, *items]}}, "keras_version": "2.15.0"}
+    entry = {
+        "class_name": "InputLayer",
+        "config": {"name": "x", "batch_input_shape": [None, 4], "dtype": "float32"},
+    }
+    return {
+        "model_config": {"class_name": "Sequential", "config": {"name": "m", "layers": [entry, *items]}},
+        "keras_version": "2.15.0",
+    }
 
 
 def layer(kind: str, name: str = "d", **config: Any) -> dict[str, Any]:
@@ -107,7 +113,13 @@ for number, path in enumerate(
      "file:///x", "javascript:x", "%2e%2e%2fw.bin", "%252e%252e/w", "w\0.bin", "w\n.bin", "w.bin.", "w.bin ", "CON", "nul.bin",
      ".", "..", "", "a//b", ".hidden", "a/./b")
 ):  # fmt: skip
-    changed(f"L{29 + number} path {path!r}", "E_PATH", "weightsManifest/0/paths", [path], place="/weightsManifest/0/paths/0")
+    changed(
+        f"L{29 + number} path {path!r}",
+        "E_PATH",
+        "weightsManifest/0/paths",
+        [path],
+        place="/weightsManifest/0/paths/0",
+    )
 changed("L40 case", "E_PATH", "weightsManifest/0/paths", ["w.bin", "W.BIN"])
 changed("L40 nfc", "E_PATH", "weightsManifest/0/paths", ["\u00e9.bin", "e\u0301.bin"])
 changed("L41 twice", "E_PATH", "weightsManifest/0/paths", ["w.bin", "w.bin"])
@@ -117,12 +129,32 @@ put("L47 long", "E_INTEGRITY", good(), DATA + b"\0")
 put("L50 empty shard", "E_INTEGRITY", good(), b"")
 put("L52 page", "E_INTEGRITY", good(), b"<html>404</html>")
 CASES["L53 missing shard"] = ({"model.json": TEXT}, ("E_INTEGRITY",), "w.bin")
-for name, value in (("missing", ...), ("number", 3), ("empty", ""), ("long", "x" * 10_240), ("control", "a\u0007"), ("bidi", "a\u202eb"), ("proto", "__proto__")):
-    changed(f"L54 name {name}", "E_FORMAT", "weightsManifest/0/weights/0/name", value, place="/weightsManifest/0/weights/0/name")
+for name, value in (
+    ("missing", ...),
+    ("number", 3),
+    ("empty", ""),
+    ("long", "x" * 10_240),
+    ("control", "a\u0007"),
+    ("bidi", "a\u202eb"),
+    ("proto", "__proto__"),
+):
+    changed(
+        f"L54 name {name}",
+        "E_FORMAT",
+        "weightsManifest/0/weights/0/name",
+        value,
+        place="/weightsManifest/0/weights/0/name",
+    )
 changed("L55 name twice", "E_FORMAT", "weightsManifest/0/weights/1/name", "d/kernel")
 changed("L56 names nfc", "E_FORMAT", "weightsManifest/0/weights",
         [{"name": "\u00e9", "shape": [5], "dtype": "float32"}, {"name": "e\u0301", "shape": [5], "dtype": "float32"}])  # fmt: skip
-for name, value in (("missing", ...), ("float99", "float99"), ("FLOAT32", "FLOAT32"), ("number", 3), ("float16", "float16")):
+for name, value in (
+    ("missing", ...),
+    ("float99", "float99"),
+    ("FLOAT32", "FLOAT32"),
+    ("number", 3),
+    ("float16", "float16"),
+):
     changed(f"L58 dtype {name}", "E_UNSUPPORTED", "weightsManifest/0/weights/0/dtype", value, place="/dtype")
 STRING = [{"name": "s", "shape": [1], "dtype": "string"}]
 changed("L60 string length", "E_INTEGRITY", "weightsManifest/0/weights", STRING, b"\xff\xff\xff\xff")
@@ -135,7 +167,15 @@ for name, value, codes in (
     ("huge", [30_000, 30_000], "E_INTEGRITY|E_LIMIT"),
 ):  # fmt: skip
     changed(f"L62 shape {name}", codes, "weightsManifest/0/weights/0/shape", value)
-QUANT = [{"name": "d/kernel", "shape": [4, 2], "dtype": "float32", "quantization": {"dtype": "uint8", "scale": 0.1, "min": 0.0}}, BIAS]
+QUANT = [
+    {
+        "name": "d/kernel",
+        "shape": [4, 2],
+        "dtype": "float32",
+        "quantization": {"dtype": "uint8", "scale": 0.1, "min": 0.0},
+    },
+    BIAS,
+]
 QDATA = bytes(8) + bytes(8)
 for name, value, codes in (
     ("null", None, "E_VALUE|E_UNSUPPORTED"), ("list", [], "E_VALUE|E_UNSUPPORTED"), ("no min", {"dtype": "uint8", "scale": 1.0}, "E_VALUE"),
@@ -149,11 +189,25 @@ for name, value, codes in (
     changed(f"L73 quantization {name}", codes, "weightsManifest/0/weights", weights, QDATA, "/quantization")
 HALF = [{"name": "d/kernel", "shape": [4, 2], "dtype": "int32", "quantization": {"dtype": "float16"}}, BIAS]
 changed("L77 float16 over int32", "E_UNSUPPORTED", "weightsManifest/0/weights", HALF, bytes(24))
-ODD = [{"name": "d/kernel", "shape": [4, 2], "dtype": "float32", "quantization": {"dtype": "uint16", "scale": 1, "min": 0}}, BIAS]
+ODD = [
+    {
+        "name": "d/kernel",
+        "shape": [4, 2],
+        "dtype": "float32",
+        "quantization": {"dtype": "uint16", "scale": 1, "min": 0},
+    },
+    BIAS,
+]
 changed("L78 odd bytes", "E_INTEGRITY|E_VALUE", "weightsManifest/0/weights", ODD, bytes(23))
 put("L80 NaN weight", "E_VALUE", good(), struct.pack("<f", float("nan")) + DATA[4:])
 put("L81 infinite weight", "E_VALUE", good(), struct.pack("<f", float("inf")) + DATA[4:])
-changed("L83 bool byte", "E_VALUE", "weightsManifest/0/weights", [{"name": "b", "shape": [1], "dtype": "bool"}], b"\x02")
+changed(
+    "L83 bool byte",
+    "E_VALUE",
+    "weightsManifest/0/weights",
+    [{"name": "b", "shape": [1], "dtype": "bool"}],
+    b"\x02",
+)
 
 
 def topology(name: str, codes: str, *items: dict[str, Any], place: str = "") -> None:
@@ -162,8 +216,16 @@ def topology(name: str, codes: str, *items: dict[str, Any], place: str = "") -> 
 
 topology("L84 unknown layer", "E_UNSUPPORTED", layer("Dens", units=2), place="/layers/1")
 topology("L84 unknown activation", "E_UNSUPPORTED", layer("Dense", units=2, activation="rleu"))
-topology("L85 unknown initializer", "E_UNSUPPORTED", layer("Dense", units=2, kernel_initializer={"class_name": "Foo", "config": {}}))
-topology("L86 unknown regularizer", "E_UNSUPPORTED", layer("Dense", units=2, kernel_regularizer={"class_name": "Foo", "config": {}}))
+topology(
+    "L85 unknown initializer",
+    "E_UNSUPPORTED",
+    layer("Dense", units=2, kernel_initializer={"class_name": "Foo", "config": {}}),
+)
+topology(
+    "L86 unknown regularizer",
+    "E_UNSUPPORTED",
+    layer("Dense", units=2, kernel_regularizer={"class_name": "Foo", "config": {}}),
+)
 changed("L87 version", "E_UNSUPPORTED", "modelTopology/keras_version", 3)
 changed("L87 format", "E_UNSUPPORTED", "format", "tflite")
 topology("L88 Lambda", "E_POLICY", layer("Lambda", function="evil"))
@@ -195,9 +257,24 @@ for value in (1.0, -0.1, "x"):
 
 
 def functional(name: str, codes: str, change: Callable[[dict[str, Any]], None], place: str = "") -> None:
-    one = {"class_name": "Dense", "name": "d", "config": {"name": "d", "units": 2}, "inbound_nodes": [[["x", 0, 0, {}]]]}
-    entry = {"class_name": "InputLayer", "name": "x", "config": {"name": "x", "batch_input_shape": [None, 4]}, "inbound_nodes": []}
-    config = {"name": "m", "layers": [entry, one], "input_layers": [["x", 0, 0]], "output_layers": [["d", 0, 0]]}
+    one = {
+        "class_name": "Dense",
+        "name": "d",
+        "config": {"name": "d", "units": 2},
+        "inbound_nodes": [[["x", 0, 0, {}]]],
+    }
+    entry = {
+        "class_name": "InputLayer",
+        "name": "x",
+        "config": {"name": "x", "batch_input_shape": [None, 4]},
+        "inbound_nodes": [],
+    }
+    config = {
+        "name": "m",
+        "layers": [entry, one],
+        "input_layers": [["x", 0, 0]],
+        "output_layers": [["d", 0, 0]],
+    }
     change(config)
     document = good()
     document["modelTopology"] = {"model_config": {"class_name": "Functional", "config": config}}
@@ -225,12 +302,26 @@ for _ in range(30):
 topology("L104 nested models", "E_LIMIT|E_GRAPH", NEST)
 topology("L105 many layers", "E_LIMIT", *[layer("Dropout", f"l{i}", rate=0) for i in range(25_000)])
 topology("L106 two shapes", "E_GRAPH|E_SHAPE", layer("Dense", units=3))
-changed("L107 missing weight", "E_GRAPH", "weightsManifest/0/weights", [{"name": "x", "shape": [10], "dtype": "float32"}])
+changed(
+    "L107 missing weight",
+    "E_GRAPH",
+    "weightsManifest/0/weights",
+    [{"name": "x", "shape": [10], "dtype": "float32"}],
+)
 
 
 def graph(name: str, codes: str, *nodes: dict[str, Any], place: str = "", **more: Any) -> None:
-    x = {"name": "x", "op": "Placeholder", "attr": {"dtype": {"type": "DT_FLOAT"}, "shape": {"shape": {"dim": [{"size": "-1"}, {"size": "4"}]}}}}
-    document = {"format": "graph-model", "modelTopology": {"node": [x, *nodes], **more.pop("topology", {})}, "weightsManifest": [], **more}
+    x = {
+        "name": "x",
+        "op": "Placeholder",
+        "attr": {"dtype": {"type": "DT_FLOAT"}, "shape": {"shape": {"dim": [{"size": "-1"}, {"size": "4"}]}}},
+    }
+    document = {
+        "format": "graph-model",
+        "modelTopology": {"node": [x, *nodes], **more.pop("topology", {})},
+        "weightsManifest": [],
+        **more,
+    }
     put(name, codes, document, place=place)
 
 
@@ -243,16 +334,30 @@ graph("L109 node twice", "E_GRAPH", node("Relu"), node("Relu"))
 graph("L110 output index", "E_GRAPH", node("Relu", inputs=("x:99",)))
 graph("L110 missing control", "E_GRAPH", node("Relu", inputs=("x", "^missing")))
 graph("L110 missing input", "E_GRAPH", node("Relu", inputs=("missing",)))
-graph("L111 no constant", "E_GRAPH", node("Const", "c", (), dtype={"type": "DT_FLOAT"}), node("Add", inputs=("x", "c")))
+graph(
+    "L111 no constant",
+    "E_GRAPH",
+    node("Const", "c", (), dtype={"type": "DT_FLOAT"}),
+    node("Add", inputs=("x", "c")),
+)
 graph("L111 bad base64", "E_GRAPH", node("MaxPool", padding={"s": "***"}))
 graph("L112 attr type", "E_GRAPH", node("LeakyRelu", alpha={"s": "YQ=="}))
 graph("L112 attr list", "E_GRAPH", node("LeakyRelu", alpha=[1]))
-graph("L113 dim -2", "E_GRAPH", {"name": "p", "op": "Placeholder", "attr": {"shape": {"shape": {"dim": [{"size": "-2"}]}}}})
+graph(
+    "L113 dim -2",
+    "E_GRAPH",
+    {"name": "p", "op": "Placeholder", "attr": {"shape": {"shape": {"dim": [{"size": "-2"}]}}}},
+)
 graph("L113 cycle", "E_GRAPH", node("Relu", "a", ("b",)), node("Relu", "b", ("a",)))
 FUNCTION = {"signature": {"name": "f", "inputArg": [{"name": "a", "type": "DT_FLOAT"}], "outputArg": [{"name": "o", "type": "DT_FLOAT"}]},
             "nodeDef": [{"name": "n", "op": "PartitionedCall", "input": ["a"], "attr": {"f": {"func": {"name": "f"}}}}],
             "ret": {"o": "n:output:0"}}  # fmt: skip
-graph("L114 recursion", "E_LIMIT|E_GRAPH", node("PartitionedCall", f={"func": {"name": "f"}}), topology={"library": {"function": [FUNCTION]}})
+graph(
+    "L114 recursion",
+    "E_LIMIT|E_GRAPH",
+    node("PartitionedCall", f={"func": {"name": "f"}}),
+    topology={"library": {"function": [FUNCTION]}},
+)
 FOREVER = {"signature": {"name": "c", "inputArg": [{"name": "a", "type": "DT_INT32"}], "outputArg": [{"name": "o", "type": "DT_BOOL"}]},
            "nodeDef": [{"name": "n", "op": "Equal", "input": ["a", "a"], "attr": {}}], "ret": {"o": "n:z:0"}}  # fmt: skip
 SAME = {"signature": {"name": "b", "inputArg": [{"name": "a", "type": "DT_INT32"}], "outputArg": [{"name": "o", "type": "DT_INT32"}]},
@@ -266,7 +371,17 @@ BIG = {"modelTopology": {"node": [{"name": "n", "op": "Const", "attr": {"dtype":
                                   node("TensorListLength", "y", ("l",))]},
        "format": "graph-model", "weightsManifest": [{"paths": ["w.bin"], "weights": [{"name": "n", "shape": [], "dtype": "int32"}, {"name": "e", "shape": [0], "dtype": "int32"}]}]}  # fmt: skip
 put("L116 huge list", "E_LIMIT|E_GRAPH", BIG, struct.pack("<i", 2**31 - 1))
-graph("L117 signature", "E_GRAPH", node("Relu"), signature={"inputs": {}, "outputs": {"o": {"name": "absent:0"}}})
-graph("L117 signature input", "E_GRAPH", node("Relu"), signature={"inputs": {"i": {"name": "absent:0"}}, "outputs": {}})
+graph(
+    "L117 signature",
+    "E_GRAPH",
+    node("Relu"),
+    signature={"inputs": {}, "outputs": {"o": {"name": "absent:0"}}},
+)
+graph(
+    "L117 signature input",
+    "E_GRAPH",
+    node("Relu"),
+    signature={"inputs": {"i": {"name": "absent:0"}}, "outputs": {}},
+)
 for op in ("ReadFile", "WriteFile", "PyFunc", "EagerPyFunc", "RestoreV2"):
     graph(f"L118 {op}", "E_POLICY", node(op))

@@ -126,13 +126,21 @@ def _paths(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
     return found
 
 
-SEEDS = [good(), *(json.loads(CASES[n][0]["model.json"]) for n in ("L99 node index", "L112 attr type", "L114 recursion", "L116 huge list"))]
+SEEDS = [
+    good(),
+    *(
+        json.loads(CASES[n][0]["model.json"])
+        for n in ("L99 node index", "L112 attr type", "L114 recursion", "L116 huge list")
+    ),
+]
 PLACES = [(i, path) for i, seed in enumerate(SEEDS) for path in _paths(seed)]
 
 
 @settings(max_examples=300, deadline=None)
 @given(place=st.sampled_from(PLACES), value=VALUES, cut=st.integers(0, 60))
-def test_mutated_files_only_raise_our_errors(place: tuple[int, tuple[str | int, ...]], value: object, cut: int) -> None:
+def test_mutated_files_only_raise_our_errors(
+    place: tuple[int, tuple[str | int, ...]], value: object, cut: int
+) -> None:
     """One value of a model replaced by anything, its shard cut: loads, or one of our errors."""
     seed, path = place
     document = json.loads(json.dumps(SEEDS[seed]))

@@ -101,18 +101,18 @@ def _sparse_sigmoid(b: Builder, x: int) -> int:
 
 
 def _sparsemax(b: Builder, x: int, axis: int = -1) -> int:
-    """Martins and Astudillo 2016: project onto the simplex."""
+    """Keras 3's version of Martins and Astudillo 2016: it adds up the running sums of the support, not its values."""
 
     def along_last(z: int) -> int:
         n = b.shape(z)[-1]
         ordered, _ = b.ops("top_k", z, k=n)
-        total = b.op("cumulate", ordered, kind="sum", axis=b.rank(z) - 1, exclusive=False, reverse=False)
+        sums = b.op("cumulate", ordered, kind="sum", axis=b.rank(z) - 1, exclusive=False, reverse=False)
         ranks = axes.cast(b, axes.iota(b, n), "float32")
         ranks = b.op("add", ranks, 1.0)
-        inside = b.op("greater", b.op("add", b.op("mul", ordered, ranks), 1.0), total)
+        inside = b.op("greater", b.op("add", b.op("mul", ordered, ranks), 1.0), sums)
         k = axes.reduce(b, "sum", axes.cast(b, inside, "float32"), [-1], keepdims=True)
         support = axes.reduce(
-            b, "sum", b.op("mul", ordered, axes.cast(b, inside, "float32")), [-1], keepdims=True
+            b, "sum", b.op("mul", sums, axes.cast(b, inside, "float32")), [-1], keepdims=True
         )
         return b.op("relu", b.op("sub", z, b.op("div", b.op("sub", support, 1.0), k)))
 
@@ -210,9 +210,11 @@ def _layer_softmax(c: Call) -> int:
     """With a mask, masked places get -1e9 first."""
     b, x, axis = c.b, c.x, c.get("axis", default=-1)
     mask = c.argument("mask", 1)
-    if hasattr(mask, "id"):
+    if hasattr(mask, "id") and c.keras3:
+        x = b.op("select", axes.cast(b, mask.id, "bool"), x, -1e9)
+    elif hasattr(mask, "id"):
         off = b.op("sub", 1.0, axes.cast(b, mask.id, "float32"))
-        x = b.op("add", x, b.op("mul", off, -3.4028235e38 if c.keras3 else -1e9))
+        x = b.op("add", x, b.op("mul", off, -1e9))
     return arithmetic.softmax(b, x, list(axis) if isinstance(axis, (list, tuple)) else [axis])
 
 

@@ -25,12 +25,17 @@ def _causal(b: Builder, t: int, s: int) -> int:
     return b.constant(Tensor.from_flat(flags, (1, t, s), "bool"))
 
 
-def _hidden(b: Builder, scores: int, allowed: Sequence[int]) -> int:
-    """Scores with places that any of `allowed` forbids pushed far down."""
-    for keep in allowed:
-        off = b.op("sub", 1.0, axes.cast(b, keep, "float32"))
-        scores = b.op("add", scores, b.op("mul", off, _FAR))
-    return scores
+def _hidden(b: Builder, scores: int, allowed: Sequence[int], replaced: bool = False) -> int:
+    """Scores with places that any of `allowed` forbids pushed far down (Keras 2), or put there (Keras 3's Softmax)."""
+    if not allowed:
+        return scores
+    keep = axes.cast(b, allowed[0], "bool")
+    for more in allowed[1:]:
+        keep = b.op("logical_and", keep, axes.cast(b, more, "bool"))
+    if replaced:
+        return b.op("select", keep, scores, _FAR)
+    off = b.op("sub", 1.0, axes.cast(b, keep, "float32"))
+    return b.op("add", scores, b.op("mul", off, _FAR))
 
 
 def _weighted(c: Call, score: int, value: int, causal: bool) -> int | list[int]:
@@ -131,7 +136,9 @@ def multi_head_attention(c: Call) -> int | list[int]:
     kh = _heads(c, k, "key", "key_dense", heads, size)
     vh = _heads(c, v, "value", "value_dense", heads, value_size)
     score = b.op("matmul", b.op("mul", qh, 1 / math.sqrt(size)), kh, transpose_b=True)
-    weights = arithmetic.softmax(b, _hidden(b, score, _head_masks(c, query, key, value, b.shape(score))))
+    weights = arithmetic.softmax(
+        b, _hidden(b, score, _head_masks(c, query, key, value, b.shape(score)), c.keras3)
+    )
     mixed = b.op("matmul", drop(c, weights, c.number("dropout", low=0.0, high=1.0)), vh)
     y = _joined(c, mixed, heads, value_size)
     y = axes.reshape(b, y, [*kept, b.shape(y)[-1]])
@@ -186,7 +193,9 @@ def grouped_query_attention(c: Call) -> int | list[int]:
     kh = axes.repeat(b, _heads(c, key.id, "key", "key_dense", few, size), 1, heads // few)
     vh = axes.repeat(b, _heads(c, value.id, "value", "value_dense", few, size), 1, heads // few)
     score = b.op("mul", b.op("matmul", qh, kh, transpose_b=True), 1 / math.sqrt(size))
-    weights = arithmetic.softmax(b, _hidden(b, score, _head_masks(c, query, key, value, b.shape(score))))
+    weights = arithmetic.softmax(
+        b, _hidden(b, score, _head_masks(c, query, key, value, b.shape(score)), c.keras3)
+    )
     y = _joined(c, b.op("matmul", drop(c, weights, c.number("dropout", low=0.0, high=1.0)), vh), heads, size)
     return [y, weights] if c.argument("return_attention_scores") else y
 

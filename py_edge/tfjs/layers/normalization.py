@@ -56,8 +56,8 @@ def layer_normalization(c: Call) -> int:
     epsilon = c.number("epsilon", default=1e-3, low=0.0)
     gamma = c.weight("gamma", shape, default="ones") if c.flag("scale", True) else None
     if c.flag("rms_scaling"):
-        mean = axes.reduce(b, "mean", b.op("square", c.x), over, keepdims=True)
-        y = b.op("mul", c.x, b.op("rsqrt", b.op("add", mean, epsilon)))
+        variance = arithmetic.moments(b, c.x, over)[1]
+        y = b.op("mul", c.x, b.op("rsqrt", b.op("add", variance, epsilon)))
         return b.op("mul", y, axes.reshape(b, gamma, spread)) if gamma is not None else y
     beta = c.weight("beta", shape, default="zeros") if c.flag("center", True) else None
     scale, offset = (

@@ -32,6 +32,8 @@ def is_operation(kind: str, module: str, config: Mapping[str, Any], args: Sequen
     two tensors side by side, or a config without `trainable` tell it from the layer of the same name."""
     if kind in _LAMBDAS or module.startswith(_OPERATION_HOMES):
         return True
+    if kind == "Reshape":
+        return "target_shape" not in config
     if kind in _ALSO_LAYERS:
         return len(args) > 1 and not isinstance(args[0], list) and "trainable" not in config
     return "trainable" not in config and snake_case(kind) in OPERATIONS
