@@ -31,7 +31,7 @@ ARROWS: dict[str, set[str]] = {
     "retrain": {"chain", "train", "confidence"},
     "host": {"chain", "train", "confidence"},
     "bundle": {"errors"},
-    "node": {"chain", "desk", "retrain", "confidence"},
+    "node": {"chain", "desk", "retrain", "confidence", "model"},
     "testing": {"node", "bundle", "demo"},
     "demo": {"node", "bundle", "host"},
     "bench": {"model", "bundle", "train", "host"},

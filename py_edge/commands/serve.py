@@ -5,9 +5,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import threading
+import urllib.error
+import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from py_edge.node.node import Parts
+
+_LOOK_S = 5.0
 _HELP = {
     "name": "name of this node, unique along the chain",
     "level": "tier number: 0 is the device, then upward",
@@ -35,6 +42,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             shown = f" (default {field.default})" if field.default not in ("", ()) else ""
             parser.add_argument(flag, help=words + shown, metavar=type(field.default).__name__.upper())
     parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="DIR",
+        help="TF.js model that answers here before anybody above is asked",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="SHARE",
+        help="the model answers alone when its probability is at least this (default: what the model's file says)",
+    )
+    parser.add_argument(
         "--config", type=Path, help="settings as a TOML file; flags and PY_EDGE_* win over it"
     )
 
@@ -54,5 +73,38 @@ def run(arguments: argparse.Namespace) -> int:
         pages = ("desk", "dashboard") if settings.site_dir else ()
         for page in pages:
             print(f"  {page}: {url}/{page}", file=sys.stderr)
+        if settings.parent:
+            threading.Thread(target=_look_for, args=(settings.parent,), daemon=True).start()
 
-    return serve(settings, on_ready=say)
+    return serve(settings, _parts(arguments), on_ready=say)
+
+
+def _parts(arguments: argparse.Namespace) -> Parts:
+    """The model that answers here, if one was named."""
+    from py_edge.model import load_model
+    from py_edge.node.answerer import ModelAnswerer
+    from py_edge.node.node import Parts
+
+    if arguments.model is None:
+        return Parts()
+    model, answerer = load_model(arguments.model), ModelAnswerer()
+    metadata = dict(model.metadata)
+    if arguments.threshold is not None:
+        metadata["threshold"] = arguments.threshold
+    if "threshold" not in metadata:
+        print("the model is never sure: give --threshold, or write one into its metadata", file=sys.stderr)
+    answerer.use(model, metadata)
+    return Parts(answerer=answerer)
+
+
+def _look_for(parent: str) -> None:
+    """Say it when the parent does not answer: nothing is lost, but nobody above hears us."""
+    try:
+        urllib.request.urlopen(f"{parent.rstrip('/')}/healthz", timeout=_LOOK_S).close()
+    except (urllib.error.URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        print(
+            f"the parent {parent} does not answer ({reason}): questions are kept and go up when it does; "
+            "start it, or give another --parent",
+            file=sys.stderr,
+        )

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from py_edge import __version__
-from py_edge.demo.answering import Answering
+from py_edge.node.answerer import ModelAnswerer
 from py_edge.demo.digits import Part, Splits, load_splits
 from py_edge.demo.pictures import to_examples
 from py_edge.demo.recipe import CLOUD, DEVICE, SITE, TIERS, Tier
@@ -53,7 +53,7 @@ def make_parts(role: str, models: Path, seed: int) -> Parts:
         saved = {path.name: path.read_bytes() for path in sorted((models / tier.name).iterdir())}
         files, metadata = school.certify(saved, [], gold)
         owned.append(Owned(tier.name, school, tier.level, (files, metadata), gold))
-    answering = Answering()
+    answering = ModelAnswerer()
     return Parts(
         answerer=answering,
         answerer_model=role,

@@ -55,6 +55,8 @@ class Wishes:
 def play(wishes: Wishes) -> int:
     """The whole demo; gives the exit code. Raises EnvironmentProblem and what the parts raise."""
     shown = not wishes.headless and has_display()
+    if wishes.json is not None and str(wishes.json) != "-":
+        wishes.json.touch()  # a place that cannot be written is said now, not after the story
     with ExitStack() as stack:
         stack.enter_context(_stop_on_sigterm())
         if not shown:
