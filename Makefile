@@ -46,9 +46,9 @@ sanitize: install ## The kernels' tests under AddressSanitizer and UndefinedBeha
 	@$(BIN)/python -m tests.kernels.sanitize $(ARGS)
 
 bench-models: install ## Make the benchmark's models with TensorFlow, in an environment of its own.
-	@$(BIN)/python -m tests.benchmarks.models $(ARGS)
+	@$(BIN)/py-edge bench --make-models $(ARGS)
 
-bench: build ## Speed against TF.js, ONNX Runtime Web and LiteRT.js in one Chromium; needs bench-models once.
+bench: build ## Speed against TF.js, ONNX Runtime Web and LiteRT.js in one Chromium; makes what it needs.
 	@$(BIN)/py-edge bench $(ARGS)
 
 experiments: build ## Forgetting and regional recovery, with controls: one JSON and one picture each.
