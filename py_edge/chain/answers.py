@@ -96,7 +96,7 @@ def _says_the_same(before: Answer | None, answer: Answer) -> bool:
 
 def remember(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> None:
     """Keep the pair to learn from; `tier` says who said it, for no model may learn from its own words."""
-    if answer.label_index is None:
+    if answer.label_index is None or _is_judge(tx, row):
         return
     question = Question.from_json(read_json(row["body"]))
     example = Example(
@@ -106,6 +106,15 @@ def remember(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> None:
         annotators=answer.annotators, at_ms=now_ms,
     )  # fmt: skip
     keep_example(tx, example)
+
+
+def _is_judge(tx: Transaction, row: Row) -> bool:
+    """Content that a random audit asked about judges a model, so it must not also teach it."""
+    if row["audit"]:
+        for twin in twins_of(tx, row, ("answered",)):
+            tx.delete(EXAMPLES, ("device", "=", twin["device"]), ("sequence", "=", twin["sequence"]))
+        return False
+    return tx.count(QUESTIONS, ("digest", "=", row["digest"]), ("audit", "=", 1)) > 0
 
 
 def keep_example(tx: Transaction, example: Example) -> None:

@@ -59,8 +59,9 @@ def take_question(tx: Transaction, arrival: Arrival, escalate: Escalate) -> Row:
         return row
     row = _new_row(question, now_ms)
     tx.insert(QUESTIONS, row)
-    write_step(tx, row, "asked", now_ms, f"from {arrival.asker}")
-    downstream.add_asker(tx, question.device, question.sequence, arrival.asker)
+    write_step(tx, row, "asked", now_ms, f"from {arrival.asker or 'here'}")
+    if arrival.asker:
+        downstream.add_asker(tx, question.device, question.sequence, arrival.asker)
     found = known_answer(tx, question.digest, question.audit, arrival.own_tier)
     answer = found or (None if question.audit else arrival.own)
     if answer is not None and not answer.provisional:

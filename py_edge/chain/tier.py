@@ -12,6 +12,7 @@ from typing import Any
 
 from py_edge.chain import downstream, outbox
 from py_edge.chain.answers import end_without_answer, pending_twins, take_home
+from py_edge.chain.identity import device_id
 from py_edge.chain.inbox import Arrival, Escalate, Place, check_hops, receipt_of, seen_before, take_question
 from py_edge.chain.ports import Answerer, Chance, Clock, Guess
 from py_edge.chain.states import PENDING
@@ -48,6 +49,7 @@ class Tier:
     answerer: Answerer | None = None
     think: Think = think_here
     forget: Forget | None = None  # told when a waiting question ends without an answer
+    audit_share: float = 0.0  # of the answers given here, this share is put before a person too
     place: Place | None = None  # finds place and wait; what the parent said when None
 
     async def ask(self, question: Question, asker: str) -> tuple[Receipt, bool]:
@@ -58,7 +60,14 @@ class Tier:
         arrival = Arrival(question, asker, own, self.level, self.clock.now_ms())
 
         def work(tx: Transaction) -> Receipt:
-            return receipt_of(tx, take_question(tx, arrival, self.escalate), asker, self.place)
+            row = take_question(tx, arrival, self.escalate)
+            if (
+                own is not None
+                and row["answered_by"] == self.name
+                and self.chance.random() < self.audit_share
+            ):
+                self._audit(tx, arrival)
+            return receipt_of(tx, row, asker, self.place)
 
         return await self.store.write(work), known is None
 
@@ -164,6 +173,13 @@ class Tier:
             elif not was_waiting and state == "cancelled":
                 outbox.send_later(tx, row, now_ms, kind="cancel")
         return row
+
+    def _audit(self, tx: Transaction, arrival: Arrival) -> None:
+        """Ask the same again in our own name, for a person to judge; nobody waits for the answer."""
+        asked = arrival.question
+        mine = {"device": device_id(tx, self.chance), "sequence": tx.next_number("sequence")}
+        audit = asked.but(**mine, audit=True, deadline_ms=None, patience_ms=None)
+        take_question(tx, Arrival(audit, "", None, self.level, arrival.now_ms), self.escalate)
 
     async def _own_answer(self, question: Question) -> Answer | None:
         """What our model thinks; provisional when it is not sure. Empty or not finite counts as no idea."""

@@ -100,7 +100,7 @@ class Node:
         self.tier = Tier(
             self.settings.name, self.settings.level, self.store, self.clock, self.chance, escalate,
             self.parts.answerer, aside_answer, None if has_parent else close_task,
-            None if has_parent else place_and_estimate,
+            self.settings.audit_share, None if has_parent else place_and_estimate,
         )  # fmt: skip
         self.retrainer = Retrainer(
             {owned.name: owned for owned in self.parts.owned}, self.store, self.blobs,

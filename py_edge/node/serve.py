@@ -92,7 +92,9 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
         super().__init__(config)
         self._app = app
-        AppStatus.disable_automatic_graceful_drain()  # we end our streams ourselves, with a proper last byte
+        AppStatus.enable_automatic_graceful_drain = (
+            False  # we end our streams ourselves, with a proper last byte
+        )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM and ctrl-C are how a node is stopped: no reason to die of them. The second ctrl-C hurries."""

@@ -282,3 +282,50 @@ def test_bad_input_is_refused_with_a_code(
     response = node.http.request(method, path, content=body)
     assert (response.status_code, response.json()["code"]) == (status, code)
     assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_own_answers_are_audited_by_a_person(start: Start) -> None:
+    """A share of sure answers goes to the desk too; a person's other word is a new revision, and judges, not teaches."""
+    site = start("site", parts=Parts(answerer=Even()), audit_share=1.0)
+    sure = ask(site.http, question(2)).json()
+    assert sure["answer"]["label_index"] == 2
+    task = site.http.get("/v1/desk/next?annotator=ann").json()["task"]
+    vote = {"annotator": "ann", "verdict": "label", "label_index": 4, "seconds": 1.0}
+    site.http.post(f"/v1/desk/{task['task']}/vote", json=vote)
+    history = site.http.get(f"/v1/questions/{DEVICE}/2").json()
+    assert [(a["revision"], a["source"], a["label_index"]) for a in history["answers"]] == [
+        (1, "site", 2),
+        (2, "person", 4),
+    ]
+    assert site.http.get("/v1/status").json()["examples"] == 1
+    assert site.http.get("/v1/status").json()["unacknowledged"] == 2
+
+
+def test_a_full_house_refuses_politely(start: Start) -> None:
+    """Above the limit 503, too fast 429, both with Retry-After; what was accepted is still there."""
+    site = start("site", outbox_limit=5, data="memory:")
+    codes = [ask(site.http, question(n)).status_code for n in range(1, 10)]
+    assert codes == [202] * 5 + [503] * 4
+    full = ask(site.http, question(99))
+    assert (full.json()["code"], full.headers["retry-after"]) == ("E_CAPACITY", "1")
+    assert ask(site.http, question(3)).status_code in (200, 503)
+    work_desk(site.http, first_value)
+    until(lambda: ask(site.http, question(6)).status_code == 202)
+    fast = start("fast", rate_per_s=0.5, data="memory:")
+    codes = [ask(fast.http, question(n)).status_code for n in range(1, 9)]
+    assert codes == [202] * 5 + [429] * 3
+    assert ask(fast.http, question(1, device=OTHER)).status_code == 202
+
+
+def test_strangers_are_kept_out(start: Start) -> None:
+    """Foreign web origins, rebound names and wrong tokens are refused; with its token a caller is let in."""
+    site = start("site", data="memory:", token="a-long-random-secret", require_token=True)
+    assert site.http.get("/v1/status").status_code == 401
+    assert site.http.get("/healthz").status_code == 200
+    assert site.http.get("/v1/status", headers={"authorization": "Bearer wrong"}).status_code == 401
+    right = {"authorization": "Bearer a-long-random-secret"}
+    assert site.http.get("/v1/status", headers=right).status_code == 200
+    open_node = start("open", data="memory:")
+    assert open_node.http.get("/v1/status", headers={"origin": "https://evil.example"}).status_code == 403
+    assert open_node.http.get("/v1/status", headers={"host": "evil.example"}).status_code == 403
+    assert open_node.http.get("/v1/status", headers={"origin": open_node.url}).status_code == 200

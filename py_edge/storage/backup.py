@@ -1,0 +1,86 @@
+"""Backup and restore of a node's folder: a consistent copy of the database while it runs, and every blob.
+
+A backup is a folder with `node.db`, `blobs/` and `backup.json` (digests of both). Restore refuses to overwrite.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import time
+from hashlib import sha256
+from pathlib import Path
+
+from py_edge.errors import IntegrityError, NotFoundError, StorageError
+from py_edge.storage.blobs import FolderBlobs
+
+MANIFEST = "backup.json"
+
+
+def make_backup(data: Path, target: Path) -> int:
+    """Copy the node's folder `data` to the new folder `target`; gives the bytes written. Raises StorageError."""
+    if target.exists() and any(target.iterdir()):
+        raise StorageError("the backup folder is not empty", where=str(target), remedy="name a new folder")
+    if not (data / "node.db").exists():
+        raise NotFoundError("there is no node here", where=str(data), want="a folder with node.db")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        _copy_database(data / "node.db", target / "node.db")
+        blobs = FolderBlobs(target / "blobs")
+        source = FolderBlobs(data / "blobs")
+        names = [path.name for path in (data / "blobs").glob("??/*") if not path.name.startswith(".")]
+        for name in names:
+            blobs.put(source.get(name))
+        digest = sha256((target / "node.db").read_bytes()).hexdigest()
+        facts = {"made_at_ms": time.time_ns() // 1_000_000, "node.db": digest, "blobs": sorted(names)}
+        _write_durably(target / MANIFEST, json.dumps(facts, indent=1).encode())
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(
+            f"the backup failed: {error}", where=str(target), remedy="look at space and rights"
+        ) from error
+    return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+
+
+def restore_backup(source: Path, data: Path) -> None:
+    """Make the node's folder `data` from a backup. Raises IntegrityError: damaged; StorageError: `data` is in use."""
+    if data.exists() and any(data.iterdir()):
+        raise StorageError("there is a node already", where=str(data), remedy="move that folder away first")
+    manifest = source / MANIFEST
+    if not manifest.exists():
+        raise NotFoundError("this is not a backup, or it was not finished", where=str(source), want=MANIFEST)
+    facts = json.loads(manifest.read_bytes())
+    if sha256((source / "node.db").read_bytes()).hexdigest() != facts["node.db"]:
+        raise IntegrityError("the database of the backup is damaged", where=str(source / "node.db"))
+    blobs = FolderBlobs(source / "blobs")
+    for name in facts["blobs"]:
+        blobs.get(name)
+    draft = data.with_name(data.name + ".restoring")
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(source, draft, ignore=shutil.ignore_patterns(MANIFEST))
+    if data.exists():
+        data.rmdir()
+    os.replace(draft, data)
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    reading = sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)
+    writing = sqlite3.connect(target)
+    try:
+        reading.execute("PRAGMA wal_autocheckpoint=0")
+        reading.backup(writing)
+        if writing.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
+            raise StorageError(
+                "the copy is damaged", where=str(target), remedy="look at the disk of the node"
+            )
+    finally:
+        writing.close()
+        reading.close()
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
