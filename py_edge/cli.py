@@ -21,6 +21,8 @@ COMMANDS = {
     "bundle": "make the static site",
     "predict": "run a model on a .npy or .npz file",
     "bench": "measure speed against other runtimes, in a checkout",
+    "conformance": "compare with what Keras, TensorFlow and TF.js computed",
+    "convert": "make a TF.js model of an .h5, a .keras or a SavedModel",
     "inspect": "tell what a model consists of and what is unsupported",
 }
 
