@@ -44,6 +44,7 @@ INLINE void pixels(const job *j, const line *l, int ow, int PX, int KW, int SW, 
   const float *x = l->x + (intptr_t)left * C, *w = l->w, *bias = j->bias;
   const float *residual = l->residual ? l->residual + (intptr_t)ow * C : 0;
   float *y = l->y + (intptr_t)ow * C;
+  vf low = splat(j->low), high = splat(j->high);
   /* the last vector overlaps the one before it when C is no multiple */
   for (int next = 0; next < C; next += VW) {
     int c = next + VW > C ? C - VW : next;
@@ -65,7 +66,11 @@ INLINE void pixels(const job *j, const line *l, int ow, int PX, int KW, int SW, 
         }
       }
     }
-    UNROLL for (int q = 0; q < PX; q++) store(y + q * C + c, finish(j, acc[q], residual ? residual + q * C + c : 0, VW));
+    if (residual) {
+      UNROLL for (int q = 0; q < PX; q++) store(y + q * C + c, finish(j, acc[q], residual + q * C + c, VW));
+    } else {
+      UNROLL for (int q = 0; q < PX; q++) store(y + q * C + c, at_most(at_least(acc[q], low), high));
+    }
   }
 }
 
