@@ -19,6 +19,7 @@ from py_edge.plan.run import Library
 from py_edge.tensor import Tensor
 from py_edge.tfjs.model import Part, Shapes
 from py_edge.tfjs.save import save_model
+from py_edge.tfjs.session import Session
 
 
 def load_model(source: str | os.PathLike[str] | Mapping[str, bytes]) -> Model:
@@ -35,7 +36,7 @@ class Model:
     def __init__(self, model: tfjs.Model, library: Library | None = None) -> None:
         self.tfjs = model
         self._library = library
-        self._runs: dict[tuple[tuple[int, ...], ...], Run] = {}
+        self._session: Session | None = None
 
     @property
     def library(self) -> Library:
@@ -74,12 +75,12 @@ class Model:
     def set_weights(self, changed: Mapping[str, Tensor]) -> None:
         """Replace some weights. Raises NotFoundError or ShapeError and then changes nothing."""
         self.tfjs = self.tfjs.with_weights(changed)
-        self._runs.clear()
+        self._session = None
 
     def replace(self, model: tfjs.Model) -> None:
         """Another topology in this place, such as a head with more classes."""
         self.tfjs = model
-        self._runs.clear()
+        self._session = None
 
     def forward(
         self, shapes: Shapes = 1, *, training: bool = False, frozen: Sequence[str] = (), seed: int = 0
@@ -89,29 +90,27 @@ class Model:
 
     def plan(self, shapes: Shapes = 1, panel: int | None = None, meta: dict[str, Any] | None = None) -> Plan:
         """The plan for concrete input shapes. panel: 8 for a browser, by default that of this machine's kernels."""
-        graph = optimize(self.forward(shapes), lambda constants: evaluate(constants, self.library))
+        return self._compile(self.forward(shapes), panel, meta)
+
+    def _compile(self, graph: Graph, panel: int | None = None, meta: dict[str, Any] | None = None) -> Plan:
+        graph = optimize(graph, lambda constants: evaluate(constants, self.library))
         return compile_graph(graph, panel or self.library.panel, meta)
 
     def predict(self, inputs: Any) -> Any:
         """One input -> Tensor, or {name: input} -> what the model has: a Tensor, or {name: Tensor} if several outputs.
 
-        inputs: Tensor, numpy array or nested lists, the batch first. Raises ShapeError for a shape that does not fit.
+        inputs: Tensor, numpy array or nested lists, the batch first (tfjs.weights.Strings, Complex where the model says
+        so). What depends on the data (loops, non-max suppression, ...) is decided at each call; what was compiled for
+        one input shape is kept until a weight changes. Raises ShapeError for a shape that does not fit.
         """
         named = dict(inputs) if isinstance(inputs, Mapping) else {self.inputs[0].name: inputs}
         if not isinstance(inputs, Mapping) and len(self.inputs) != 1:
             raise ShapeError("this model has several inputs", want=[port.name for port in self.inputs])
-        dtypes = {port.name: port.dtype for port in self.inputs}
-        tensors = {name: Tensor.of(value, dtypes.get(name)) for name, value in named.items()}
-        results = self._run(tensors)(tensors)
+        if self._session is None:
+            self._session = Session(self.tfjs, lambda graph: Run(self._compile(graph), self.library))
+        results = self._session.run(named)
         return results if len(results) > 1 else next(iter(results.values()))
 
     def save(self, folder: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
         """Write the model as TF.js files; metadata is added to userDefinedMetadata."""
         save_model(self.tfjs, folder, metadata)
-
-    def _run(self, tensors: Mapping[str, Tensor]) -> Run:
-        shapes = self.tfjs.full_shapes({name: tensor.shape for name, tensor in tensors.items()})
-        key = tuple(shapes.values())
-        if key not in self._runs:
-            self._runs[key] = Run(self.plan(shapes), self.library)
-        return self._runs[key]
