@@ -202,7 +202,9 @@ def run_native(variant: str, only: str, blocks: int) -> None:
 def tell(bench: Bench, seconds: float, ceiling: float = 0) -> None:
     """One line; with a ceiling also which share of it."""
     rate = bench.work / seconds
-    share = f" {100 * rate / ceiling:>5.1f} % of {ceiling / 1e9:.1f}" if ceiling and "FLOP" in bench.unit else ""
+    share = (
+        f" {100 * rate / ceiling:>5.1f} % of {ceiling / 1e9:.1f}" if ceiling and "FLOP" in bench.unit else ""
+    )
     print(f"{bench.name:<45} {seconds * 1e6:>10.1f} us {rate / 1e9:>9.2f} {bench.unit}{share}", flush=True)
 
 
@@ -215,8 +217,12 @@ def run_wasm(home: str, variant: str, only: str, blocks: int) -> None:
         given = Path(folder) / "cases.json"
         given.write_text(
             json.dumps(
-                {"module": base64.b64encode(module.read_bytes()).decode(), "cases": cases, "blocks": blocks,
-                                     "ceiling": base64.b64encode(build_ceiling().read_bytes()).decode()}
+                {
+                    "module": base64.b64encode(module.read_bytes()).decode(),
+                    "cases": cases,
+                    "blocks": blocks,
+                    "ceiling": base64.b64encode(build_ceiling().read_bytes()).decode(),
+                }
             )
         )
         if home == "node":
