@@ -6,7 +6,7 @@ Plans are made per input shapes and kept until a weight changes.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from py_edge import tfjs
@@ -28,6 +28,19 @@ def load_model(source: str | os.PathLike[str] | Mapping[str, bytes]) -> Model:
     Raises ModelFormatError and its kin, with a code and the place in the file.
     """
     return Model(tfjs.load_model(source))
+
+
+def compile_optimized(
+    graph: Graph, library: Library, panel: int | None = None, meta: dict[str, Any] | None = None
+) -> Plan:
+    """All passes, then the plan. panel: that of another home's kernels, by default the library's own."""
+    graph = optimize(graph, lambda constants: evaluate(constants, library))
+    return compile_graph(graph, panel or library.panel, meta)
+
+
+def compiled_by(library: Library) -> Callable[[Graph], Run]:
+    """What turns a graph into something to call, for tfjs.session."""
+    return lambda graph: Run(compile_optimized(graph, library), library)
 
 
 class Model:
@@ -90,11 +103,7 @@ class Model:
 
     def plan(self, shapes: Shapes = 1, panel: int | None = None, meta: dict[str, Any] | None = None) -> Plan:
         """The plan for concrete input shapes. panel: 8 for a browser, by default that of this machine's kernels."""
-        return self._compile(self.forward(shapes), panel, meta)
-
-    def _compile(self, graph: Graph, panel: int | None = None, meta: dict[str, Any] | None = None) -> Plan:
-        graph = optimize(graph, lambda constants: evaluate(constants, self.library))
-        return compile_graph(graph, panel or self.library.panel, meta)
+        return compile_optimized(self.forward(shapes), self.library, panel, meta)
 
     def predict(self, inputs: Any) -> Any:
         """One input -> Tensor, or {name: input} -> what the model has: a Tensor, or {name: Tensor} if several outputs.
@@ -107,7 +116,7 @@ class Model:
         if not isinstance(inputs, Mapping) and len(self.inputs) != 1:
             raise ShapeError("this model has several inputs", want=[port.name for port in self.inputs])
         if self._session is None:
-            self._session = Session(self.tfjs, lambda graph: Run(self._compile(graph), self.library))
+            self._session = Session(self.tfjs, compiled_by(self.library))
         results = self._session.run(named)
         return results if len(results) > 1 else next(iter(results.values()))
 

@@ -8,14 +8,20 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, metavar="SOURCE", help=".h5, .keras, or the folder of a SavedModel")
-    parser.add_argument("target", type=Path, metavar="TARGET", help="folder to write model.json and shards to")
+    parser.add_argument(
+        "source", type=Path, metavar="SOURCE", help=".h5, .keras, or the folder of a SavedModel"
+    )
+    parser.add_argument(
+        "target", type=Path, metavar="TARGET", help="folder to write model.json and shards to"
+    )
     parser.add_argument(
         "--environment", type=Path, default=Path.home() / ".cache" / "py_edge" / "tensorflow",
         help="virtual environment with TensorFlow and tensorflowjs",
     )  # fmt: skip
     parser.add_argument("--install", action="store_true", help="make that environment first (about 1.5 GB)")
-    parser.add_argument("--option", action="append", default=[], help="a further flag of tensorflowjs_converter")
+    parser.add_argument(
+        "--option", action="append", default=[], help="a further flag of tensorflowjs_converter"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,29 +10,15 @@ from typing import Any
 
 import pytest
 
-from py_edge.bundle.lock import read_lock
-from py_edge.bundle.sources import Fetcher
+from py_edge.bundle.node_runtime import run_in_pyodide
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def pyodide(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def pyodide() -> dict[str, Any]:
     """What tests/train/in_pyodide.py says there."""
-    runtime = tmp_path_factory.mktemp("runtime")
-    lock = read_lock()
-    for name, path in Fetcher(lock).fetch(lock.select(["runtime"])).items():
-        shutil.copyfile(path, runtime / name)
-    command = [
-        "node",
-        str(HERE / "mounted_pyodide.mjs"),
-        str(runtime),
-        str(HERE.parents[1]),
-        str(HERE / "in_pyodide.py"),
-    ]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    found: dict[str, Any] = json.loads(ran.stdout.strip().splitlines()[-1])
+    found: dict[str, Any] = json.loads(run_in_pyodide(HERE / "in_pyodide.py", timeout_s=300))
     return found
 
 
