@@ -13,7 +13,6 @@ from py_edge.errors import (
     ModelFormatError,
     PolicyError,
     PyEdgeError,
-    ShapeError,
     UnsupportedError,
 )
 from py_edge.graph import Builder, Graph, Spec
@@ -31,7 +30,7 @@ from py_edge.tfjs.weights import Weight
 @dataclass(slots=True)
 class GraphModel(Model):
     """nodes: with v1 loops matched; sources: which tensor each output is; tables: hash tables, filled, by placeholder
-    or name; defaults: inputs that need not be given."""
+    or name; defaults: inputs that need not be given; dynamic: known to depend on data, so that one graph cannot say it."""
 
     nodes: dict[str, TfNode]
     functions: dict[str, Function]
@@ -39,6 +38,7 @@ class GraphModel(Model):
     tables: dict[Any, Table]
     defaults: frozenset[str] = frozenset()
     concrete: set[str] = field(default_factory=set)
+    dynamic: bool = False
 
     def graph(
         self, shapes: Shapes = 1, *, training: bool = False, frozen: Sequence[str] = (), seed: int = 0
@@ -157,18 +157,12 @@ def _check(model: GraphModel, nodes: Mapping[str, TfNode], weights: Mapping[str,
     for node in nodes.values():
         if node.op == "Const" and node.name not in weights:
             raise GraphError("a constant has no weight", where=f"{node.where} node '{node.name}'")
-    closed = all(None not in port.shape[1:] for port in model.inputs)
-    try:
-        shapes = {
-            p.name: tuple((1 if i == 0 else 32) if d is None else d for i, d in enumerate(p.shape))
-            for p in model.inputs
-        }
-        trace, outputs = model.trace(shapes, NoEvents())
-    except DataDependent:
+    if any(None in port.shape[1:] or port.shape == (None,) for port in model.inputs):
         return
-    except (ShapeError, GraphError, UnsupportedError):
-        if closed:
-            raise
+    try:
+        trace, outputs = model.trace(model.full_shapes(1), NoEvents())
+    except DataDependent:
+        model.dynamic = True
         return
     for index, port in enumerate(model.outputs):
         value = outputs[port.name]

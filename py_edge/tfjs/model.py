@@ -118,6 +118,8 @@ def _batch_of(shapes: Mapping[str, Sequence[int]]) -> int | None:
 
 
 def _fits(port: Port, shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    if port.shape == (None,) and all(type(d) is int and d >= 0 for d in shape):
+        return tuple(d for d in shape if d is not None)
     bad = len(shape) != len(port.shape) or any(type(d) is not int or d < 0 for d in shape)
     if bad or any(want not in (None, d) for d, want in zip(shape, port.shape, strict=True)):
         raise ShapeError(

@@ -78,7 +78,7 @@ class FolderReader:
                 raise LimitError(
                     "the file is too large", where=name, got=state.st_size, want=f"<= {limit} bytes"
                 )
-            return file.read(limit + 1)
+            return file.read(state.st_size + 1)
 
     def _refuse_linked_parents(self, name: str) -> None:
         place = self._folder

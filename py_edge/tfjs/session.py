@@ -256,11 +256,14 @@ class Session:
 
     def _whole(self, given: Mapping[str, Concrete]) -> Compiled | None:
         """The model as one graph, when nothing depends on data."""
-        if not all(isinstance(value, Tensor) for value in given.values()):
+        dynamic = isinstance(self.model, GraphModel) and self.model.dynamic
+        if dynamic or not all(isinstance(value, Tensor) for value in given.values()):
             return None
         try:
             return self._compile(self.model.graph({name: value.shape for name, value in given.items()}))
         except DataDependent:
+            if isinstance(self.model, GraphModel):
+                self.model.dynamic = True
             return None
 
     def _stepwise(self, key: Any, given: dict[str, Concrete]) -> dict[str, Tensor | Strings | Complex]:
