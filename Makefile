@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install check test browser-test build demo slow-test wheels bench bench-models experiments sanitize clean
+.PHONY: help install check test browser-test build demo slow-test wheels bench bench-models conformance experiments sanitize clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -41,6 +41,10 @@ browser-test: build ## The stories in a real Chromium only.
 
 slow-test: build ## What takes long: four whole stories, two hundred kills, the kernels in Pyodide.
 	@$(BIN)/python -m pytest tests playwright -m slow $(ARGS)
+
+conformance: build ## Every recorded model against Keras, TensorFlow and TF.js, native and in Pyodide under Node.
+	@$(BIN)/py-edge conformance $(ARGS)
+	@$(BIN)/py-edge conformance --runtime pyodide $(ARGS)
 
 sanitize: install ## The kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 	@$(BIN)/python -m tests.kernels.sanitize $(ARGS)
