@@ -6,11 +6,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from py_edge import __version__
-from py_edge.node.answerer import ModelAnswerer
 from py_edge.demo.digits import Part, Splits, load_splits
 from py_edge.demo.pictures import to_examples
 from py_edge.demo.recipe import CLOUD, DEVICE, SITE, TIERS, Tier
 from py_edge.demo.schooling import School
+from py_edge.node.answerer import ModelAnswerer
 from py_edge.node.node import Parts
 from py_edge.retrain.gate import GateRules
 from py_edge.retrain.learner import Owned
