@@ -23,6 +23,7 @@ ITEM_SIZES = {"float32": 4, "float64": 8, "int32": 4, "uint8": 1, "int8": 1, "bo
 MAX_RANK = 8
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_UNPRINTABLE = re.compile("[\\x00-\\x1f\\ud800-\\udfff]")
 _BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -81,7 +82,7 @@ def text(pattern: str = "", *, longest: int = 200) -> Field:
             raise ModelFormatError("not a string", where=where, got=type(value).__name__, want="string")
         if len(value) > longest:
             raise LimitError("too long", where=where, got=len(value), want=f"at most {longest} characters")
-        if any(ord(sign) < 32 or 0xD800 <= ord(sign) < 0xE000 for sign in value):
+        if _UNPRINTABLE.search(value):
             raise ValueRangeError("control characters or lone surrogates", where=where)
         if shape and not shape.fullmatch(value):
             raise ValueRangeError("does not match", where=where, got=value, want=pattern)

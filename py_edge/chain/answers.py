@@ -49,6 +49,12 @@ def pending_twins(tx: Reading, row: Row) -> list[Row]:
     return twins_of(tx, row, PENDING)
 
 
+def has_pending_twin(tx: Reading, question: Question) -> bool:
+    """Whether this content waits already; an audit joins audits only, for models may answer the others."""
+    same = (("digest", "=", question.digest), ("state", "in", PENDING), ("audit", ">=", int(question.audit)))
+    return bool(tx.select(QUESTIONS, *same, limit=1))
+
+
 def twins_of(tx: Reading, row: Row, states: tuple[str, ...]) -> list[Row]:
     """Other questions with the same content in one of these states."""
     same = (("digest", "=", row["digest"]), ("state", "in", states))

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from py_edge.chain import downstream, outbox
-from py_edge.chain.answers import known_answer, pending_twins, settle
-from py_edge.chain.states import enter, write_step
+from py_edge.chain.answers import has_pending_twin, known_answer, settle
+from py_edge.chain.states import begin
 from py_edge.errors import ConflictError, PolicyError
 from py_edge.fields import canonical_json
 from py_edge.records import HOP_LIMIT, Answer, Question, Receipt
@@ -50,31 +50,31 @@ def seen_before(tx: Reading, question: Question) -> Row | None:
     return row
 
 
-def take_question(tx: Transaction, arrival: Arrival, escalate: Escalate) -> Row:
-    """Take a question in; asked again, it is found as it stands, and the asker is added."""
+def take_question(tx: Transaction, arrival: Arrival, escalate: Escalate) -> tuple[Row, bool]:
+    """Take a question in; asked again, it is found as it stands. Gives its row and whether it is new."""
     question, now_ms = arrival.question, arrival.now_ms
     row = seen_before(tx, question)
     if row is not None:
         _ask_again(tx, row, arrival.asker)
-        return row
+        return row, False
     row = _new_row(question, now_ms)
-    tx.insert(QUESTIONS, row)
-    write_step(tx, row, "asked", now_ms, f"from {arrival.asker or 'here'}")
+    asked = ("asked", f"from {arrival.asker or 'here'}")
     if arrival.asker:
         downstream.add_asker(tx, question.device, question.sequence, arrival.asker)
     found = known_answer(tx, question.digest, question.audit, arrival.own_tier)
     answer = found or (None if question.audit else arrival.own)
     if answer is not None and not answer.provisional:
-        settle(tx, row, answer, now_ms)
-        return tx.get(QUESTIONS, question.device, question.sequence) or row
-    row = enter(tx, row, "unresolved", now_ms, "nobody here is sure")
-    twins = [twin for twin in pending_twins(tx, row) if twin["audit"] or not question.audit]
-    row = enter(tx, row, "queued", now_ms, "with an equal question" if twins else "to the next tier")
-    if not twins:
+        settle(tx, begin(tx, row, [asked], now_ms), answer, now_ms)
+        return tx.get(QUESTIONS, question.device, question.sequence) or row, True
+    joined = has_pending_twin(tx, question)
+    way = "with an equal question" if joined else "to the next tier"
+    row = begin(tx, row, [asked, ("unresolved", "nobody here is sure"), ("queued", way)], now_ms)
+    if not joined:
         escalate(tx, row, question, now_ms)
     if answer is not None and question.patience_ms is not None:
         settle(tx, row, answer, now_ms)
-    return tx.get(QUESTIONS, question.device, question.sequence) or row
+        row = tx.get(QUESTIONS, question.device, question.sequence) or row
+    return row, True
 
 
 def receipt_of(tx: Reading, row: Row, asker: str, find_place: Place | None = None) -> Receipt:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from py_edge.errors import ConflictError
@@ -24,14 +26,30 @@ def enter(tx: Transaction, row: Row, state: str, now_ms: int, reason: str = "", 
             want=", ".join(ALLOWED[row["state"]]) or "nothing: the state is final",
         )  # fmt: skip
     changes |= {"state": state, "changed_at_ms": now_ms}
-    write_step(tx, row, state, now_ms, reason)
+    _add_step(tx, row, state, now_ms, reason)
     tx.update(QUESTIONS, (row["device"], row["sequence"]), **changes)
     tx.notify("status")
     return {**row, **changes}
 
 
-def write_step(tx: Transaction, row: Row, state: str, now_ms: int, reason: str = "") -> None:
+def begin(tx: Transaction, row: Row, steps: Sequence[tuple[str, str]], now_ms: int) -> Row:
+    """Write a new question with its first steps (state, reason) at once; gives the row in the last of them."""
+    for (before, _), (after, _) in pairwise(steps):
+        assert after in ALLOWED[before], f"{before} -> {after}"
+    row = {**row, "state": steps[-1][0]}
+    tx.insert(QUESTIONS, row)
+    for number, (state, reason) in enumerate(steps, 1):
+        _write_step(tx, row, number, state, now_ms, reason)
+    tx.notify("status")
+    return row
+
+
+def _add_step(tx: Transaction, row: Row, state: str, now_ms: int, reason: str = "") -> None:
     """Add one step to the history."""
     number = tx.count(TRANSITIONS, ("device", "=", row["device"]), ("sequence", "=", row["sequence"])) + 1
+    _write_step(tx, row, number, state, now_ms, reason)
+
+
+def _write_step(tx: Transaction, row: Row, number: int, state: str, now_ms: int, reason: str) -> None:
     step = {"device": row["device"], "sequence": row["sequence"], "number": number, "state": state}
     tx.insert(TRANSITIONS, {**step, "at_ms": now_ms, "reason": reason[:500]})

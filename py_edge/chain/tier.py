@@ -50,26 +50,26 @@ class Tier:
     think: Think = think_here
     forget: Forget | None = None  # told when a waiting question ends without an answer
     audit_share: float = 0.0  # of the answers given here, this share is put before a person too
+    quick_place: Place | None = None  # the same for who asks just now, without looking at the whole queue
     place: Place | None = None  # finds place and wait; what the parent said when None
 
     async def ask(self, question: Question, asker: str) -> tuple[Receipt, bool]:
         """Take a question in; gives the receipt and whether it is new. Raises ConflictError, PolicyError."""
         check_hops(question, self.name)
-        known = await self.store.read(lambda tx: seen_before(tx, question))
-        own = None if known or question.audit else await self._own_answer(question)
+        own = None
+        if self.answerer is not None and not question.audit:
+            known = await self.store.read(lambda tx: seen_before(tx, question))
+            own = None if known else await self._own_answer(question)
         arrival = Arrival(question, asker, own, self.level, self.clock.now_ms())
 
-        def work(tx: Transaction) -> Receipt:
-            row = take_question(tx, arrival, self.escalate)
-            if (
-                own is not None
-                and row["answered_by"] == self.name
-                and self.chance.random() < self.audit_share
-            ):
+        def work(tx: Transaction) -> tuple[Receipt, bool]:
+            row, new = take_question(tx, arrival, self.escalate)
+            mine = own is not None and row["answered_by"] == self.name
+            if mine and new and self.chance.random() < self.audit_share:
                 self._audit(tx, arrival)
-            return receipt_of(tx, row, asker, self.place)
+            return receipt_of(tx, row, asker, self.quick_place or self.place), new
 
-        return await self.store.write(work), known is None
+        return await self.store.write(work)
 
     async def bring_home(self, origin: str, answers: Sequence[Answer]) -> int:
         """Answers came from above; gives how many were new."""

@@ -12,7 +12,7 @@ from py_edge.errors import NotFoundError
 from py_edge.fields import canonical_json, read_json
 from py_edge.records import Question
 from py_edge.storage.ports import Reading, Row, Transaction
-from py_edge.storage.tables import TASKS, VOTES
+from py_edge.storage.tables import QUESTIONS, TASKS, VOTES
 
 RECENT_VOTES = 20
 
@@ -24,13 +24,6 @@ def task_id(digest: str) -> str:
 
 def open_task(tx: Transaction, row: Row, question: Question, now_ms: int) -> None:
     """Put a question before the persons (an `Escalate`); an ended task of the same content is opened again."""
-    shown = {
-        "input": question.input,
-        "rung": question.rung,
-        "candidates": [candidate.to_json() for candidate in question.candidates],
-        "labels": list(question.labels) if question.labels is not None else None,
-        "model": question.model,
-    }
     name = task_id(row["digest"])
     known = tx.get(TASKS, name)
     if known is not None and known["state"] == "open":
@@ -39,7 +32,7 @@ def open_task(tx: Transaction, row: Row, question: Question, now_ms: int) -> Non
         "task": name, "digest": row["digest"], "state": "open", "priority": row["priority"],
         "created_at_ms": now_ms, "deadline_ms": row["deadline_ms"], "gold": known["gold"] if known else 0,
         "gold_index": known["gold_index"] if known else -1, "revision": known["revision"] if known else 0,
-        "body": canonical_json(shown).decode(),
+        "body": "",
     })  # fmt: skip
     tx.notify("desk")
 
@@ -54,7 +47,8 @@ def add_gold(tx: Transaction, question: Question, label_index: int, now_ms: int)
     """Put a task whose answer is known among the others, to learn how far each person can be trusted."""
     row = {"digest": question.digest, "priority": -now_ms / 600_000, "deadline_ms": 0}
     open_task(tx, row, question, now_ms)
-    tx.update(TASKS, (task_id(question.digest),), gold=1, gold_index=label_index)
+    body = canonical_json(question.to_json()).decode()
+    tx.update(TASKS, (task_id(question.digest),), gold=1, gold_index=label_index, body=body)
 
 
 def existing_task(tx: Reading, name: str) -> Row:
@@ -65,10 +59,22 @@ def existing_task(tx: Reading, name: str) -> Row:
     return row
 
 
-def shown(row: Row) -> dict[str, Any]:
+def shown(tx: Reading, row: Row) -> dict[str, Any]:
     """What the page gets: no device, no digest."""
-    body: dict[str, Any] = read_json(row["body"])
-    return {"task": row["task"], **body, "deadline_ms": row["deadline_ms"] or None}
+    question = question_of(tx, row)
+    words = ("input", "rung", "candidates", "labels", "model")
+    return {
+        "task": row["task"],
+        **{word: question[word] for word in words},
+        "deadline_ms": row["deadline_ms"] or None,
+    }
+
+
+def question_of(tx: Reading, row: Row) -> dict[str, Any]:
+    """The first question that asked for this task, as JSON; gold has its own."""
+    body = row["body"] or tx.select(QUESTIONS, ("digest", "=", row["digest"]), limit=1)[0]["body"]
+    question: dict[str, Any] = read_json(body)
+    return question
 
 
 def waiting(tx: Reading) -> int:
@@ -79,8 +85,14 @@ def waiting(tx: Reading) -> int:
 def place_and_estimate(tx: Reading, row: Row) -> tuple[int | None, float | None]:
     """How many come before this question, and how long that takes at the pace of the last votes (None: no pace yet)."""
     place = tx.count(TASKS, ("state", "=", "open"), ("priority", ">", row["priority"]))
+    each_s = pace(tx)
+    return place, None if each_s is None else round((place + 1) * each_s, 1)
+
+
+def pace(tx: Reading) -> float | None:
+    """Median seconds from one vote to the next, of the last twenty; None while there are too few."""
     votes = tx.select(VOTES, order=("-number",), limit=RECENT_VOTES)
     if len(votes) < 3:
-        return place, None
+        return None
     gaps = sorted(newer["at_ms"] - older["at_ms"] for newer, older in pairwise(votes))
-    return place, round((place + 1) * gaps[len(gaps) // 2] / 1000, 1)
+    return float(gaps[len(gaps) // 2] / 1000)

@@ -7,10 +7,9 @@ from typing import Any
 from py_edge.chain.answers import PERSON_TIER, settle
 from py_edge.desk.annotators import skills, votes_of
 from py_edge.desk.assignment import let_go
-from py_edge.desk.tasks import existing_task
+from py_edge.desk.tasks import existing_task, question_of
 from py_edge.desk.verdict import Rules, Verdict, find_verdict, standing_votes
 from py_edge.errors import ConflictError, ValueRangeError
-from py_edge.fields import read_json
 from py_edge.records import Answer, Vote
 from py_edge.storage.ports import Row, Transaction
 from py_edge.storage.tables import QUESTIONS, TASKS, VOTES
@@ -23,7 +22,7 @@ def cast_vote(tx: Transaction, task: str, vote: Vote, now_ms: int, rules: Rules)
     """
     row = existing_task(tx, task)
     index = -1 if vote.label_index is None else vote.label_index
-    classes = number_of_classes(row)
+    classes = number_of_classes(question_of(tx, row))
     if classes and index >= classes:
         raise ValueRangeError("no such label", where="/label_index", got=index, want=f"0..{classes - 1}")
     mine = [cast for cast in standing_votes(votes_of(tx, task)) if cast.annotator == vote.annotator]
@@ -43,9 +42,9 @@ def undo_vote(tx: Transaction, task: str, annotator: str, now_ms: int, rules: Ru
     return _apply(tx, row, now_ms, rules)
 
 
-def number_of_classes(row: Row) -> int:
+def number_of_classes(question: dict[str, Any]) -> int:
     """How many labels a task has; 0 when the asker did not say."""
-    labels = read_json(row["body"])["labels"]
+    labels = question["labels"]
     return len(labels) if labels else 0
 
 
@@ -66,7 +65,7 @@ def _write(
 
 
 def _apply(tx: Transaction, row: Row, now_ms: int, rules: Rules) -> Verdict:
-    body: dict[str, Any] = read_json(row["body"])
+    body = question_of(tx, row)
     labels = body["labels"]
     votes = votes_of(tx, row["task"])
     highest = max((vote.label_index for vote in votes), default=0)

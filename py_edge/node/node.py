@@ -20,7 +20,7 @@ from py_edge.chain.listener import Listener
 from py_edge.chain.ports import Answerer, Chance, Clock, Network
 from py_edge.chain.tier import Tier, to_parent
 from py_edge.chain.upstream import Upstream
-from py_edge.desk.tasks import close_task, open_task, place_and_estimate
+from py_edge.desk.tasks import close_task, open_task, pace, place_and_estimate
 from py_edge.desk.verdict import Rules
 from py_edge.errors import CapacityError
 from py_edge.node.follow import Follower
@@ -32,7 +32,7 @@ from py_edge.retrain.learner import Files, Owned
 from py_edge.retrain.release import current, read_files
 from py_edge.storage.in_memory import MemoryBlobs, MemoryBus, MemoryStore
 from py_edge.storage.jobs import StoreJobs
-from py_edge.storage.ports import BlobStore, Reading, Store
+from py_edge.storage.ports import BlobStore, Reading, Row, Store
 from py_edge.storage.tables import OUTBOX, TASKS
 
 logger = logging.getLogger("py_edge.node")
@@ -85,6 +85,7 @@ class Node:
         self.children: dict[str, int] = {}
         self.closing = False
         self.listening = 0
+        self.pace_s: float | None = None  # seconds per vote
         self.crowd = 0  # questions that wait here, refreshed every second
         self.started_ms = self.clock.now_ms()
         self.loaded_version = 0
@@ -100,7 +101,8 @@ class Node:
         self.tier = Tier(
             self.settings.name, self.settings.level, self.store, self.clock, self.chance, escalate,
             self.parts.answerer, aside_answer, None if has_parent else close_task,
-            self.settings.audit_share, None if has_parent else place_and_estimate,
+            self.settings.audit_share, None if has_parent else self._last_place,
+            None if has_parent else place_and_estimate,
         )  # fmt: skip
         self.retrainer = Retrainer(
             {owned.name: owned for owned in self.parts.owned}, self.store, self.blobs,
@@ -145,6 +147,10 @@ class Node:
             raise CapacityError(
                 "too many questions wait here", got=self.crowd, want=self.settings.outbox_limit
             )
+
+    def _last_place(self, tx: Reading, row: Row) -> tuple[int | None, float | None]:
+        """Behind everyone who waits: right for who comes last, and known without counting."""
+        return self.crowd, None if self.pace_s is None else round((self.crowd + 1) * self.pace_s, 1)
 
     def saw_child(self, name: str) -> None:
         """Remember when a child was heard last."""
@@ -196,7 +202,7 @@ class Node:
     async def _keep_house(self) -> None:
         while not self.store.trouble:
             await self.tier.expire()
-            self.crowd = await self.store.read(_count_waiting)
+            self.crowd, self.pace_s = await self.store.read(_look_at_queue)
             await self.clock.sleep(HOUSEKEEPING_S)
 
     async def _retrain(self) -> None:
@@ -209,8 +215,8 @@ class Node:
                 await waiter.wait(5.0)
 
 
-def _count_waiting(tx: Reading) -> int:
-    return tx.count(OUTBOX) + tx.count(TASKS, ("state", "=", "open"))
+def _look_at_queue(tx: Reading) -> tuple[int, float | None]:
+    return tx.count(OUTBOX) + tx.count(TASKS, ("state", "=", "open")), pace(tx)
 
 
 async def aside(work: Callable[[], Any]) -> Any:

@@ -1,6 +1,7 @@
 """One thread that writes: whatever waits is committed together, and nobody is told before the commit.
 
-A failing function is rolled back alone, to its savepoint. Without threads (Pyodide) each write commits at once.
+A failing function is rolled back alone. A function may run twice, so it must do nothing but read and write rows.
+Without threads (Pyodide) each write commits at once.
 """
 
 from __future__ import annotations
@@ -128,6 +129,21 @@ class GroupWriter:
         return topics if not self._broken else []
 
     def _commit_group(self, group: list[_Item], topics: list[str]) -> None:
+        """All in one transaction; when one of them fails, all again, each behind its savepoint."""
+        transaction = self._connection.begin()
+        try:
+            for item in group:
+                item.result = item.work(transaction)
+        except Exception as error:
+            if self._connection.is_disk_trouble(error):
+                raise
+            self._connection.roll_back()
+            self._commit_one_by_one(group, topics)
+            return
+        self._connection.commit()
+        topics += transaction.topics
+
+    def _commit_one_by_one(self, group: list[_Item], topics: list[str]) -> None:
         transaction = self._connection.begin()
         for item in group:
             transaction.topics = []

@@ -31,7 +31,7 @@ async def next_task(request: Request) -> Response:
 
     def work(tx: Transaction) -> dict[str, Any]:
         leased = lease_next(tx, annotator, now, node.rules)
-        task = {**shown(leased[0]), "lease_until_ms": leased[1]} if leased else None
+        task = {**shown(tx, leased[0]), "lease_until_ms": leased[1]} if leased else None
         return {"task": task, "waiting": waiting(tx)}
 
     return reply(await node.store.write(work))
