@@ -17,8 +17,7 @@ SHARED = HERE.parents[2] / "shared" / "conformance"
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
     """What in_pyodide.py says there."""
-    data = SHARED if SHARED.exists() else None
-    found: dict[str, Any] = json.loads(run_in_pyodide(HERE / "in_pyodide.py", data))
+    found: dict[str, Any] = json.loads(run_in_pyodide(HERE / "in_pyodide.py", SHARED if SHARED.exists() else None))
     return found
 
 
