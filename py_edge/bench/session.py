@@ -29,9 +29,10 @@ QUICK = Pace(1, 8, 0.1, 0.4, 2.0)
 
 @dataclass
 class Series:
-    """One runtime on one model: a median (ms) per round, or why there is none."""
+    """One runtime on one model: per round a median, the least, p95 and p99 (ms), or why there is none."""
 
     blocks: list[float] = field(default_factory=list)
+    least: list[float] = field(default_factory=list)
     p95: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
     error: float | None = None
@@ -55,7 +56,7 @@ def measure(tabs: Sequence[Tab], model: str, pace: Pace, seed: int) -> dict[str,
             continue
         kept += 1
         for runtime, block in blocks.items():
-            for name, values in (("median", "blocks"), ("p95", "p95"), ("p99", "p99")):
+            for name, values in (("median", "blocks"), ("least", "least"), ("p95", "p95"), ("p99", "p99")):
                 getattr(series[runtime], values).append(block[name])
     for tab in able:
         series[tab.runtime].rejected = rejected
@@ -86,6 +87,7 @@ def pool(sessions: Sequence[dict[str, Series]]) -> dict[str, Series]:
         for runtime, row in session.items():
             into = pooled.setdefault(runtime, Series(variant=row.variant, error=row.error))
             into.blocks += row.blocks
+            into.least += row.least
             into.p95 += row.p95
             into.p99 += row.p99
             into.problem = into.problem or row.problem
@@ -103,7 +105,8 @@ def as_dict(series: dict[str, Series]) -> dict[str, Any]:
     return {
         name: {
             "variant": row.variant, "error": row.error, "problem": row.problem, "steady": row.steady,
-            "rejected_rounds": row.rejected, "blocks_ms": short(row.blocks), "p95_ms": short(row.p95),
+            "rejected_rounds": row.rejected, "blocks_ms": short(row.blocks),
+            "least_ms": short(row.least), "p95_ms": short(row.p95),
             "p99_ms": short(row.p99),
         }
         for name, row in series.items()
