@@ -1,0 +1,118 @@
+"""Killed, or told EIO or ENOSPC, at every write-class system call: what was acknowledged is there afterwards.
+
+A scripted run of six commits and a checkpoint is repeated under strace with a fault injected at call N, for N from
+1 until the run no longer reaches it. By default every fifth N; PY_EDGE_CHAOS=long takes every one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from py_edge.storage.sqlite import SqliteStore
+from py_edge.storage.tables import FACTS
+
+ROOT = Path(__file__).resolve().parents[2]
+EVERY = 1 if os.environ.get("PY_EDGE_CHAOS") == "long" else 5
+CALLS = ("pwrite64", "fdatasync", "ftruncate")
+COMMITS = 6
+RUN = f"""
+import asyncio, os, sys
+from pathlib import Path
+from py_edge.storage.sqlite import SqliteStore
+from py_edge.storage.tables import FACTS
+
+async def main():
+    store = SqliteStore(Path(sys.argv[1]), threaded=False)
+    os.write(1, b"open\\n")
+    for n in range({COMMITS}):
+        row = {{"name": str(n), "value": "x" * 9000}}
+        await store.write(lambda tx: tx.put(FACTS, row))
+        os.write(1, b"ack %d\\n" % n)
+        if n == 3:
+            store._writer._guard(lambda: store._writer._connection.after_commit(True))
+    await store.close()
+
+asyncio.run(main())
+"""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database without rows, to start each run from."""
+    folder = tmp_path_factory.mktemp("empty")
+
+    async def make() -> None:
+        await SqliteStore(folder / "node.db").close()
+
+    asyncio.run(make())
+    return folder
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", ["signal=KILL", "error=EIO", "error=ENOSPC"])
+def test_no_acknowledged_row_is_lost(call: str, fault: str, empty: Path, tmp_path: Path) -> None:
+    """At each point: acknowledged is a subset of stored, the file is sound, and after an error nothing more is acknowledged."""
+    reached = 0
+    for point in range(1, 400, EVERY):
+        folder = tmp_path / f"{point}"
+        shutil.copytree(empty, folder)
+        acknowledged, hit = run_with_fault(folder / "node.db", call, fault, point)
+        stored = asyncio.run(read_rows(folder / "node.db"))
+        assert set(acknowledged) <= stored, f"{call} {fault} at {point}"
+        shutil.rmtree(folder)
+        if not hit:
+            break
+        reached += 1
+        if fault.startswith("error") and len(acknowledged) < COMMITS:
+            assert acknowledged == list(range(len(acknowledged)))
+    assert reached >= 1
+
+
+def run_with_fault(path: Path, call: str, fault: str, point: int) -> tuple[list[int], bool]:
+    """Run the script; gives what it acknowledged, and whether the fault was reached."""
+    log = path.with_suffix(".strace")
+    command = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        str(log),
+        "-e",
+        f"trace={call}",
+        "-e",
+        f"inject={call}:{fault}:when={point}",
+    ]
+    done = subprocess.run(
+        [*command, sys.executable, "-c", RUN, str(path)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    words = [line.split() for line in done.stdout.splitlines()]
+    text = log.read_text()
+    hit = "INJECTED" in text or "SIGKILL" in text
+    if not hit:
+        assert done.returncode == 0, done.stderr
+    return [int(word[1]) for word in words if word[0] == "ack"], hit
+
+
+async def read_rows(path: Path) -> set[int]:
+    """What a new process finds; opening checks the file too."""
+    store = SqliteStore(path)
+    rows = await store.read(lambda tx: tx.select(FACTS))
+    await store.close()
+    assert all(row["value"] == "x" * 9000 for row in rows)
+    return {int(row["name"]) for row in rows}
