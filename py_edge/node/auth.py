@@ -7,17 +7,33 @@ ours or listed, and Host must be a name we know.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from hashlib import sha256
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from py_edge.errors import AuthError
+from py_edge.errors import AuthError, LimitError, ModelFormatError, PyEdgeError
 from py_edge.node.settings import Settings, is_loopback
 from py_edge.node.wire import problem
 
 OPEN_PATHS = ("/healthz", "/readyz")
+
+
+HEADERS_LIMIT_BYTES, HEADERS_LIMIT = 16_384, 100
+
+
+def crooked_headers(headers: Iterable[tuple[bytes, bytes]]) -> PyEdgeError | None:
+    """What the parser lets pass and we do not: too many, too long, or two lengths for one body."""
+    listed = list(headers)
+    if len(listed) > HEADERS_LIMIT or sum(len(k) + len(v) for k, v in listed) > HEADERS_LIMIT_BYTES:
+        want = f"at most {HEADERS_LIMIT} fields and {HEADERS_LIMIT_BYTES} bytes"
+        return LimitError("too many headers", where="headers", want=want)
+    names = {name for name, _ in listed}
+    if {b"transfer-encoding", b"content-length"} <= names:
+        return ModelFormatError("two lengths for one body", where="content-length")
+    return None
 
 
 class Guard:
@@ -31,6 +47,11 @@ class Guard:
         """Guard HTTP; there are no websockets."""
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
+            return
+        crooked = crooked_headers(scope["headers"])
+        if crooked is not None:
+            status = 431 if isinstance(crooked, LimitError) else 400
+            await problem(crooked, status, {"connection": "close"})(scope, receive, send)
             return
         reason = self._reason_to_refuse(scope)
         if not reason:

@@ -22,6 +22,7 @@ from py_edge.errors import EnvironmentProblem, PyEdgeError
 from py_edge.node.app import create_app
 from py_edge.node.node import Node, Parts
 from py_edge.node.settings import Settings
+from py_edge.node.watchdog import WatchedProtocol
 
 GRACE_S = 5
 EXIT_SETTINGS, EXIT_DISK = 2, 3
@@ -79,7 +80,7 @@ def bind(host: str, port: int) -> socket.socket:
 def make_server(app: Starlette) -> Server:
     """The server with our limits: h11, no websockets, no server header, short grace."""
     config = uvicorn.Config(
-        app, http="h11", ws="none", log_level="warning", access_log=False, server_header=False, date_header=True,
+        app, http=WatchedProtocol, ws="none", log_level="warning", access_log=False, server_header=False, date_header=True,
         lifespan="off", timeout_keep_alive=5, timeout_graceful_shutdown=GRACE_S, h11_max_incomplete_event_size=16_384,
         proxy_headers=False, backlog=2048,
     )  # fmt: skip
