@@ -137,7 +137,7 @@ def test_with_a_display_the_users_browser_plays_it(tmp_path: Path) -> None:
         ]
     )
     browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\necho $$ > {pid}\nexec "{find_chromium()}" {flags} "$1" 2>/dev/null\n')
+    browser.write_text(f'#!/bin/sh\necho $$ > {pid}\nexec "{find_chromium()}" {flags} "$1" >/dev/null 2>&1\n')
     browser.chmod(0o755)
     file = tmp_path / "story.json"
     demo = [
