@@ -6,5 +6,7 @@ from pathlib import Path
 from py_edge.kernels.load import library
 from py_edge.model import compiled_by
 from py_edge.tfjs import conformance
+from py_edge.train.conformance import others
 
-json.dumps(conformance.as_json(conformance.run(Path("/data"), compiled_by(library()))))
+compile_ = compiled_by(library())
+json.dumps(conformance.as_json(conformance.run(Path("/data"), compile_, others=others(compile_))))

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from py_edge.model import load_model
+from py_edge.kernels.load import library
+from py_edge.model import compiled_by, load_model
 from py_edge.tensor import Tensor
+from py_edge.train import conformance
 from py_edge.train.data import Rows
 from py_edge.train.optimizers import Optimizer, optimizer
 from py_edge.train.start import start
 from py_edge.train.step import Objective
 from py_edge.train.trainer import Examples, Trainer
-from tests.train.recorded_gradients import REFUSED, agrees
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "conformance"
 NETS = sorted(p.name for p in (SHARED / "random").glob("*") if (p / "case.json").exists()) or ["absent"]
@@ -66,14 +65,6 @@ def test_three_training_steps_of_a_random_net(net: str) -> None:
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/conformance is absent")
 def test_recorded_gradients() -> None:
     """Every recorded gradient that our ops can express must agree, but for those where TF.js is known to be wrong."""
-    verdicts: Counter[str] = Counter()
-    wrong = []
-    for line in gzip.decompress((SHARED / "gradients.jsonl.gz").read_bytes()).decode().splitlines():
-        row = json.loads(line)
-        verdict = agrees(row)
-        verdicts[verdict] += 1
-        if verdict == "differs" and row["gradOf"] not in REFUSED:
-            wrong.append((row["gradOf"], row["wrt"], row.get("spec", "")[-60:]))
-    print(dict(verdicts))
-    assert not wrong
-    assert verdicts["agrees"] >= 400
+    part = conformance.run(SHARED / "gradients.jsonl.gz", compiled_by(library()))
+    assert part.failures == []
+    assert part.passed >= 420

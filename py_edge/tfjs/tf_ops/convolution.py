@@ -24,7 +24,10 @@ def epilogue(c: Call, y: int, place: int) -> int:
             y = add_bias(c, y, c.id(place))
             place += 1
         elif name == "Prelu":
-            y = b.op("prelu", y, c.id(place))
+            alpha = c.id(place)
+            if c.first and b.rank(alpha) == 1 and b.rank(y) > 2:
+                alpha = arithmetic.along(b, alpha, 1, b.rank(y))
+            y = b.op("prelu", y, alpha)
             place += 1
         elif name == "FusedBatchNorm":
             scale, offset, mean, variance = c.ids(place, place + 4)

@@ -352,6 +352,8 @@ def string_ngrams(
 ) -> list[Any]:
     """Runs of neighbouring strings of each row, joined. Source: TensorFlow's StringNGramsOp."""
     data, splits = elements(inputs[0]), elements(inputs[1])
+    if not splits and not data:
+        return [Strings((), (0,)), whole([])]
     if not splits or splits[0] != 0 or splits[-1] != len(data) or any(a > b for a, b in pairwise(splits)):
         raise ShapeError("row splits do not fit the data", got=splits[:8], want=len(data))
     grams, ends = list[bytes](), [0]

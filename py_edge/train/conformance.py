@@ -1,22 +1,28 @@
-"""One recorded TF.js gradient call, redone with our ops: build the forward op, flow dy back, compare.
+"""Recorded gradients of TF.js, redone with our ops: build the forward op, flow dy back, compare. Standard library only.
 
-`agrees(row)` says "agrees", "differs" or "not expressed" (kernels that are not one of our core ops or short chains of them).
+File: one JSON a line, {gradOf, wrt, dy, saved, attrs, out, spec}.
 """
 
 from __future__ import annotations
 
+import gzip
+import json
+import math
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from py_edge.graph import Builder
 from py_edge.graph.shapes import same_padding
-from py_edge.kernels.load import library
-from py_edge.plan import evaluate
 from py_edge.tensor import Tensor
+from py_edge.tfjs import conformance_kernels
+from py_edge.tfjs.conformance import Other, Part
+from py_edge.tfjs.conformance_kernels import value_of
+from py_edge.tfjs.session import Compile
 from py_edge.train.gradients import flow_back
 
+RELATIVE, ABSOLUTE = 1e-3, 1e-4
 REFUSED = {
     "Max": "equal maxima: TF.js gives the whole gradient to each; TensorFlow shares it, and so do we",
     "Min": "the same for minima",
@@ -29,7 +35,17 @@ UNARY = {
     "Log": "log", "Square": "square", "Reciprocal": "reciprocal", "Step": "step", "Sinh": "sinh", "Expm1": "expm1",
     "LeakyRelu": "leaky_relu",
 }  # fmt: skip
-FROM_OUTPUT = {"Tanh": ("tanh", np.arctanh), "Exp": ("exp", np.log), "Softmax": ("softmax", np.log)}
+
+
+def _log(x: float) -> float:
+    return math.log(x) if x > 0 else -math.inf
+
+
+def _artanh(x: float) -> float:
+    return math.atanh(x) if abs(x) < 1 else math.copysign(math.inf, x)
+
+
+FROM_OUTPUT = {"Tanh": ("tanh", _artanh), "Exp": ("exp", _log), "Softmax": ("softmax", _log)}
 BINARY = {
     "Add": "add", "Sub": "sub", "Multiply": "mul", "RealDiv": "div", "FloorDiv": "floor_div", "Pow": "pow",
     "SquaredDifference": "squared_difference", "Maximum": "maximum", "Minimum": "minimum", "Mod": "mod", "Atan2": "atan2",
@@ -37,11 +53,6 @@ BINARY = {
 }  # fmt: skip
 SIDES = {"a": 0, "b": 1, "x": 0, "alpha": 1, "filter": 1, "0": 0, "1": 1, "t": 0, "e": 1, "dy": 0}
 Build = Callable[[Builder, list[int], dict[str, Any], dict[str, Any]], int]
-
-
-def array(raw: dict[str, Any]) -> Any:
-    kind = {"float32": np.float32, "int32": np.int32, "bool": np.uint8}[raw["dtype"]]
-    return np.array([float(v) for v in raw["v"]]).astype(kind).reshape(raw["shape"])
 
 
 def _pads(shape: tuple[int, ...], window: tuple[int, int], attrs: dict[str, Any]) -> dict[str, Any]:
@@ -130,49 +141,107 @@ OTHERS: dict[str, Build] = {
 FREE = {"Ceil", "Floor", "Sign", "Neg", "Step", "Identity", "Cast"}  # saved nothing: any point will do
 
 
-def agrees(row: dict[str, Any]) -> str:
-    """Redo the call; see the head of the file."""
-    kernel, attrs, saved = row["gradOf"], row.get("attrs") or {}, [array(s) for s in row.get("saved", [])]
-    want = array(row["out"])
-    if (
-        isinstance(row["dy"], list)
-        or row["dy"]["dtype"] != "float32"
-        or any(s.dtype == np.uint8 for s in saved)
-    ):
+def _tensor(raw: dict[str, Any]) -> Tensor:
+    value = value_of(raw)
+    assert isinstance(value, Tensor)
+    return value
+
+
+def _full(shape: tuple[int, ...]) -> Tensor:
+    """Any point will do."""
+    return Tensor.from_flat([0.3] * math.prod(shape), shape)
+
+
+def verdict(row: dict[str, Any], compile_: Compile) -> str:
+    """agrees, differs, or not expressed: no core op of ours or short chain of them."""
+    raws = [row["dy"], row["out"], *row.get("saved", [])]
+    if any(isinstance(raw, list) or raw["dtype"] not in ("float32", "int32") for raw in raws):
         return "not expressed"
+    if row["dy"]["dtype"] != "float32":
+        return "not expressed"
+    kernel, attrs, saved = row["gradOf"], row.get("attrs") or {}, [_tensor(s) for s in row.get("saved", [])]
+    want = _tensor(row["out"])
     side, values, build = SIDES.get(row["wrt"], 0), saved, OTHERS.get(kernel)
+    last = len(want.shape) - 1
     if kernel in UNARY:
         extra = {"alpha": attrs["alpha"]} if attrs.get("alpha") is not None else {}
-        values = saved[:1] or [np.full(want.shape, 0.3, np.float32)]
-        build = lambda b, v, a, r: b.op(UNARY[kernel], v[0], **extra)  # noqa: E731
-    elif kernel in FROM_OUTPUT and attrs.get("dim", want.ndim - 1) in (-1, want.ndim - 1):
+        values = saved[:1] or [_full(want.shape)]
+        build = _named(UNARY[kernel], extra)
+    elif kernel in FROM_OUTPUT and attrs.get("dim", last) in (-1, last):
         name, inverse = FROM_OUTPUT[kernel]
-        values = [inverse(saved[0]).astype(np.float32)]
-        build = lambda b, v, a, r: b.op(name, v[0])  # noqa: E731
+        values, build = (
+            [Tensor.from_flat([inverse(v) for v in saved[0].flat], saved[0].shape)],
+            _named(name, {}),
+        )
     elif kernel in BINARY:
-        values = saved[:2]
-        build = lambda b, v, a, r: b.op(BINARY[kernel], *v)  # noqa: E731
+        values, build = saved[:2], _named(BINARY[kernel], {})
     elif kernel in ("Max", "Min", "Prod", "MaxPool", "AvgPool", "Sum", "Mean"):
         values = saved[:1]
     elif kernel in FREE or not saved:
-        values = [np.full(want.shape, 0.3, np.float32)]
+        values = [_full(want.shape)]
     if build is None or len(values) <= side or attrs.get("dataFormat") == "NCHW":
         return "not expressed"
-    values = [v.astype(np.float32) if v.dtype == np.int32 and kernel != "GatherV2" else v for v in values]
-    b = Builder()
-    ids = [
-        b.input(f"v{i}", v.shape, "int32" if v.dtype == np.int32 else "float32") for i, v in enumerate(values)
-    ]
-    dy = b.constant(Tensor.of(array(row["dy"])))
-    y = build(b, ids, attrs, row)
-    if b.shape(y) != tuple(row["dy"]["shape"]):
+    values = [v.astype("float32") if v.dtype == "int32" and kernel != "GatherV2" else v for v in values]
+    found = _flowed(row, build, values, side, compile_)
+    if found is None or found.shape != want.shape:
         return "not expressed"
+    return "agrees" if all(map(_close, found.flat.tolist(), want.flat.tolist())) else "differs"
+
+
+def _named(op: str, extra: dict[str, Any]) -> Build:
+    return lambda b, v, a, row: b.op(op, *v, **extra)
+
+
+def _flowed(
+    row: dict[str, Any], build: Build, values: list[Tensor], side: int, compile_: Compile
+) -> Tensor | None:
+    """The gradient at values[side]; None when our op has another output shape than the recorded one."""
+    b = Builder()
+    ids = [b.input(f"v{i}", v.shape, v.dtype) for i, v in enumerate(values)]
+    dy = b.constant(_tensor(row["dy"]))
+    y = build(b, ids, row.get("attrs") or {}, row)
+    if b.shape(y) != tuple(row["dy"]["shape"]):
+        return None
     found = flow_back(b, {y: dy}, [ids[side]])
     b.output("dx", found.get(ids[side], b.constant(Tensor.zeros(values[side].shape))))
-    ours = np.array(
-        evaluate(b.graph, library(), {f"v{i}": v for i, v in enumerate(values)})["dx"].tolist()
-    ).reshape(values[side].shape)
-    if ours.shape != want.shape:
-        return "not expressed"
-    same = np.isclose(ours, want, rtol=1e-3, atol=1e-4) | (np.isnan(want) & np.isnan(ours)) | (ours == want)
-    return "agrees" if bool(np.all(same)) else "differs"
+    return Tensor.of(compile_(b.graph)({f"v{i}": v for i, v in enumerate(values)})["dx"])
+
+
+def _close(a: float, z: float) -> bool:
+    return a == z or (math.isnan(a) and math.isnan(z)) or abs(a - z) <= ABSOLUTE + RELATIVE * abs(z)
+
+
+def run(path: Path, compile_: Compile) -> Part:
+    """Every recorded gradient that our ops can express; the rest is left out, by name."""
+    part = Part()
+    with gzip.open(path, "rt") as file:
+        rows = [json.loads(line) for line in file]
+    unsaid: Counter[str] = Counter()
+    for row in rows:
+        name = f"{row['gradOf']} by {row['wrt']} ({row.get('spec', '')})"
+        found = verdict(row, compile_)
+        if found == "not expressed":
+            unsaid[row["gradOf"]] += 1
+            continue
+        part.total += 1
+        part.passed += found == "agrees"
+        if found == "differs" and row["gradOf"] in REFUSED:
+            part.argued.append(f"{name}: {REFUSED[row['gradOf']]}")
+        elif found == "differs":
+            part.failures.append(name)
+    part.left_out = [f"{kernel}, {n} calls: no op or short chain of ours" for kernel, n in unsaid.most_common()]
+    return part
+
+
+def others(compile_: Compile) -> dict[str, Other]:
+    """The parts of py_edge.tfjs.conformance that need gradients: kernel calls and gradient calls."""
+
+    def kernels(data: Path) -> Part | None:
+        path = data / "kernels.jsonl.gz"
+        return conformance_kernels.run(path, compile_, flow_back) if path.exists() else None
+
+    def gradients(data: Path) -> Part | None:
+        path = data / "gradients.jsonl.gz"
+        return run(path, compile_) if path.exists() else None
+
+    return {"kernels": kernels, "gradients": gradients}
