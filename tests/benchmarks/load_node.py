@@ -19,6 +19,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from py_edge.records import Question, digest_of_content
 
@@ -148,7 +149,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--least-ratio", type=float, default=0.0)
     arguments = parser.parse_args()
-    rounds = []
+    rounds: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(arguments.rounds):
             bare = measure(BARE, f"{folder}/bare{number}.db", 18700 + number, arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
@@ -26,7 +27,8 @@ def example(number: int, tier: int = 99, audit: bool = False, annotator: str = "
 
 async def load(examples: Sequence[Example], without: frozenset[str] = frozenset()) -> Dataset:
     store = MemoryStore(MemoryBus())
-    await store.write(lambda tx: [keep_example(tx, one) for one in examples])
+    for one in examples:
+        await store.write(partial(keep_example, example=one))
     assert await store.read(lambda tx: count_examples(tx, OWNED)) == sum(one.tier > 1 for one in examples)
     return await store.read(lambda tx: load_dataset(tx, OWNED, without))
 
