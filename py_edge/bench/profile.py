@@ -98,10 +98,10 @@ def _native_ms(plan: Plan, library: Library, seconds: float) -> list[float]:
             before = time.perf_counter()
             run.execute((step.begin, step.end))
             row.append(1000 * (time.perf_counter() - before))
-    return [mean_of_most(row) for row in times]
+    return [mean_of_faster_half(row) for row in times]
 
 
-def mean_of_most(times: list[float]) -> float:
-    """Without the slowest fifth, where others had the core; a median would show the timer's grain. steps.js does the same."""
-    kept = sorted(times)[: max(1, len(times) * 4 // 5)]
+def mean_of_faster_half(times: list[float]) -> float:
+    """In the slower half others had the core; a median would show the timer's grain. steps.js does the same."""
+    kept = sorted(times)[: max(1, len(times) // 2)]
     return sum(kept) / len(kept)

@@ -22,6 +22,9 @@ from py_edge.bench.suite import OURS, PEERS, RUNTIMES
 BUSY = 3
 """Exit code when the machine had other things to do."""
 
+MOST_REJECTED = 0.2
+"""Share of the rounds that may have been thrown away in a result that is published."""
+
 START_MODELS = ("B1", "B2")
 ALL_RUNTIMES = (OURS, *PEERS)
 
@@ -42,15 +45,13 @@ def run_suite(
         return BUSY
     pace = QUICK if quick else Pace()
     result = _prepare(models)
-    before = machine.now()
     for part in parts:
         result |= _PARTS[part](models, pace)
-    load = machine.load_between(before, machine.now())
-    rejected = _rejected(result)
-    quiet = idle.quiet and load.steal <= machine.MOST_STEAL and rejected < 0.2
+    after, rejected = machine.idle_load(), _rejected(result)
+    quiet = idle.quiet and after.quiet and rejected <= MOST_REJECTED
     result["machine"] |= {
-        "steal": round(load.steal, 4), "foreign": round(load.foreign, 4), "rejected_rounds": round(rejected, 3),
-        "quiet": quiet,
+        "quiet": quiet, "rejected_rounds": round(rejected, 3),
+        "idle": [{"steal": round(load.steal, 4), "foreign": round(load.foreign, 4)} for load in (idle, after)],
     }  # fmt: skip
     result["publishable"] = quiet and not quick
     print(report.text(result))
@@ -59,13 +60,14 @@ def run_suite(
     if svg_file:
         svg_file.write_text(draw(result))
     if not quiet:
-        print(_busy(load if load.steal > machine.MOST_STEAL else idle), file=sys.stderr)
+        print(_busy(max(idle, after, key=lambda load: load.foreign), rejected), file=sys.stderr)
     return 0 if quiet or force else BUSY
 
 
-def _busy(load: machine.Load) -> str:
+def _busy(load: machine.Load, rejected: float = 0.0) -> str:
     return (
-        f"the machine is busy: others take {load.foreign:.0%} of a core, the hypervisor {load.steal:.1%}; "
+        f"the machine is busy: others take {load.foreign:.0%} of a core, the hypervisor {load.steal:.1%}, "
+        f"{rejected:.0%} of the rounds were disturbed; "
         "these numbers must not be published (--force measures all the same)"
     )
 
