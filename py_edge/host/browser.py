@@ -15,11 +15,13 @@ from typing import Any, ParamSpec
 
 import py_edge
 from py_edge.errors import NotFoundError, PyEdgeError
+from py_edge.host.classroom import Classroom
 from py_edge.host.learner import Learner
 
 P = ParamSpec("P")
 
 _learners: dict[str, Learner] = {}
+_classrooms: dict[str, Classroom] = {}
 
 
 def _told(function: Callable[P, Any]) -> Callable[P, dict[str, Any]]:
@@ -50,6 +52,12 @@ def _learner(name: str) -> Learner:
     if name not in _learners:
         raise NotFoundError("no such model is loaded", where="learn worker", got=name)
     return _learners[name]
+
+
+def _classroom(name: str) -> Classroom:
+    if name not in _classrooms:
+        raise NotFoundError("no such model was opened", where="learn worker", got=name)
+    return _classrooms[name]
 
 
 def start() -> dict[str, str]:
@@ -101,3 +109,30 @@ def learn(
 def certify(name: str, audited_inputs: Any, audited_labels: Sequence[int]) -> dict[str, Any]:
     """Temperature and threshold for the model as it is now, from the audited answers alone."""
     return _learner(name).certify(audited_inputs, list(audited_labels))
+
+
+@_told
+def class_open(
+    name: str, inputs: int, hidden: Sequence[int], labels: Sequence[str], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A fresh dense net of this name, instead of the one before. options: activation, learning_rate, seed."""
+    _classrooms[name] = Classroom(inputs, list(hidden), list(labels), **dict(options))
+    return {"epoch": 0}
+
+
+@_told
+def class_fit(name: str, inputs: Any, labels: Sequence[int], epochs: int) -> dict[str, Any]:
+    """Some epochs on these examples; see Classroom.fit."""
+    return _classroom(name).fit(inputs, list(labels), epochs)
+
+
+@_told
+def class_predict(name: str, inputs: Any, n: int) -> bytes:
+    """Probabilities of n inputs, float32 row after row."""
+    return _classroom(name).predict(inputs, n)
+
+
+@_told
+def class_files(name: str) -> dict[str, bytes]:
+    """The net as TF.js files."""
+    return _classroom(name).files()

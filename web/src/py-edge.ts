@@ -3,6 +3,7 @@ import { Edge, type EdgeOptions } from "./edge.ts";
 
 export { PyEdgeElement } from "./element.ts";
 export { Edge, EdgeError } from "./edge.ts";
+export { startPython } from "./runtime.ts";
 export type * from "./protocol.ts";
 
 export const PyEdge = {

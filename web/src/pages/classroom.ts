@@ -1,0 +1,63 @@
+// A net that a page teaches from nothing: the calls of py_edge/host/classroom.py, one net per page.
+import { startPython } from "../py-edge.js";
+import type { Progress } from "../protocol.ts";
+import type { Python } from "../runtime.ts";
+
+export interface Fitted {
+  epoch: number;
+  loss: number;
+  accuracy: number;
+}
+
+export interface Net {
+  inputs: number;
+  hidden: number[];
+  labels: string[];
+  options: { activation?: string; learning_rate?: number; seed?: number };
+}
+
+/** Examples as Python takes them: rows one after the other, and the class of each. */
+export interface Lessons {
+  inputs: Float32Array;
+  labels: Int32Array;
+}
+
+const NAME = "page";
+
+export class Classroom {
+  readonly #python: Promise<Python>;
+
+  constructor(onprogress: (progress: Progress) => void) {
+    this.#python = startPython(onprogress);
+  }
+
+  async ready(): Promise<void> {
+    await this.#python;
+  }
+
+  async open({ inputs, hidden, labels, options }: Net): Promise<void> {
+    await (await this.#python).call("class_open", NAME, inputs, hidden, labels, options);
+  }
+
+  async fit({ inputs, labels }: Lessons, epochs: number): Promise<Fitted> {
+    return (await this.#python).call<Fitted>("class_fit", NAME, inputs, labels, epochs);
+  }
+
+  /** Probabilities, row after row. */
+  async predict(inputs: Float32Array, count: number): Promise<Float32Array> {
+    const bytes = await (await this.#python).call<Uint8Array>("class_predict", NAME, inputs, count);
+    return new Float32Array(bytes.slice().buffer);
+  }
+
+  /** The net as TF.js files. */
+  async files(): Promise<Record<string, Uint8Array<ArrayBuffer>>> {
+    return (await this.#python).call<Record<string, Uint8Array<ArrayBuffer>>>("class_files", NAME);
+  }
+}
+
+/** The best class of row `row` and its probability. */
+export function best(probabilities: Float32Array, classes: number, row: number): [number, number] {
+  let found = 0;
+  for (let i = 1; i < classes; i++) if (probabilities[row * classes + i]! > probabilities[row * classes + found]!) found = i;
+  return [found, probabilities[row * classes + found]!];
+}
