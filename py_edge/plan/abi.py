@@ -25,6 +25,8 @@ _UNARY = (
     "hard_sigmoid hard_swish swish gelu gelu_tanh mish step"
 )
 UNARY = {name: index for index, name in enumerate(_UNARY.split())}
+DEFAULT_ALPHA = {"elu": 1.0, "leaky_relu": 0.2}
+"""alpha where a node names none; 0 for all others."""
 
 _FLOAT = (
     "add sub mul div floor_div mod truncated_mod maximum minimum pow atan2 squared_difference div_no_nan prelu "

@@ -63,10 +63,11 @@ class Site:
         extra = iter(range(2, len(self.node.inputs)))
         bias = self.at(next(extra)) if self.attr("bias") else abi.NONE
         residual = self.at(next(extra)) if self.attr("residual") else abi.NONE
-        act = abi.UNARY[self.attr("activation") or "copy"]
+        name, alpha = self.attr("activation") or "copy", self.attr("alpha")
+        alpha = abi.DEFAULT_ALPHA.get(name, 0.0) if alpha is None else alpha
         return [bias, residual], [
-            act,
-            abi.bits(self.attr("alpha") or 0.0),
+            abi.UNARY[name],
+            abi.bits(alpha),
             int(self.attr("residual_before_act", False)),
         ]
 
