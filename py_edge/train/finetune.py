@@ -20,6 +20,7 @@ from py_edge.train.course import Course
 from py_edge.train.data import Rows
 from py_edge.train.engine import Start, Trainable
 from py_edge.train.history import Callback, History
+from py_edge.train.losses import loss_named
 from py_edge.train.optimizers import Optimizer, Schedule
 from py_edge.train.rehearsal import Reservoir
 from py_edge.train.selection import Wish, select_weights
@@ -70,9 +71,13 @@ def finetune(
     added. anchor: FedProx mu. cancel: asked before each batch; the weights so far stay. A loss that is no number or
     explodes puts the last good weights back and the History says so. generations: where the run keeps its state; the
     same call after a kill goes on from the last of them to bit-equal weights.
+    Raises ValueRangeError: a name, a rate, a size or a class that is out of range; ShapeError; the model is then untouched.
     """
     if epochs < 0 or batch < 1:
         raise ValueRangeError("epochs >= 0 and batch >= 1", got=f"{epochs}, {batch}")
+    rule = optimizers.optimizer(optimizer, learning_rate)
+    if loss != "auto":
+        loss_named(loss)
     began = time.perf_counter()
     if adapters is not None:
         names = [name for name in prepare.weights_in_use(model.forward(1)) if name in set(model.trainable)]
@@ -111,7 +116,6 @@ def finetune(
         kind, metrics, label_smoothing=label_smoothing, anchor=anchor, distill=bool(replayed and distill),
         penalties=penalties or {}, constraints=constraints or {},
     )  # fmt: skip
-    rule = optimizers.optimizer(optimizer, learning_rate)
     trainer = Trainer(parts.forward, trained, objective, rule, start)
     history = History(trained=trained)
     checker = Evaluation(model, kind, metrics, validation, trained, start) if validation else None

@@ -45,7 +45,7 @@ class KerasLike:
         metrics: Sequence[str] = (),
         loss_weights: Sequence[float] | Mapping[str, float] | None = None,
     ) -> None:
-        """Forgets optimizer state. Raises UnsupportedError: an unknown name."""
+        """Forgets optimizer state. Raises ValueRangeError: an unknown name."""
         kinds = self._by_output(loss)
         for name, kind in kinds.items():
             losses.loss_named(kind)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from py_edge.errors import UnsupportedError
+from py_edge.errors import ValueRangeError
 from py_edge.graph import Builder
 from py_edge.tensor import Tensor
 
@@ -182,7 +182,7 @@ def loss_named(name: str, numerics: str = "keras") -> Loss:
     if numerics == "tfjs" and plain(name) in CLIPPED:
         return CLIPPED[plain(name)]
     if plain(name) not in LOSSES:
-        raise UnsupportedError("unknown loss", where="loss", got=name, want=sorted(LOSSES))
+        raise ValueRangeError("unknown loss", where="loss", got=name, want=sorted(LOSSES))
     return LOSSES[plain(name)]
 
 

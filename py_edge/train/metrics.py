@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from py_edge.errors import UnsupportedError
+from py_edge.errors import ValueRangeError
 from py_edge.graph import Builder
 from py_edge.train import losses
 from py_edge.train.losses import plain
@@ -134,6 +134,6 @@ def metric(name: str, loss: str, classes: int) -> Metric:
         return Metric(name, _mean_of(_ACCURACY[kind]), _ratio)
     if kind in losses.LOSSES:
         return Metric(name, _mean_of(losses.LOSSES[kind]), _ratio)
-    raise UnsupportedError(
+    raise ValueRangeError(
         "unknown metric", where="metrics", got=name, want=sorted({*_ACCURACY, *losses.LOSSES})
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from py_edge.errors import UnsupportedError, ValueRangeError
+from py_edge.errors import ValueRangeError
 from py_edge.graph import Builder
 from py_edge.train.losses import plain
 
@@ -184,6 +184,8 @@ RULES: dict[str, Rule] = {
     ),
 }
 _RATE = {"sgd": 0.01}
+LARGEST_RATE = 1e6
+"""No gradient worth following needs more; float32 weights are gone after one step of 1e30."""
 
 
 def optimizer(
@@ -191,28 +193,34 @@ def optimizer(
 ) -> Optimizer:
     """An optimizer from Keras' or TF.js' name and options; those of Optimizer itself are taken from `options` too.
 
-    "momentum" is SGD with momentum 0.9; "adamw" is Adam with weight decay 0.004. Raises UnsupportedError: unknown name or
-    option; ValueRangeError: a learning rate that is negative or not finite.
+    "momentum" is SGD with momentum 0.9; "adamw" is Adam with weight decay 0.004. Raises ValueRangeError: unknown name or
+    option; a learning rate that is negative, not finite or above LARGEST_RATE.
     """
     if isinstance(spec, Optimizer):
-        return spec if learning_rate is None else replace(spec, learning_rate=learning_rate)
+        found = spec if learning_rate is None else replace(spec, learning_rate=learning_rate)
+        _check_rate(found.learning_rate)
+        return found
     name = plain(spec)
     if name == "momentum":
         name, options = "sgd", {"momentum": 0.9, **options}
     if name == "adamw":
         name, options = "adam", {"weight_decay": 0.004, **options}
     if name not in RULES:
-        raise UnsupportedError("unknown optimizer", where="optimizer", got=spec, want=sorted(RULES))
+        raise ValueRangeError("unknown optimizer", where="optimizer", got=spec, want=sorted(RULES))
     rate = _RATE.get(name, 0.001) if learning_rate is None else learning_rate
-    if not callable(rate) and not 0.0 <= rate < math.inf:
-        raise ValueRangeError("learning rate must be finite and not negative", where="optimizer", got=rate)
+    _check_rate(rate)
     own = {key: options.pop(key) for key in _OWN if key in options}
     unknown = options.keys() - RULES[name].options.keys()
     if unknown:
-        raise UnsupportedError(
+        raise ValueRangeError(
             f"unknown options of {name}", got=sorted(unknown), want=sorted(RULES[name].options)
         )
     return Optimizer(name, rate, {**RULES[name].options, **options}, **own)
+
+
+def _check_rate(rate: float | Schedule) -> None:
+    if not callable(rate) and not 0.0 <= rate <= LARGEST_RATE:
+        raise ValueRangeError("the learning rate", where="optimizer", got=rate, want=f"0 to {LARGEST_RATE:g}")
 
 
 _OWN = ("clip_value", "clip_norm", "global_clip_norm", "weight_decay", "numerics")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from py_edge.errors import UnsupportedError
+from py_edge.errors import ValueRangeError
 from py_edge.graph import Builder
 from py_edge.kernels.load import library
 from py_edge.model import load_model
@@ -135,7 +135,7 @@ def test_optimizer(case: dict[str, Any]) -> None:
 def test_unknown_names_are_refused() -> None:
     """Names and options that nobody knows must be errors."""
     for bad in ({"spec": "sgdd"}, {"spec": "adam", "beta": 1.0}):
-        with pytest.raises(UnsupportedError):
+        with pytest.raises(ValueRangeError):
             optimizer(**bad)
-    with pytest.raises(UnsupportedError):
+    with pytest.raises(ValueRangeError):
         losses.loss_named("nothing")

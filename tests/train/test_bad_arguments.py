@@ -1,0 +1,64 @@
+"""What a fit refuses before it begins, and what it undoes: cases L119 to L123 of the catalogue of bad input."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from py_edge.errors import PyEdgeError
+from py_edge.tensor import Tensor
+from py_edge.train.finetune import finetune
+from py_edge.train.optimizers import Optimizer, optimizer
+from tests.train.reference_run import ReferenceRun
+from tests.train.small import SmallModel
+from tests.train.test_finetune import blobs
+
+BAD: dict[str, dict[str, Any]] = {
+    "L119 unknown loss": {"loss": "nonsense"},
+    "L119 unknown optimizer": {"optimizer": "gradient_magic"},
+    "L119 unknown metric": {"metrics": ("beauty",)},
+    "L120 rate NaN": {"learning_rate": math.nan},
+    "L120 rate infinite": {"learning_rate": math.inf},
+    "L120 rate negative": {"learning_rate": -0.1},
+    "L120 rate 1e30": {"learning_rate": 1e30},
+    "L120 rate 1e30 in an Optimizer": {"optimizer": Optimizer("sgd", 1e30)},
+    "L121 class above": {"y": Tensor.from_flat([3] * 20, (20,), "int32")},
+    "L121 class below": {"y": Tensor.from_flat([-1] * 20, (20,), "int32")},
+    "L122 batch 0": {"batch": 0},
+    "L122 epochs -1": {"epochs": -1},
+}
+
+
+def state(model: SmallModel) -> dict[str, bytes]:
+    return {name: tensor.tobytes() for name, tensor in model.weights.items()}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_refused_before_it_begins(name: str) -> None:
+    """A bad argument is E_VALUE and leaves every weight as it was."""
+    model, (x, y) = SmallModel([4, 8, 3]), blobs(20)
+    before = state(model)
+    arguments: dict[str, Any] = {"x": x, "y": y, "start": ReferenceRun, **BAD[name]}
+    with pytest.raises(PyEdgeError) as caught:
+        finetune(model, **arguments)
+    assert caught.value.code == "E_VALUE"
+    assert state(model) == before
+
+
+@pytest.mark.parametrize("step", [1, 3, 6])
+def test_a_loss_that_is_no_number_goes_back(step: int) -> None:
+    """L123: when step k gives no number, the weights of the last good epoch come back and the History says so."""
+    per_epoch, (x, y) = 3, blobs(30)
+
+    def rate(iteration: int) -> float:
+        return 1e30 if iteration == step else 0.01
+
+    model = SmallModel([4, 8, 3])
+    common: dict[str, Any] = {"layers": "all", "batch": 10, "seed": 5, "start": ReferenceRun}
+    history = finetune(model, x, y, epochs=5, optimizer=optimizer("sgd", rate), **common)
+    assert (history.stopped, history.rolled_back) == ("diverged", True)
+    good = SmallModel([4, 8, 3])
+    finetune(good, x, y, epochs=step // per_epoch, optimizer=optimizer("sgd", 0.01), **common)
+    assert state(model) == state(good)
