@@ -31,6 +31,10 @@ class Limits:
 
 
 DEFAULT = Limits()
+FOREIGN = (
+    AttributeError, TypeError, KeyError, IndexError, ValueError, ArithmeticError, RecursionError, AssertionError,
+)  # fmt: skip
+"""What code meets in a document that looks like a model and is none; mapped where files are read and nodes lowered."""
 _BRACKETS = b"{}[]"
 _NOT_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
 _STEP = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}

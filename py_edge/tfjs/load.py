@@ -12,24 +12,12 @@ from typing import Any
 from py_edge.errors import ModelFormatError, PyEdgeError, UnsupportedError
 from py_edge.tfjs.graph_model import read_graph_model
 from py_edge.tfjs.layers_model import read_layers_model
-from py_edge.tfjs.limits import DEFAULT, Limits
+from py_edge.tfjs.limits import DEFAULT, FOREIGN, Limits
 from py_edge.tfjs.manifest import parse_manifest
 from py_edge.tfjs.model import Model
 from py_edge.tfjs.reader import Reader, reader_of
 from py_edge.tfjs.strict_json import parse_json
 from py_edge.tfjs.weights import read_weights
-
-_FOREIGN = (
-    AttributeError,
-    TypeError,
-    KeyError,
-    IndexError,
-    ValueError,
-    ArithmeticError,
-    RecursionError,
-    AssertionError,
-)
-"""What code meets in a document that looks like a model and is none; mapped here, at the border, with its cause."""
 
 
 def load_model(
@@ -51,7 +39,7 @@ def load_model(
         if not isinstance(document, dict):
             raise ModelFormatError("the top level is an object", where="/", got=document)
         return _read(document, reader, digests, inspect, limits)
-    except _FOREIGN as error:
+    except FOREIGN as error:
         raise ModelFormatError(
             "the file is not built like a model",
             where=reader.model_file,

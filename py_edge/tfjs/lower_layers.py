@@ -14,6 +14,7 @@ from py_edge.tfjs.initializers import CONSTRAINTS, REGULARIZERS, check_initializ
 from py_edge.tfjs.layers.call import Call, Lower, Sym, Training
 from py_edge.tfjs.layers.operations import is_operation, lower_operation
 from py_edge.tfjs.layers.table import LAYERS, REFUSED
+from py_edge.tfjs.limits import FOREIGN
 from py_edge.tfjs.naming import Scope, Source
 from py_edge.tfjs.network import NETWORKS, Layer, Network, Ref, Use, check_home, inner_network, plain_kind
 
@@ -80,6 +81,8 @@ class Lowering:
             if not error.where.startswith(("/", "model")):
                 error.where = f"{layer.where} {error.where}".strip()
             raise
+        except FOREIGN as error:
+            raise GraphError("inputs or config do not fit the layer", where=layer.where, got=str(error)) from error
 
     def _call(
         self, kind: str, name: str, config: Mapping[str, Any], scope: Scope, args: Sequence[Any],

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from py_edge.errors import GraphError, PyEdgeError, ShapeError, UnsupportedError
 from py_edge.graph import Builder, Spec
 from py_edge.tensor import Tensor
+from py_edge.tfjs.limits import FOREIGN
 from py_edge.tfjs.static_values import Flat, StaticValues
 from py_edge.tfjs.tf_graph import Function, Source, TfNode
 from py_edge.tfjs.weights import Complex, Strings, Weight
@@ -376,6 +377,9 @@ class Run:
             if not error.where.startswith("/"):
                 error.where = f"{node.where} node '{node.name}' ({node.op})"
             raise
+        except FOREIGN as error:
+            where = f"{node.where} node '{node.name}' ({node.op})"
+            raise GraphError("inputs or attributes do not fit the op", where=where, got=str(error)) from error
         self.trace.b.where = before
         self.done[node.name] = result if isinstance(result, list) else [result]
 

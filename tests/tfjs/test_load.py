@@ -161,3 +161,22 @@ def test_mutated_bytes_only_raise_our_errors(data: st.DataObject) -> None:
         at = data.draw(st.integers(0, len(raw) - 1))
         raw[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     assert outcome({"model.json": bytes(raw), "w.bin": DATA}) != "E_INTERNAL"
+
+
+@pytest.mark.parametrize(
+    ("op", "attr"), [("Conv2DBackpropInput", {}), ("CropAndResize", {}), ("Dilation2D", {"padding": {"s": "VkFMSUQ="}})]
+)
+def test_an_op_on_inputs_of_another_rank_is_told(op: str, attr: dict[str, object]) -> None:
+    """What lowering trips over is an error of ours that names the node, not a foreign one."""
+    names = ["a", "z", "i", "s"]
+    ports = [{"name": n, "op": "Placeholder", "attr": {"dtype": {"type": "DT_FLOAT"}}} for n in names]
+    node = {"name": "y", "op": op, "input": names, "attr": attr}
+    signature = {"inputs": {n: {"name": f"{n}:0"} for n in names}, "outputs": {"y": {"name": "y:0"}}}
+    document = {
+        "format": "graph-model", "modelTopology": {"node": [*ports, node]}, "signature": signature, "weightsManifest": [],
+    }  # fmt: skip
+    model = load_model({"model.json": json.dumps(document).encode()})
+    with pytest.raises(PyEdgeError) as caught:
+        model.graph(dict.fromkeys(names, (3,)))
+    assert caught.value.code in ("E_GRAPH", "E_SHAPE", "E_UNSUPPORTED")
+    assert "'y'" in caught.value.where

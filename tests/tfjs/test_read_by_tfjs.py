@@ -34,7 +34,7 @@ def _inputs(folder: Path) -> list[dict[str, Any]]:
 @pytest.mark.slow
 def test_tfjs_reads_ours(tmp_path: Path) -> None:
     """Every golden and converted model that TF.js runs gives bit-equal outputs from the files we wrote of it."""
-    cases = []
+    cases: list[dict[str, Any]] = []
     for folder in sorted(p for source in SOURCES if source.is_dir() for p in source.iterdir()):
         inputs = _inputs(folder) if (folder / "model.json").exists() else []
         if inputs:
@@ -44,7 +44,7 @@ def test_tfjs_reads_ours(tmp_path: Path) -> None:
     (tmp_path / "cases.json").write_text(json.dumps(cases))
     command = ["node", str(HERE / "read_by_tfjs.mjs"), str(_packages()), str(tmp_path / "cases.json")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
-    rows = [json.loads(line)["outputs"] for line in done.stdout.splitlines()]
+    rows: list[Any] = [json.loads(line)["outputs"] for line in done.stdout.splitlines()]
     readable = [(case, row) for case, row in zip(cases, rows, strict=True) if "error" not in row[0]]
     wrong = [(case["folders"][0], str(row[1])[:200]) for case, row in readable if row[1] != row[0]]
     print(f"TF.js reads {len(readable)} of {len(cases)} originals, and ours as well but for {len(wrong)}")
