@@ -14,7 +14,8 @@ from py_edge.errors import LimitError
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """json_bytes, depth and values of model.json; counts of layers, weights, shards; largest rank, size, name."""
+    """json_bytes, depth and values of model.json; counts of layers, weights, shards; largest rank, size, name;
+    made: elements of one constant that lowering makes in Python."""
 
     json_bytes: int = 16 << 20
     depth: int = 64
@@ -28,6 +29,7 @@ class Limits:
     name_bytes: int = 512
     loop_steps: int = 1_000_000
     elements: int = 1 << 29
+    made: int = 1 << 23
 
 
 DEFAULT = Limits()

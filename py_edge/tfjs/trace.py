@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from py_edge.errors import GraphError, PyEdgeError, ShapeError, UnsupportedError
+from py_edge.errors import GraphError, LimitError, PyEdgeError, ShapeError, UnsupportedError
 from py_edge.graph import Builder, Spec
-from py_edge.tensor import Tensor
-from py_edge.tfjs.limits import FOREIGN
+from py_edge.tensor import Tensor, count
+from py_edge.tfjs.limits import DEFAULT, FOREIGN
 from py_edge.tfjs.static_values import Flat, StaticValues
 from py_edge.tfjs.tf_graph import Function, Source, TfNode
 from py_edge.tfjs.weights import Complex, Strings, Weight
@@ -269,6 +269,11 @@ class Call:
 
     def row(self, name: str, default: Sequence[Any] = ()) -> list[Any]:
         return list(self.typed(name, list, list(default)))
+
+    def bounded(self, *sizes: int) -> None:
+        """Raises LimitError where a constant of these sizes is too large to be made in Python."""
+        if min(sizes) < 0 or count(sizes) > DEFAULT.made:
+            raise LimitError("a size out of bounds", where=self.node.where, got=sizes, want=f"<= {DEFAULT.made}")
 
     @property
     def first(self) -> bool:

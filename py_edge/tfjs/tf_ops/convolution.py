@@ -199,6 +199,7 @@ def crop_and_resize(c: Call) -> Value:
     """Boxes (y1, x1, y2, x2) in relative corners, cut out of images and resized to crop_size."""
     b, image, boxes, which = c.b, *c.ids(0, 3)
     height, width = c.ints(3)
+    c.bounded(height, width)
     n, h, w, channels = b.shape(image)
     y, inside_y = _sampled(c, boxes, 0, height, h)
     x, inside_x = _sampled(c, boxes, 1, width, w)
@@ -260,6 +261,7 @@ def projective_transform(c: Call) -> Value:
     """Output pixel (x, y) comes from ((a0 x + a1 y + a2) / k, (b0 x + b1 y + b2) / k), k = c0 x + c1 y + 1."""
     b, image, matrix = c.b, c.id(0), c.id(1)
     oh, ow = c.ints(2) if c.n > 2 else c.shape()[1:3]
+    c.bounded(oh, ow)
     fill = c.real(3) if c.n > 3 else 0.0
     n, h, w, channels = b.shape(image)
     matrix = axes.broadcast(b, matrix, [n, 8])

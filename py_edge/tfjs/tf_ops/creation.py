@@ -48,8 +48,7 @@ def _like(value: float) -> Lower:
 
 def lin_space(c: Call) -> Value:
     start, stop, n = c.real(0), c.real(1), c.whole(2)
-    if n < 1 or n > DEFAULT.elements:
-        raise LimitError("a count out of bounds", where=c.node.where, got=n)
+    c.bounded(n - 1)
     step = (stop - start) / (n - 1) if n > 1 else 0.0
     return c.trace.constant(
         [stop if i == n - 1 and n > 1 else start + i * step for i in range(n)], (n,), "float32"
@@ -62,15 +61,13 @@ def range_(c: Call) -> Value:
     if step == 0 or not all(map(math.isfinite, (start, limit, step))):
         raise ShapeError("a range without a step", where=c.node.where, got=(start, limit, step))
     n = max(0, math.ceil((limit - start) / step))
-    if n > DEFAULT.elements:
-        raise LimitError("the range is too long", where=c.node.where, got=n)
+    c.bounded(n)
     return c.trace.constant([start + i * step for i in range(n)], (n,), c.dtype())
 
 
 def one_hot(c: Call) -> Value:
     b, depth, axis = c.b, c.whole(1), c.typed("axis", int, -1)
-    if depth < 0 or depth > DEFAULT.elements:
-        raise LimitError("a depth out of bounds", where=c.node.where, got=depth)
+    c.bounded(depth)
     return b.op("select", axes.one_hot(b, axes.cast(b, c.x, "int32"), depth, axis), c.id(2), c.id(3))
 
 
@@ -133,6 +130,7 @@ def empty(c: Call) -> Value:
 def diagonal(c: Call) -> Value:
     """A tensor along the diagonal of one of twice its rank."""
     b, n = c.b, count(c.shape())
+    c.bounded(n, n)
     eye = b.constant(Tensor.from_flat([i == j for i in range(n) for j in range(n)], (n, n), "bool"))
     y = b.op("select", eye, axes.reshape(b, c.x, [n, 1]), b.scalar(0, c.dtype()))
     return axes.reshape(b, y, [*c.shape(), *c.shape()])

@@ -85,6 +85,7 @@ def band_part(c: Call) -> Value:
     """Zero outside of a band around the diagonal; a negative bound keeps that whole triangle."""
     b, low, high = c.b, c.whole(1), c.whole(2)
     rows, columns = c.shape()[-2:]
+    c.bounded(rows, columns)
     keep = [
         int((low < 0 or i - j <= low) and (high < 0 or j - i <= high))
         for i in range(rows)
