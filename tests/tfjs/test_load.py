@@ -180,3 +180,23 @@ def test_an_op_on_inputs_of_another_rank_is_told(op: str, attr: dict[str, object
         model.graph(dict.fromkeys(names, (3,)))
     assert caught.value.code in ("E_GRAPH", "E_SHAPE", "E_UNSUPPORTED")
     assert "'y'" in caught.value.where
+
+
+def test_a_huge_size_in_a_constant_is_refused_at_once() -> None:
+    """A crop of two thousand million rows is E_LIMIT before anything of that size is made."""
+    ports = [{"name": n, "op": "Placeholder", "attr": {"dtype": {"type": "DT_FLOAT"}}} for n in ("a", "z", "i")]
+    size = {"name": "s", "op": "Const", "attr": {"dtype": {"type": "DT_INT32"}}}
+    node = {"name": "y", "op": "CropAndResize", "input": ["a", "z", "i", "s"], "attr": {}}
+    inputs = {n: {"name": f"{n}:0"} for n in ("a", "z", "i")}
+    document = {
+        "format": "graph-model", "modelTopology": {"node": [*ports, size, node]},
+        "signature": {"inputs": inputs, "outputs": {"y": {"name": "y:0"}}},
+        "weightsManifest": [{"paths": ["w.bin"], "weights": [{"name": "s", "shape": [2], "dtype": "int32"}]}],
+    }  # fmt: skip
+    data = (2_000_000_000).to_bytes(4, "little") + (1).to_bytes(4, "little")
+    model = load_model({"model.json": json.dumps(document).encode(), "w.bin": data})
+    begin = time.perf_counter()
+    with pytest.raises(PyEdgeError) as caught:
+        model.graph({"a": (1, 4, 4, 1), "z": (1, 4), "i": (1,)})
+    assert caught.value.code == "E_LIMIT"
+    assert time.perf_counter() - begin < 1
