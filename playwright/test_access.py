@@ -12,7 +12,7 @@ from py_edge.testing import Origin
 
 pytestmark = pytest.mark.browser
 AXE = Path(__file__).resolve().parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-PAGES = ("", "desk.html", "dashboard.html", "inspect.html", "playground.html")
+PAGES = ("", "desk.html", "dashboard.html", "inspect.html", "playground.html", "teach.html")
 READY = "() => document.fonts.ready"
 
 

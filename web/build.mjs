@@ -11,7 +11,7 @@ await build({ ...common, entryPoints: ["src/py-edge.ts", "src/predict.ts", "src/
 await build({ ...common, entryPoints: ["src/predict.worker.ts", "src/learn.worker.ts", "src/node.worker.ts", "src/inpage.ts"], outdir: "dist/app" });
 await build({
   ...common,
-  entryPoints: ["demo.ts", "desk.ts", "dashboard.ts", "inspect.ts", "playground.ts", "look.css"].map((name) => `src/pages/${name}`),
+  entryPoints: ["demo.ts", "desk.ts", "dashboard.ts", "inspect.ts", "playground.ts", "teach.ts", "look.css"].map((name) => `src/pages/${name}`),
   outdir: "dist/app",
   external: ["../py-edge.js"],
 });

@@ -19,6 +19,7 @@ ENTRIES = {
     "dashboard.html",
     "inspect.html",
     "playground.html",
+    "teach.html",
     "py-edge.js",
     "predict.js",
     "sw.js",
@@ -49,7 +50,14 @@ def test_two_bundles_are_the_same_tree(bundle: Bundle, tmp_path: Path) -> None:
 
 def test_nothing_points_outside_of_the_folder(bundle: Bundle) -> None:
     """No page or script of ours names a host or an absolute path, so the folder works below any path."""
-    for name in ("index.html", "desk.html", "dashboard.html", "inspect.html", "playground.html"):
+    for name in (
+        "index.html",
+        "desk.html",
+        "dashboard.html",
+        "inspect.html",
+        "playground.html",
+        "teach.html",
+    ):
         text = (bundle.folder / name).read_text()
         assert not re.search(r'(?:src|href)="(?:/|https?:)', text), name
         assert "__APP__" not in text

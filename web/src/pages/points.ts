@@ -10,7 +10,7 @@ export const COLOURS = ["--device", "--person", "--cloud"] as const;
 export const CELLS = 48;
 
 /** Evenly spread numbers 0..1 that are the same on every visit (Park and Miller 1988, the minimal standard generator). */
-function makeRandom(seed: number): () => number {
+export function makeRandom(seed: number): () => number {
   let state = seed;
   return () => (state = (state * 48271) % 2147483647) / 2147483647;
 }

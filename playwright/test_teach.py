@@ -1,0 +1,69 @@
+"""Teaching small pictures in the tab: samples and files, new pictures told right, the net taken away as TF.js files."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from py_edge import load_model
+from py_edge.testing import Origin
+
+pytestmark = pytest.mark.browser
+SLOW_MS = 120_000
+STATE = "() => pyEdgeTeach.state()"
+PICTURE = """colour => {
+  const canvas = document.createElement('canvas');
+  canvas.width = canvas.height = 32;
+  const pen = canvas.getContext('2d');
+  pen.fillStyle = colour;
+  pen.fillRect(0, 0, 32, 32);
+  return canvas.toDataURL('image/png').split(',')[1];
+}"""
+
+
+def test_it_plays_itself_and_what_it_learnt_can_be_taken_away(
+    page: Page, origin: Origin, tmp_path: Path
+) -> None:
+    """Ten pictures of each of three classes; new ones are told right; the exported model loads and has the labels."""
+    page.set_default_timeout(SLOW_MS)
+    page.goto(f"{origin.url}teach.html")
+    page.get_by_role("button", name="Do it for me").click()
+    page.wait_for_function("() => pyEdgeTeach.state().fresh !== null")
+    state: dict[str, Any] = page.evaluate(STATE)
+    assert [count for _, count in state["classes"]] == [10, 10, 10]
+    assert state["fresh"] > 0.9
+    assert sum(state["tried"]) == pytest.approx(1, abs=1e-4)
+    expect(page.locator("#bars li")).to_have_count(3)
+    expect(page.locator("#says")).to_contain_text("new ones")
+    page.get_by_role("button", name="Export").click()
+    expect(page.locator("#files a")).to_have_count(2)
+    for link in page.locator("#files a").all():
+        with page.expect_download() as waiting:
+            link.click()
+        waiting.value.save_as(tmp_path / waiting.value.suggested_filename)
+    model = load_model(tmp_path)
+    assert model.metadata["labels"] == ["ring", "cross", "stripes"]
+    assert model.predict([[0.5] * 256]).shape == (1, 3)
+
+
+def test_files_are_learnt_and_what_is_no_picture_is_told(page: Page, origin: Origin) -> None:
+    """Dark and light pictures from files are told apart; a text file is refused in one sentence."""
+    page.set_default_timeout(SLOW_MS)
+    page.goto(f"{origin.url}teach.html")
+    for number, colours in ((1, ("#000", "#111", "#222")), (2, ("#fff", "#eee", "#ddd"))):
+        for colour in colours:
+            file: Any = {"name": "a.png", "mimeType": "image/png"}
+            file["buffer"] = b64decode(page.evaluate(PICTURE, colour))
+            page.get_by_label(f"pictures for class {number}").set_input_files(file)
+            expect(page.locator("#says")).to_contain_text(f"{colours.index(colour) + 1} pictures")
+    wrong: Any = {"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"}
+    page.get_by_label("pictures for class 1").set_input_files(wrong)
+    expect(page.locator("#says")).to_have_text("Not a picture that this browser reads: notes.png.")
+    page.get_by_role("button", name="Train").click()
+    expect(page.locator("#says")).to_contain_text("Learnt: 100", timeout=SLOW_MS)
+    page.locator("#try-file").set_input_files(file)
+    expect(page.locator("#verdict")).to_contain_text("cross")

@@ -1,0 +1,196 @@
+// Two to four classes of small pictures, taught from nothing in this tab, tried at once, taken away as TF.js files.
+import type { EdgeError } from "../edge.ts";
+import { best, Classroom, type Fitted } from "./classroom.ts";
+import { byId, el, percent } from "./dom.ts";
+import { registerOffline } from "./offline.ts";
+import { moved, paintTile, PIXELS, readTile, SAMPLE_NAMES, sampleTiles, type Tile } from "./tiles.ts";
+
+const HIDDEN = [32];
+const BATCH = 16;
+const STEPS = 240;
+const LEAST_EPOCHS = 24;
+const STEP_EPOCHS = 4;
+const SAMPLES = 10;
+const FRESH = 20;
+const MOST_TILES = 100;
+const THRESHOLD = 0.8;
+const SHIFTS: [number, number][] = [[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]];
+
+interface Group {
+  name: string;
+  tiles: Tile[];
+}
+
+let groups: Group[] = [];
+let trained: string[] = [];
+let fitted: Fitted | null = null;
+let fresh: number | null = null;
+let tried: { tile: Tile; probabilities: Float32Array } | null = null;
+let seed = 100;
+let busy = false;
+let links: string[] = [];
+
+const room = new Classroom(({ done, total }) => {
+  if (done < total) byId("python").textContent = `Python is starting: ${percent(done / total)}`;
+});
+const isReady = room.ready();
+isReady.then(
+  () => (byId("python").textContent = "Python is here; the net trains in this tab."),
+  (error: EdgeError) => (byId("python").textContent = `The net cannot be trained here: ${error.message}`),
+);
+
+const say = (text: string) => (byId("says").textContent = text);
+
+// ---- the classes ----
+
+function addGroup(): void {
+  if (groups.length < 4) groups.push({ name: SAMPLE_NAMES[groups.length]!, tiles: [] });
+  showGroups();
+}
+
+function addTiles(group: Group, tiles: Tile[]): void {
+  group.tiles = [...group.tiles, ...tiles].slice(-MOST_TILES);
+  showGroups();
+}
+
+async function addFiles(group: Group, files: Iterable<File>): Promise<void> {
+  const refused: string[] = [];
+  for (const file of files) await readTile(file).then((tile) => addTiles(group, [tile]), () => refused.push(file.name));
+  say(refused.length ? `Not a picture that this browser reads: ${refused.join(", ")}.` : `${group.name}: ${group.tiles.length} pictures.`);
+}
+
+function showGroup(group: Group, index: number): HTMLElement {
+  const name = el("input", { type: "text", value: group.name, maxlength: 24, "aria-label": `name of class ${index + 1}`, onchange: () => void (group.name = name.value.trim() || `class ${index + 1}`) });
+  const picker = el("input", { type: "file", accept: "image/*", multiple: true, "aria-label": `pictures for class ${index + 1}`, onchange: () => void addFiles(group, picker.files ?? []) });
+  const tiles = el("div", { class: "tiles", role: "img", "aria-label": `${group.tiles.length} pictures of class ${index + 1}` });
+  for (const tile of group.tiles.slice(-20)) {
+    const canvas = el("canvas", { class: "digit thumb" });
+    paintTile(canvas, tile);
+    tiles.append(canvas);
+  }
+  const sample = el("button", { type: "button", "aria-label": `add ${SAMPLES} samples to class ${index + 1}`, onclick: () => addTiles(group, sampleTiles(SAMPLE_NAMES[index]!, SAMPLES, ++seed)) }, `Add ${SAMPLES} samples`);
+  const empty = el("button", { type: "button", "aria-label": `empty class ${index + 1}`, onclick: () => addTiles({ ...group }, (group.tiles = [])) }, "Empty");
+  const box = el("section", {
+    class: "card", "aria-label": `class ${index + 1}`,
+    ondragover: (event) => event.preventDefault(),
+    ondrop: (event) => {
+      event.preventDefault();
+      void addFiles(group, (event as DragEvent).dataTransfer?.files ?? []);
+    },
+  }, el("div", { class: "row" }, name, el("span", { class: "hint" }, `${group.tiles.length} pictures`)), tiles, el("div", { class: "row" }, picker), el("div", { class: "row" }, sample, empty));
+  return box;
+}
+
+function showGroups(): void {
+  byId("groups").replaceChildren(...groups.map(showGroup));
+  byId<HTMLButtonElement>("add").disabled = busy || groups.length >= 4;
+  byId<HTMLButtonElement>("remove").disabled = busy || groups.length <= 2;
+  byId<HTMLButtonElement>("train").disabled = byId<HTMLButtonElement>("play").disabled = busy;
+  byId<HTMLButtonElement>("try-sample").disabled = byId<HTMLInputElement>("try-file").disabled = busy || !fitted;
+  byId<HTMLButtonElement>("export").disabled = busy || !fitted;
+}
+
+// ---- learning and trying ----
+
+function lessons(): { inputs: Float32Array; labels: Int32Array } {
+  const rows = groups.flatMap(({ tiles }, label) => tiles.flatMap((tile) => SHIFTS.map(([dx, dy]) => ({ tile: moved(tile, dx, dy), label }))));
+  const inputs = new Float32Array(rows.length * PIXELS);
+  rows.forEach(({ tile }, i) => inputs.set(tile, i * PIXELS));
+  return { inputs, labels: Int32Array.from(rows, ({ label }) => label) };
+}
+
+async function train(): Promise<void> {
+  if (busy) return;
+  const poor = groups.findIndex(({ tiles }) => tiles.length < 2);
+  if (poor >= 0) return void say(`Class ${poor + 1} needs at least two pictures.`);
+  busy = true;
+  showGroups();
+  try {
+    await isReady;
+    trained = groups.map(({ name }) => name);
+    await room.open({ inputs: PIXELS, hidden: HIDDEN, labels: trained, options: { activation: "relu", learning_rate: 0.003 } });
+    const given = lessons();
+    const epochs = Math.max(LEAST_EPOCHS, Math.ceil((STEPS * BATCH) / given.labels.length / STEP_EPOCHS) * STEP_EPOCHS);
+    const bar = byId<HTMLProgressElement>("bar");
+    for (let epoch = 0; epoch < epochs; epoch += STEP_EPOCHS) {
+      fitted = await room.fit(given, STEP_EPOCHS);
+      bar.value = fitted.epoch / epochs;
+      if (tried) await showTried(tried.tile);
+    }
+    say(`Learnt: ${percent(fitted!.accuracy)} of the pictures shown are told apart after ${epochs} epochs.`);
+  } catch (error) {
+    say(`Training stopped: ${(error as Error).message}`);
+  } finally {
+    busy = false;
+    showGroups();
+  }
+}
+
+async function showTried(tile: Tile): Promise<void> {
+  const probabilities = await room.predict(tile, 1);
+  tried = { tile, probabilities };
+  paintTile(byId<HTMLCanvasElement>("now"), tile);
+  const [label, confidence] = best(probabilities, trained.length, 0);
+  byId("bars").replaceChildren(...trained.map((name, i) => {
+    const fill = el("span", { class: "fill" });
+    fill.style.setProperty("--share", String(probabilities[i]));
+    return el("li", i === label ? { class: "best" } : {}, el("span", { class: "name" }, name), el("span", { class: "track" }, fill), el("span", { class: "value" }, percent(probabilities[i]!)));
+  }));
+  byId("verdict").textContent = `${confidence < THRESHOLD ? "Not sure, would ask: perhaps" : "It is"} ${trained[label]} (${percent(confidence)})`;
+}
+
+/** How many of `FRESH` new sample tiles of each class are told right. */
+async function measure(): Promise<number> {
+  let right = 0;
+  for (const [label] of trained.entries()) {
+    const tiles = sampleTiles(SAMPLE_NAMES[label]!, FRESH, 9000 + label);
+    const inputs = new Float32Array(FRESH * PIXELS);
+    tiles.forEach((tile, i) => inputs.set(tile, i * PIXELS));
+    const probabilities = await room.predict(inputs, FRESH);
+    for (let i = 0; i < FRESH; i++) if (best(probabilities, trained.length, i)[0] === label) right++;
+  }
+  return right / (FRESH * trained.length);
+}
+
+const trySample = () => showTried(sampleTiles(SAMPLE_NAMES[++seed % trained.length]!, 1, seed * 31)[0]!);
+
+async function play(): Promise<void> {
+  groups = SAMPLE_NAMES.slice(0, 3).map((name) => ({ name, tiles: sampleTiles(name, SAMPLES, ++seed) }));
+  fresh = null;
+  await train();
+  if (!fitted) return;
+  await trySample();
+  fresh = await measure();
+  say(`Learnt from ${SAMPLES} pictures of each class; of ${FRESH * trained.length} new ones ${percent(fresh)} are told right.`);
+}
+
+async function exportFiles(): Promise<void> {
+  for (const link of links) URL.revokeObjectURL(link);
+  const files = await room.files();
+  links = [];
+  byId("files").replaceChildren(...Object.entries(files).map(([path, bytes]) => {
+    const href = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
+    links.push(href);
+    return el("li", {}, el("a", { href, download: path }, path), ` ${bytes.length} bytes`);
+  }));
+}
+
+const told = (action: () => Promise<unknown>) => () => void action().catch((error: unknown) => say(String((error as Error).message)));
+byId("add").addEventListener("click", addGroup);
+byId("remove").addEventListener("click", () => {
+  groups.pop();
+  showGroups();
+});
+byId("train").addEventListener("click", told(train));
+byId("play").addEventListener("click", told(play));
+byId("try-sample").addEventListener("click", told(trySample));
+byId("export").addEventListener("click", told(exportFiles));
+byId<HTMLInputElement>("try-file").addEventListener("change", told(async () => {
+  const file = byId<HTMLInputElement>("try-file").files?.[0];
+  if (file) await showTried(await readTile(file));
+}));
+
+Object.assign(window, { pyEdgeTeach: { state: () => ({ classes: groups.map(({ name, tiles }) => [name, tiles.length]), busy, ...fitted, fresh, tried: tried ? [...tried.probabilities] : null }) } });
+addGroup();
+addGroup();
+void registerOffline();

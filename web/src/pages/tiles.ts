@@ -1,0 +1,53 @@
+// Tiles of 16 x 16 grey values 0..1: drawn by code as samples, read from image files, moved about for training.
+import { makeRandom } from "./points.ts";
+
+export const SIDE = 16;
+export const PIXELS = SIDE * SIDE;
+export type Tile = Float32Array<ArrayBuffer>;
+
+type Shape = (x: number, y: number, size: number) => boolean;
+
+/** The sample shapes by name; x and y from the shape's middle, size its half width, all in pixels. */
+const SHAPES: Record<string, Shape> = {
+  ring: (x, y, size) => Math.abs(Math.hypot(x, y) - size) < 1.1,
+  cross: (x, y, size) => Math.max(Math.abs(x), Math.abs(y)) < size + 1 && Math.min(Math.abs(x), Math.abs(y)) < 1.1,
+  stripes: (_x, y, size) => (((y % size) + size) % size) < size / 2,
+  box: (x, y, size) => Math.abs(Math.max(Math.abs(x), Math.abs(y)) - size) < 1,
+};
+export const SAMPLE_NAMES = Object.keys(SHAPES);
+
+/** `count` tiles of one shape at changing places and sizes, with some noise; the same for the same seed. */
+export function sampleTiles(name: string, count: number, seed: number): Tile[] {
+  const random = makeRandom(seed);
+  for (let i = 0; i < 5; i++) random();
+  return Array.from({ length: count }, () => {
+    const [cx, cy, size] = [7.5 + (random() - 0.5) * 3, 7.5 + (random() - 0.5) * 3, 4 + random() * 1.5];
+    return Float32Array.from({ length: PIXELS }, (_, i) => (SHAPES[name]!((i % SIDE) - cx, Math.floor(i / SIDE) - cy, size) ? 0.85 : 0.1) + (random() - 0.5) * 0.2);
+  });
+}
+
+/** An image file as a tile: its middle square, small and grey. Throws if the browser cannot read it. */
+export async function readTile(file: Blob): Promise<Tile> {
+  const image = await createImageBitmap(file);
+  const canvas = new OffscreenCanvas(SIDE, SIDE);
+  const pen = canvas.getContext("2d")!;
+  const edge = Math.min(image.width, image.height);
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(image, (image.width - edge) / 2, (image.height - edge) / 2, edge, edge, 0, 0, SIDE, SIDE);
+  image.close();
+  const { data } = pen.getImageData(0, 0, SIDE, SIDE);
+  return Float32Array.from({ length: PIXELS }, (_, i) => (0.299 * data[4 * i]! + 0.587 * data[4 * i + 1]! + 0.114 * data[4 * i + 2]!) / 255);
+}
+
+/** The tile moved by whole pixels; what comes in from outside is the nearest edge. */
+export function moved(tile: Tile, dx: number, dy: number): Tile {
+  const inside = (at: number) => Math.max(0, Math.min(SIDE - 1, at));
+  return Float32Array.from({ length: PIXELS }, (_, i) => tile[inside(Math.floor(i / SIDE) - dy) * SIDE + inside((i % SIDE) - dx)]!);
+}
+
+export function paintTile(canvas: HTMLCanvasElement, tile: Tile): void {
+  canvas.width = canvas.height = SIDE;
+  const bytes = new Uint8ClampedArray(4 * PIXELS);
+  tile.forEach((value, i) => bytes.set([255 * value, 255 * value, 255 * value, 255], 4 * i));
+  canvas.getContext("2d")!.putImageData(new ImageData(bytes, SIDE), 0, 0);
+}
