@@ -5,10 +5,10 @@ let library;
 
 const runtime = {
   async start(threads) {
-    self.Module = { locateFile: (file) => WASM + file };
+    self.Module = { locateFile: (file) => WASM + file, mainScriptUrlOrBlob: `${WASM}litert_wasm_threaded_internal.js` };
     library = await LiteRT.loadLiteRt(WASM, { threads: threads > 1 });
   },
-  variant: () => `${performance.getEntriesByType("resource").map((entry) => entry.name).filter((name) => name.endsWith(".wasm")).map((name) => name.split("/").pop())}, ${library.liteRtWasm.getThreadCount?.() ?? "?"} threads`,
+  threads: () => library.liteRtWasm.getThreadCount?.(),
   async load(id, card) {
     const model = await LiteRT.loadAndCompile(`/models/${id}/model.tflite`, { accelerator: "wasm" });
     return {

@@ -8,7 +8,7 @@ const runtime = {
     ort.env.wasm.numThreads = threads;
     ort.env.wasm.wasmPaths = `${DIST}/`;
   },
-  variant: () => `simd128, ${ort.env.wasm.numThreads} threads`,
+  threads: () => ort.env.wasm.numThreads,
   async load(id, card) {
     const session = await ort.InferenceSession.create(`/models/${id}/model.onnx`, {
       executionProviders: ["wasm"],

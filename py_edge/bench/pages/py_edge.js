@@ -1,16 +1,15 @@
 // Ours, as a page has it: predict.js of the bundle and a plan file.
-let library;
+let library, used;
 
 const runtime = {
-  async start(threads) {
+  async start() {
     library = await import("/site/predict.js");
-    runtime.threads = threads;
   },
-  variant: () => runtime.told,
+  threads: () => used,
   async load(id) {
-    const model = await library.load(`/plans/${id}.plan`, { threads: runtime.threads });
+    const model = await library.load(`/plans/${id}.plan`, { threads });
+    used = model.threads;
     const [{ name }] = model.inputs;
-    runtime.told = `${library.variant?.() ?? "?"}, ${model.threads ?? 1} threads`;
     const names = model.outputs.map((output) => output.name);
     if (model.run.length === 0) return { run: (data) => model.run(data), dispose: () => model.dispose() };
     return {

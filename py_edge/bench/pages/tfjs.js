@@ -15,7 +15,7 @@ const runtime = {
     await tf.setBackend("wasm");
     await tf.ready();
   },
-  variant: () => `simd128, ${tf.wasm.getThreadsCount()} threads`,
+  threads: () => tf.wasm.getThreadsCount(),
   async load(id, card) {
     const url = `/models/${id}/${LAYERS ? "layers" : "graph"}/model.json`;
     const model = await (LAYERS ? tf.loadLayersModel(url) : tf.loadGraphModel(url));

@@ -10,6 +10,8 @@ const median = (values) => {
   const sorted = [...values].sort((a, b) => a - b);
   return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
 };
+const loadedWasm = () =>
+  performance.getEntriesByType("resource").map((entry) => entry.name.split("/").pop()).filter((name) => name.endsWith(".wasm")).join(" ");
 let ready = null;
 const start = () => (ready ??= runtime.start(threads));
 let current = null; // { card, handle, inputs, turn, group }
@@ -27,7 +29,7 @@ async function load({ model }) {
   const size = flat.length / card.count;
   const inputs = Array.from({ length: card.count }, (_, i) => flat.slice(i * size, (i + 1) * size));
   current = { card, inputs, turn: 0, group: 1, handle: await runtime.load(model, card) };
-  return { variant: await runtime.variant?.() };
+  return { variant: `${loadedWasm()}, ${await runtime.threads?.() ?? 1} thread(s)` };
 }
 
 // Largest |got - wanted| / largest |wanted|, over all outputs and inputs; outputs are matched by size, then by fit.
