@@ -16,7 +16,9 @@ from py_edge.cli import main
 def test_every_runtime_is_timed_and_agrees_with_keras(tmp_path: Path) -> None:
     """All four give Keras's answer on A1 and have a block in every round."""
     file = tmp_path / "result.json"
-    assert main(["bench", "--quick", "--force", "--only", "A1", "--parts", "latency", "--json", str(file)]) == 0
+    assert (
+        main(["bench", "--quick", "--force", "--only", "A1", "--parts", "latency", "--json", str(file)]) == 0
+    )
     rows = json.loads(file.read_text())["latency"]["A1"]
     for name in (OURS, *PEERS):
         assert rows[name]["problem"] == ""
