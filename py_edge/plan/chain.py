@@ -121,7 +121,13 @@ def encode(
         if op == abi.SELECT:
             code += [op, target, regs[1], regs[2], regs[0]]
         elif len(regs) == 1:
-            code += [op, target, regs[0], abi.bits(row.attrs.get("alpha", abi.DEFAULT_ALPHA.get(row.name, 0.0))), 0]
+            code += [
+                op,
+                target,
+                regs[0],
+                abi.bits(row.attrs.get("alpha", abi.DEFAULT_ALPHA.get(row.name, 0.0))),
+                0,
+            ]
         else:
             code += [op, target, regs[0], regs[1], 0]
         if len(ins) + at not in last_use:

@@ -82,7 +82,9 @@ class Lowering:
                 error.where = f"{layer.where} {error.where}".strip()
             raise
         except FOREIGN as error:
-            raise GraphError("inputs or config do not fit the layer", where=layer.where, got=str(error)) from error
+            raise GraphError(
+                "inputs or config do not fit the layer", where=layer.where, got=str(error)
+            ) from error
 
     def _call(
         self, kind: str, name: str, config: Mapping[str, Any], scope: Scope, args: Sequence[Any],

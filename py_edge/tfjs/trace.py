@@ -273,7 +273,9 @@ class Call:
     def bounded(self, *sizes: int) -> None:
         """Raises LimitError where a constant of these sizes is too large to be made in Python."""
         if min(sizes) < 0 or count(sizes) > DEFAULT.made:
-            raise LimitError("a size out of bounds", where=self.node.where, got=sizes, want=f"<= {DEFAULT.made}")
+            raise LimitError(
+                "a size out of bounds", where=self.node.where, got=sizes, want=f"<= {DEFAULT.made}"
+            )
 
     @property
     def first(self) -> bool:

@@ -229,7 +229,9 @@ def run(path: Path, compile_: Compile) -> Part:
             part.argued.append(f"{name}: {REFUSED[row['gradOf']]}")
         elif found == "differs":
             part.failures.append(name)
-    part.left_out = [f"{kernel}, {n} calls: no op or short chain of ours" for kernel, n in unsaid.most_common()]
+    part.left_out = [
+        f"{kernel}, {n} calls: no op or short chain of ours" for kernel, n in unsaid.most_common()
+    ]
     return part
 
 

@@ -65,7 +65,11 @@ class Numbers:
 def body_of(client: int, sequence: int, size: int) -> tuple[str, bytes]:
     """A question whose JSON is about `size` bytes, different from every other."""
     device = f"{client:032x}"
-    raw = sequence.to_bytes(8, "little") + client.to_bytes(8, "little") + bytes(max(16, size * 3 // 4 - 600) - 16)
+    raw = (
+        sequence.to_bytes(8, "little")
+        + client.to_bytes(8, "little")
+        + bytes(max(16, size * 3 // 4 - 600) - 16)
+    )
     content = {"shape": [len(raw)], "dtype": "uint8", "data": base64.b64encode(raw).decode()}
     question = Question(device, sequence, digest_of_content(content, "digits"), "digits", content)
     return f"/v1/questions/{device}/{sequence}", json.dumps(question.to_json()).encode()
@@ -154,9 +158,15 @@ def main() -> int:
         for number in range(arguments.rounds):
             bare = measure(BARE, f"{folder}/bare{number}.db", 18700 + number, arguments)
             node = measure(NODE, f"{folder}/node{number}", 18800 + number, arguments)
-            rounds.append({"bare": bare.__dict__, "node": node.__dict__, "ratio": round(node.per_s / bare.per_s, 3)})
+            rounds.append(
+                {"bare": bare.__dict__, "node": node.__dict__, "ratio": round(node.per_s / bare.per_s, 3)}
+            )
     best = max(each["ratio"] for each in rounds)
-    print(json.dumps({"cpus": os.cpu_count(), "load": os.getloadavg(), "rounds": rounds, "best_ratio": best}, indent=1))
+    print(
+        json.dumps(
+            {"cpus": os.cpu_count(), "load": os.getloadavg(), "rounds": rounds, "best_ratio": best}, indent=1
+        )
+    )
     return 0 if best >= arguments.least_ratio else 1
 
 

@@ -201,10 +201,26 @@ CASES = {
         lambda K: K.layers.IntegerLookup(vocabulary=[1, 3, 4], output_mode="multi_hot"), (4,), dtype="int64"
     ),
 }
-for name in (
-    "elu selu relu relu6 linear sigmoid hard_sigmoid softplus softsign tanh softmax exponential gelu mish swish "
-    "leaky_relu log_softmax silu"
-).split():
+for name in [
+    "elu",
+    "selu",
+    "relu",
+    "relu6",
+    "linear",
+    "sigmoid",
+    "hard_sigmoid",
+    "softplus",
+    "softsign",
+    "tanh",
+    "softmax",
+    "exponential",
+    "gelu",
+    "mish",
+    "swish",
+    "leaky_relu",
+    "log_softmax",
+    "silu",
+]:
     CASES[f"act_{name}"] = act(name)
 
 
@@ -384,7 +400,19 @@ CASES["k3only_ln_rms"] = single(lambda K: K.layers.LayerNormalization(rms_scalin
 CASES["k3only_gqa"] = single(
     lambda K: K.layers.GroupedQueryAttention(4, 4, 2), SEQ, (6, 4), call=lambda K, layer, i: layer(i[0], i[1])
 )
-for name in "celu glu hard_tanh hard_shrink soft_shrink tanh_shrink squareplus sparse_plus sparsemax log_sigmoid hard_silu".split():
+for name in [
+    "celu",
+    "glu",
+    "hard_tanh",
+    "hard_shrink",
+    "soft_shrink",
+    "tanh_shrink",
+    "squareplus",
+    "sparse_plus",
+    "sparsemax",
+    "log_sigmoid",
+    "hard_silu",
+]:
     CASES[f"k3only_act_{name}"] = single(lambda K, name=name: K.layers.Activation(name), VEC)
 
 

@@ -22,7 +22,18 @@ from py_edge.errors import PyEdgeError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "models"
 SMALL = 60_000
-WORDS = [b"null", b"-1", b"1e999", b"[]", b"{}", b'"float32"', b'"uint8"', b"2147483648", b'"layers-model"', b'"graph-model"']
+WORDS = [
+    b"null",
+    b"-1",
+    b"1e999",
+    b"[]",
+    b"{}",
+    b'"float32"',
+    b'"uint8"',
+    b"2147483648",
+    b'"layers-model"',
+    b'"graph-model"',
+]
 
 
 def packed(files: dict[str, bytes]) -> bytes:
@@ -41,7 +52,9 @@ def seeds() -> list[bytes]:
     found += [packed(files) for files, _, _ in CASES.values() if "model.json" in files]
     found += [packed(files_of(case)) for case in op_cases().values()]
     for folder in sorted(GOLDEN.iterdir()):
-        found.append(packed({path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".npy"}))
+        found.append(
+            packed({path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".npy"})
+        )
     return [seed for seed in found if len(seed) <= SMALL]
 
 
@@ -59,7 +72,9 @@ def one(data: bytes) -> None:
     except Exception:
         pass
     try:
-        model = load_model({"model.json": document, **dict.fromkeys(names[-1:], shard)}, limits=Limits(elements=1 << 20))
+        model = load_model(
+            {"model.json": document, **dict.fromkeys(names[-1:], shard)}, limits=Limits(elements=1 << 20)
+        )
         model.graph(2)
     except PyEdgeError:
         return

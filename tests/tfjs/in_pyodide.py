@@ -44,7 +44,9 @@ def wrong_ops() -> list[str]:
 
 
 begin = time.perf_counter()
-report: dict[str, Any] = {"golden": conformance.as_json({"golden": conformance.run_part("layers", GOLDEN, compiled)})}
+report: dict[str, Any] = {
+    "golden": conformance.as_json({"golden": conformance.run_part("layers", GOLDEN, compiled)})
+}
 report["ops"] = {"wrong": wrong_ops(), "total": len(op_cases())}
 report["bad"] = {"wrong": wrong_verdicts(), "total": len(CASES)}
 if Path("/data/layers").exists():

@@ -164,7 +164,8 @@ def test_mutated_bytes_only_raise_our_errors(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(
-    ("op", "attr"), [("Conv2DBackpropInput", {}), ("CropAndResize", {}), ("Dilation2D", {"padding": {"s": "VkFMSUQ="}})]
+    ("op", "attr"),
+    [("Conv2DBackpropInput", {}), ("CropAndResize", {}), ("Dilation2D", {"padding": {"s": "VkFMSUQ="}})],
 )
 def test_an_op_on_inputs_of_another_rank_is_told(op: str, attr: dict[str, object]) -> None:
     """What lowering trips over is an error of ours that names the node, not a foreign one."""
@@ -184,7 +185,9 @@ def test_an_op_on_inputs_of_another_rank_is_told(op: str, attr: dict[str, object
 
 def test_a_huge_size_in_a_constant_is_refused_at_once() -> None:
     """A crop of two thousand million rows is E_LIMIT before anything of that size is made."""
-    ports = [{"name": n, "op": "Placeholder", "attr": {"dtype": {"type": "DT_FLOAT"}}} for n in ("a", "z", "i")]
+    ports = [
+        {"name": n, "op": "Placeholder", "attr": {"dtype": {"type": "DT_FLOAT"}}} for n in ("a", "z", "i")
+    ]
     size = {"name": "s", "op": "Const", "attr": {"dtype": {"type": "DT_INT32"}}}
     node = {"name": "y", "op": "CropAndResize", "input": ["a", "z", "i", "s"], "attr": {}}
     inputs = {n: {"name": f"{n}:0"} for n in ("a", "z", "i")}

@@ -17,7 +17,9 @@ SHARED = HERE.parents[2] / "shared" / "conformance"
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
     """What in_pyodide.py says there."""
-    found: dict[str, Any] = json.loads(run_in_pyodide(HERE / "in_pyodide.py", SHARED if SHARED.exists() else None))
+    found: dict[str, Any] = json.loads(
+        run_in_pyodide(HERE / "in_pyodide.py", SHARED if SHARED.exists() else None)
+    )
     return found
 
 

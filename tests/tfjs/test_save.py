@@ -12,7 +12,10 @@ from py_edge.tensor import Tensor
 from py_edge.tfjs import load_model, sequential
 from py_edge.tfjs.save import save_model, to_files
 
-LAYERS = [{"class_name": "Dense", "units": 8, "activation": "relu"}, {"class_name": "Dense", "units": 3, "activation": "softmax"}]
+LAYERS = [
+    {"class_name": "Dense", "units": 8, "activation": "relu"},
+    {"class_name": "Dense", "units": 3, "activation": "softmax"},
+]
 
 
 def test_shards_and_metadata(tmp_path: Path) -> None:
@@ -24,7 +27,9 @@ def test_shards_and_metadata(tmp_path: Path) -> None:
     assert (sizes, document["format"]) == ([100, 100, 68], "layers-model")
     again = load_model(tmp_path)
     assert again.metadata == {"labels": ["a", "b", "c"]}
-    assert {n: w.tobytes() for n, w in again.weights.items()} == {n: w.tobytes() for n, w in model.weights.items()}
+    assert {n: w.tobytes() for n, w in again.weights.items()} == {
+        n: w.tobytes() for n, w in model.weights.items()
+    }
 
 
 def test_a_flipped_bit_is_found() -> None:

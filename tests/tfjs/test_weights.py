@@ -44,7 +44,12 @@ def test_quantised_values_are_exact(codes: list[int], scale: float, low: float, 
 def test_half_floats_are_exact(values: list[float]) -> None:
     """float16 widens without loss."""
     half = np.array(values, np.float16)
-    entry: dict[str, object] = {"name": "w", "shape": [len(values)], "dtype": "float32", "quantization": {"dtype": "float16"}}
+    entry: dict[str, object] = {
+        "name": "w",
+        "shape": [len(values)],
+        "dtype": "float32",
+        "quantization": {"dtype": "float16"},
+    }
     got = decode([entry], half.tobytes())["w"]
     assert isinstance(got, Tensor)
     assert got.tobytes() == half.astype(np.float32).tobytes()
@@ -59,7 +64,9 @@ def test_every_dtype_at_odd_offsets(cuts: list[int]) -> None:
         ("complex64", [1], np.array([1 + 2j], np.complex64).tobytes()), ("float32", [0, 3], b""),
         ("string", [2], b"\3\0\0\0a\0b\2\0\0\0\xc3\xa9"),
     ]  # fmt: skip
-    entries: list[dict[str, object]] = [{"name": f"w{i}", "shape": s, "dtype": d} for i, (d, s, _) in enumerate(parts)]
+    entries: list[dict[str, object]] = [
+        {"name": f"w{i}", "shape": s, "dtype": d} for i, (d, s, _) in enumerate(parts)
+    ]
     got = decode(entries, b"".join(p for *_, p in parts), cuts)
     numbers = [w.tolist() for w in got.values() if isinstance(w, Tensor)]
     assert numbers == [[7], [1.5, -2.0], [True, False, True], -5, [65535, 1], []]
@@ -74,5 +81,7 @@ def test_manifest_order_does_not_matter(order: list[int]) -> None:
     group = document["weightsManifest"][0]
     data = [np.arange(8, dtype=np.float32).tobytes(), np.zeros(2, np.float32).tobytes()]
     group["weights"] = [group["weights"][i] for i in order]
-    model = load_model({"model.json": json.dumps(document).encode(), "w.bin": b"".join(data[i] for i in order)})
+    model = load_model(
+        {"model.json": json.dumps(document).encode(), "w.bin": b"".join(data[i] for i in order)}
+    )
     assert model.weights["d/kernel"].tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
