@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install check test browser-test build demo slow-test wheels bench bench-models conformance experiments sanitize clean
+.PHONY: help install check test browser-test build demo slow-test wheels bench bench-models conformance experiments fuzz sanitize clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -41,6 +41,9 @@ browser-test: build ## The stories in a real Chromium only.
 
 slow-test: build ## What takes long: four whole stories, two hundred kills, the kernels in Pyodide.
 	@$(BIN)/python -m pytest tests playwright -m slow $(ARGS)
+
+fuzz: install ## Coverage-guided fuzzing of loading: atheris where it is installed, else blind mutation; SECONDS=600.
+	@$(BIN)/python -m tests.tfjs.fuzz_load --seconds $(or $(SECONDS),600) --corpus .cache/fuzz
 
 conformance: build ## Every recorded model against Keras, TensorFlow and TF.js, native and in Pyodide under Node.
 	@$(BIN)/py-edge conformance $(ARGS)

@@ -18,7 +18,7 @@ def test_living_slots_do_not_overlap(lives: list[tuple[int, int, int]]) -> None:
     total = assign(slots)
 
     for i, a in enumerate(slots):
-        assert a.offset >= 0 and a.offset + align(a.size_bytes) <= total
+        assert 0 <= a.offset <= total - align(a.size_bytes)
         for b in slots[:i]:
             meet = a.first <= b.last and b.first <= a.last
             apart = a.offset + a.size_bytes <= b.offset or b.offset + b.size_bytes <= a.offset
