@@ -32,6 +32,7 @@ class Hooks(ABC):
         """Until nothing waits any more; `check` raises what went wrong elsewhere. Raises EnvironmentProblem."""
         moved_at, last = time.monotonic(), None
         while True:
+            check()
             counts = self.call("waiting")
             if not counts["outbox"] and not counts["waiting"]:
                 return
@@ -39,7 +40,6 @@ class Hooks(ABC):
                 moved_at, last = time.monotonic(), counts
             if time.monotonic() - moved_at > PATIENCE_S:
                 raise EnvironmentProblem("answers do not come home any more", where="page", got=str(counts))
-            check()
             time.sleep(_PAUSE_S)
 
     def await_version(self, wanted: int, check: Check) -> None:

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,7 +59,7 @@ def play(wishes: Wishes) -> int:
     if wishes.json is not None and str(wishes.json) != "-":
         wishes.json.touch()  # a place that cannot be written is said now, not after the story
     with ExitStack() as stack:
-        stack.enter_context(_stop_on_sigterm())
+        stopped = stack.enter_context(_stop_on_signal())
         if not shown:
             find_chromium()  # before any work: a missing browser is said at once
         splits = load_splits(wishes.seed)
@@ -70,7 +71,7 @@ def play(wishes: Wishes) -> int:
         cloud, site = _start(stack, wishes, models, pages, data)
         _say(_links(site.url, cloud.url))
         page = stack.enter_context(_open(site.url, cloud.url, shown))
-        story = _tell(wishes, splits, page, site, cloud)
+        story = _tell(wishes, splits, page, site, cloud, stopped)
         if wishes.json is not None:
             _write(wishes.json, story)
         if shown and not wishes.once:
@@ -118,7 +119,9 @@ def _open(site: str, cloud: str, shown: bool) -> Iterator[Hooks]:
         yield stack.enter_context(open_tab(url))
 
 
-def _tell(wishes: Wishes, splits: Splits, page: Hooks, site: Place, cloud: Place) -> dict[str, Any]:
+def _tell(
+    wishes: Wishes, splits: Splits, page: Hooks, site: Place, cloud: Place, stopped: threading.Event
+) -> dict[str, Any]:
     truth: dict[str, int] = {}
     paint = table.colours(sys.stdout)
 
@@ -135,6 +138,8 @@ def _tell(wishes: Wishes, splits: Splits, page: Hooks, site: Place, cloud: Place
     ):
 
         def check() -> None:
+            if stopped.is_set():
+                raise KeyboardInterrupt
             for each in (person, site, cloud):
                 each.check()
 
@@ -167,15 +172,21 @@ def _write(target: Path, story: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _stop_on_sigterm() -> Iterator[None]:
+def _stop_on_signal() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM alike. The event stays set: what runs inside the browser's driver may swallow the exception,
+    and then the next check raises it again."""
+    stopped = threading.Event()
+
     def stop(number: int, frame: object) -> None:
+        stopped.set()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield stopped
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _say(words: str) -> None:
