@@ -197,7 +197,8 @@ class _Waiter:
     async def wait(self, timeout_s: float) -> bool:
         """See ports.Waiter."""
         try:
-            await asyncio.wait_for(self.event.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):  # wait_for of Python 3.11 can swallow a cancellation
+                await self.event.wait()
         except TimeoutError:
             return False
         self.event.clear()
@@ -226,13 +227,15 @@ class MemoryStore:
             transaction = MemoryTransaction(self._tables)
             try:
                 result = work(transaction)
-                await _to_the_end(self._journal.commit(transaction.changes()))
+                cancelled = await _to_the_end(self._journal.commit(transaction.changes()))
             except BaseException as error:
                 transaction.roll_back()
                 if isinstance(error, OSError):
                     raise StorageError(f"the store did not take it: {error}") from error
                 raise
         self._publish(transaction.topics)
+        if cancelled:
+            raise asyncio.CancelledError
         return result
 
     def write_now(self, work: Callable[[Transaction], T]) -> T:
@@ -263,16 +266,17 @@ class MemoryStore:
             self.bus.publish(topic)
 
 
-async def _to_the_end(commit: Coroutine[Any, Any, None]) -> None:
-    """Await a commit that must not be torn: who is cancelled meanwhile still waits for its outcome."""
+async def _to_the_end(commit: Coroutine[Any, Any, None]) -> bool:
+    """Await a commit that must not be torn: who is cancelled meanwhile waits for its outcome; True if so."""
     task = asyncio.ensure_future(commit)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if task.exception() is not None:
-            raise
-        task.result()
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    task.result()
+    return cancelled
 
 
 class MemoryBlobs:

@@ -43,12 +43,13 @@ class SimDisk:
 
     def __init__(self, rng: random.Random) -> None:
         self.rows: dict[tuple[str, Key], Row] = {}
-        self.rng, self.faults, self.failed = rng, Faults(), False
+        self.rng, self.faults = rng, Faults()
+        self.failed = self.dead = False
 
     async def commit(self, changes: list[Change]) -> None:
         """See storage.in_memory.Journal."""
         await asyncio.sleep(self.rng.random() * 0.002)
-        fails = self.rng.random() < self.faults.disk
+        fails = self.rng.random() < (0.5 if self.dead else self.faults.disk)
         if not fails or self.rng.random() < 0.5:
             for name, key, row in changes:
                 if row is None:
@@ -87,7 +88,7 @@ class Place:
 
     def start(self) -> None:
         """Begin with what the disk holds."""
-        self.disk.failed = False
+        self.disk.failed = self.disk.dead = False
         self.store = MemoryStore(journal=self.disk, saved=self.disk.saved())
         self.tier = Tier(
             self.name, self.level, self.store, self.clock, self.rng, keep if self.top else to_parent
@@ -106,7 +107,7 @@ class Place:
 
     async def kill(self) -> None:
         """Everything that is not on the disk is gone."""
-        self.up = False
+        self.up, self.disk.dead = False, True
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
