@@ -203,7 +203,13 @@ class World:
 
     async def unfinished(self) -> list[str]:
         """What is still on its way."""
-        found = [f"the person has not corrected {digest}" for digest in sorted(self.nodes[-1].slips)]
+        top = self.nodes[-1]
+        said = {
+            row["digest"]
+            for (name, _), row in top.disk.rows.items()
+            if name == QUESTIONS.name and row["tier"]
+        }
+        found = [f"the person has not corrected {digest}" for digest in sorted(top.slips & said)]
         for place in self.places:
             left = await place.store.read(
                 lambda tx: (tx.count(OUTBOX), tx.count(DELIVERIES), tx.tally(QUESTIONS, "state"))
