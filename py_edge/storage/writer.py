@@ -1,7 +1,9 @@
-"""One thread that writes: whatever waits is committed together, and nobody is told before the commit.
+"""Group commit: whatever waits runs in one transaction, and nobody is told before its commit is on disk.
 
 A failing function is rolled back alone. A function may run twice, so it must do nothing but read and write rows.
-Without threads (Pyodide) each write commits at once.
+Where statements are quick (a local file) they run on the event loop and only commits and checkpoints, which wait for
+the disk, on a thread: eight statements per question, each giving up the interpreter lock, cost more than they gain.
+Where a statement waits for a network, the thread runs them too. Without threads (Pyodide) all runs in the loop.
 """
 
 from __future__ import annotations
@@ -9,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,6 +21,7 @@ from py_edge.errors import StorageError
 from py_edge.storage.sql import SqlTransaction
 
 GROUP_LIMIT = 256
+IDLE_S = 2.0
 
 
 class Connection(Protocol):
@@ -52,6 +57,12 @@ class _Item:
         self.error: BaseException | None = None
 
 
+@dataclass
+class _Group:
+    items: list[_Item]
+    topics: list[str] = field(default_factory=list)
+
+
 class GroupWriter:
     """Owns the one writing connection; `write` may be called from the loop it was started on."""
 
@@ -61,91 +72,114 @@ class GroupWriter:
         publish: Callable[[list[str]], None],
         trouble: Callable[[str], None],
         threaded: bool = True,
+        quick: bool = True,
     ) -> None:
+        """quick: statements do not wait, so they may run on the event loop."""
         self._publish, self._trouble = publish, trouble
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._waiting: deque[_Item] = deque()
+        self._busy = False  # a group is under way: the connection is taken
         self._broken = ""
-        self._threaded = threaded
+        self._threaded, self._quick = threaded, quick or not threaded
         self._connection = connect()
+        self._handed: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._rest: asyncio.TimerHandle | None = None
+        self._ended_s = 0.0
 
     async def write(self, work: Callable[[Any], Any]) -> Any:
         """Run work in a transaction, return after its commit."""
         loop = asyncio.get_running_loop()
         item = _Item(work, loop)
-        if not self._threaded:
-            topics = self._run_group([item])
-            self._settle([item], topics)
-        else:
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._loop, args=(loop,), name="py_edge-writer", daemon=True
-                )
-                self._thread.start()
-            self._queue.put(item)
+        self._waiting.append(item)
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._start_group, loop)
         return await item.future
 
     async def close(self) -> None:
         """Commit what waits, then close the connection."""
-        if self._thread is not None:
-            self._queue.put(None)
-            while self._thread.is_alive():
-                await asyncio.sleep(0.002)
-        else:
-            self._connection.close()
-
-    def _loop(self, loop: asyncio.AbstractEventLoop) -> None:
-        open_for_more = True
-        while open_for_more:
-            group, open_for_more = self._take_group()
-            if group:
-                topics = self._run_group(group)
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(self._settle, group, topics)
-            if not self._broken:
-                self._guard(partial(self._connection.after_commit, not group))
+        while self._busy:
+            await asyncio.sleep(0.002)
+        if self._rest is not None:
+            self._rest.cancel()
+        self._handed.put(None)
+        while self._thread is not None and self._thread.is_alive():
+            await asyncio.sleep(0.002)
         self._connection.close()
 
-    def _take_group(self) -> tuple[list[_Item], bool]:
-        group: list[_Item] = []
-        try:
-            item = self._queue.get(timeout=2.0)
-            while item is not None:
-                group.append(item)
-                if len(group) == GROUP_LIMIT:
-                    return group, True
-                item = self._queue.get_nowait()
-            return group, False
-        except queue.Empty:
-            return group, True
+    def _start_group(self, loop: asyncio.AbstractEventLoop) -> None:
+        """On the loop: take what waits; the connection is this group's until `_end_group`."""
+        group = _Group([self._waiting.popleft() for _ in range(min(GROUP_LIMIT, len(self._waiting)))])
+        if self._quick:
+            self._guard(partial(self._run_items, group))
+        self._hand_over(group, loop)
 
-    def _run_group(self, group: list[_Item]) -> list[str]:
-        topics: list[str] = []
-        if not self._broken:
-            self._guard(lambda: self._commit_group(group, topics))
-        if self._broken:
-            for item in group:
-                item.error = StorageError(self._broken, remedy="nothing was acknowledged; look at the disk")
-        return topics if not self._broken else []
+    def _hand_over(self, group: _Group, loop: asyncio.AbstractEventLoop) -> None:
+        """Commit, tell everyone, checkpoint: on the thread if there is one."""
+        if not self._threaded:
+            self._commit(group)
+            self._settle(group)
+            self._checkpoint(group)
+            self._end_group(loop)
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._commit_for_ever, args=(loop,), name="py_edge-writer", daemon=True
+            )
+            self._thread.start()
+        self._handed.put(group)
 
-    def _commit_group(self, group: list[_Item], topics: list[str]) -> None:
+    def _commit_for_ever(self, loop: asyncio.AbstractEventLoop) -> None:
+        while (group := self._handed.get()) is not None:
+            if not self._quick:
+                self._guard(partial(self._run_items, group))
+            self._commit(group)
+            if loop.is_closed():
+                return
+            loop.call_soon_threadsafe(self._settle, group)
+            self._checkpoint(group)
+            loop.call_soon_threadsafe(self._end_group, loop)
+
+    def _end_group(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._ended_s = loop.time()
+        if self._waiting:
+            self._start_group(loop)
+            return
+        self._busy = False
+        if self._rest is None:
+            self._rest = loop.call_later(IDLE_S, self._look_idle, loop)
+
+    def _look_idle(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Nothing was written for a while: time for the checkpoint that waits for every reader."""
+        self._rest = None
+        if self._busy:
+            return
+        quiet_s = loop.time() - self._ended_s
+        if quiet_s < IDLE_S:
+            self._rest = loop.call_later(IDLE_S - quiet_s, self._look_idle, loop)
+        elif not self._broken:
+            self._busy = True
+            self._hand_over(_Group([]), loop)
+
+    def _run_items(self, group: _Group) -> None:
         """All in one transaction; when one of them fails, all again, each behind its savepoint."""
+        if not group.items:
+            return
         transaction = self._connection.begin()
         try:
-            for item in group:
+            for item in group.items:
                 item.result = item.work(transaction)
         except Exception as error:
             if self._connection.is_disk_trouble(error):
                 raise
             self._connection.roll_back()
-            self._commit_one_by_one(group, topics)
+            self._run_one_by_one(group)
             return
-        self._connection.commit()
-        topics += transaction.topics
+        group.topics = transaction.topics
 
-    def _commit_one_by_one(self, group: list[_Item], topics: list[str]) -> None:
+    def _run_one_by_one(self, group: _Group) -> None:
         transaction = self._connection.begin()
-        for item in group:
+        for item in group.items:
             transaction.topics = []
             self._connection.savepoint("SAVEPOINT")
             try:
@@ -156,12 +190,24 @@ class GroupWriter:
                 item.error = error
                 self._connection.savepoint("ROLLBACK TO")
             else:
-                topics += transaction.topics
+                group.topics += transaction.topics
             self._connection.savepoint("RELEASE")
-        self._connection.commit()
+
+    def _commit(self, group: _Group) -> None:
+        if group.items:
+            self._guard(self._connection.commit)
+        if self._broken:
+            group.topics = []
+            for item in group.items:
+                item.error = StorageError(self._broken, remedy="nothing was acknowledged; look at the disk")
+
+    def _checkpoint(self, group: _Group) -> None:
+        self._guard(partial(self._connection.after_commit, not group.items))
 
     def _guard(self, step: Callable[[], None]) -> None:
-        """The first trouble from below ends all acknowledging in this process."""
+        """The first trouble from below ends all writing and all acknowledging in this process."""
+        if self._broken:
+            return
         try:
             step()
         except Exception as error:
@@ -172,12 +218,12 @@ class GroupWriter:
                 self._broken += f"; and to roll back: {second}"
             self._trouble(self._broken)
 
-    def _settle(self, group: list[_Item], topics: list[str]) -> None:
-        for item in group:
+    def _settle(self, group: _Group) -> None:
+        for item in group.items:
             if item.future.done():
                 continue
             if item.error is not None:
                 item.future.set_exception(item.error)
             else:
                 item.future.set_result(item.result)
-        self._publish(topics)
+        self._publish(group.topics)
