@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install check test browser-test build demo slow-test wheels bench bench-models conformance experiments fuzz sanitize clean
+.PHONY: help install check test browser-test build demo slow-test wheels bench bench-models conformance experiments chaos fuzz sanitize clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -39,8 +39,11 @@ test: build ## All tests: unit, node, browser.
 browser-test: build ## The stories in a real Chromium only.
 	@$(BIN)/python -m pytest playwright $(ARGS)
 
-slow-test: build ## What takes long: four whole stories, two hundred kills, the kernels in Pyodide.
+slow-test: build ## What takes long: four whole stories, kills and bad networks, the kernels in Pyodide.
 	@$(BIN)/python -m pytest tests playwright -m slow $(ARGS)
+
+chaos: install ## Kills, failing disks, bad networks and simulated histories against an outside checker; CHAOS=long.
+	@PY_EDGE_CHAOS=$(or $(CHAOS),full) $(BIN)/python -m pytest tests/chaos -s $(ARGS)
 
 fuzz: install ## Coverage-guided fuzzing of loading: atheris where it is installed, else blind mutation; SECONDS=600.
 	@$(BIN)/python -m tests.tfjs.fuzz_load --seconds $(or $(SECONDS),600) --corpus .cache/fuzz

@@ -1,13 +1,12 @@
 """Killed, or told EIO or ENOSPC, at every write-class system call: what was acknowledged is there afterwards.
 
 A scripted run of six commits and a checkpoint is repeated under strace with a fault injected at call N, for N from
-1 until the run no longer reaches it. By default every fifth N; PY_EDGE_CHAOS=long takes every one.
+1 until the run no longer reaches it. By default every fifth N; `make chaos` takes every one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import subprocess
 import sys
@@ -17,9 +16,10 @@ import pytest
 
 from py_edge.storage.sqlite import SqliteStore
 from py_edge.storage.tables import FACTS
+from tests.chaos.scale import SCALE
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERY = 1 if os.environ.get("PY_EDGE_CHAOS") == "long" else 5
+EVERY = SCALE.every
 CALLS = ("pwrite64", "fdatasync", "ftruncate")
 COMMITS = 6
 RUN = f"""

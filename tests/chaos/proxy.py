@@ -1,0 +1,78 @@
+"""A TCP proxy that a test puts between a node and its parent: what netem does, where the kernel has none.
+
+    python -m tests.chaos.proxy --listen PORT --to HOST:PORT --seed N --calm FILE
+
+Until the calm file exists each connection is, by the seed, passed on slowly, cut after some bytes (mid header, mid
+body or mid reply), stalled half open, or refused; afterwards everything passes. No bit is flipped: TCP and TLS see to
+that before a proxy could.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import random
+from pathlib import Path
+
+FATES = ("pass", "slow", "cut", "stall", "refuse")
+STALL_S = 8.0
+
+
+class Proxy:
+    """One listening port in front of one address."""
+
+    def __init__(self, host: str, port: int, seed: int, calm: Path) -> None:
+        self.host, self.port, self.calm = host, port, calm
+        self.rng = random.Random(seed)
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection with its fate."""
+        fate = "pass" if self.calm.exists() else self.rng.choice(FATES)
+        try:
+            if fate == "refuse":
+                return
+            there = await asyncio.open_connection(self.host, self.port)
+            try:
+                await asyncio.gather(self.pump(reader, there[1], fate), self.pump(there[0], writer, fate))
+            finally:
+                there[1].close()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            with contextlib.suppress(OSError):
+                writer.transport.abort()
+
+    async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fate: str) -> None:
+        """Bytes one way; a connection ends when either way does."""
+        left = self.rng.randrange(1, 3_000)
+        while data := await reader.read(2_048):
+            if not self.calm.exists():
+                if fate == "slow":
+                    await asyncio.sleep(self.rng.random() * 0.5)
+                if len(data) > left and fate in ("cut", "stall"):
+                    writer.write(data[:left])
+                    await asyncio.sleep(STALL_S if fate == "stall" else 0)
+                    break
+                left -= len(data)
+            writer.write(data)
+            await writer.drain()
+        raise ConnectionResetError
+
+
+async def main() -> None:
+    """Serve until killed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--listen", type=int, required=True)
+    parser.add_argument("--to", required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--calm", type=Path, required=True)
+    options = parser.parse_args()
+    host, _, port = options.to.rpartition(":")
+    proxy = Proxy(host, int(port), options.seed, options.calm)
+    server = await asyncio.start_server(proxy.take, "127.0.0.1", options.listen)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

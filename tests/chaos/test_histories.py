@@ -1,0 +1,46 @@
+"""Many simulated histories on all cores; one that ends badly names its seed, which replays bit for bit.
+
+300 by default, 10^4 with `make chaos`, 10^5 with CHAOS=long. Seeds begin where those of tests/chain end.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from py_edge.chain.simulate import Outcome, run_history
+from tests.chaos.scale import SCALE
+
+FIRST_SEED = 1_000_000
+
+
+def live(seed: int) -> Outcome:
+    """One history; what it raises is a trouble too."""
+    try:
+        return run_history(seed)
+    except Exception as error:
+        return Outcome(seed, [repr(error)])
+
+
+@pytest.mark.slow
+def test_many_histories_end_well() -> None:
+    """No trouble in any, whatever is lost, doubled, reordered, cut off, killed or told a wrong time."""
+    begin = time.monotonic()
+    seeds = range(FIRST_SEED, FIRST_SEED + SCALE.histories)
+    bad, asked, kills, messages, virtual_s = [], 0, 0, 0, 0.0
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for outcome in pool.map(live, seeds, chunksize=10):
+            bad += [(outcome.seed, outcome.troubles)] if outcome.troubles else []
+            asked, kills = asked + outcome.asked, kills + outcome.kills
+            messages, virtual_s = messages + outcome.messages, virtual_s + outcome.virtual_s
+    seconds = time.monotonic() - begin
+    print(
+        f"\n{SCALE.histories} histories in {seconds:.0f} s ({virtual_s / 3600:.0f} virtual hours): "
+        f"{asked} questions, {kills} kills, {messages} messages, {len(bad)} bad"
+    )
+    assert bad == []
+    assert asked > SCALE.histories
+    assert kills > SCALE.histories
