@@ -1,4 +1,4 @@
-// Run one Python file in Pyodide under Node, with the working tree mounted: node mounted_pyodide.mjs RUNTIME ROOT SCRIPT [DATA]
+// Run one Python file in Pyodide under Node, with the working tree mounted: node mounted_pyodide.mjs RUNTIME ROOT SCRIPT DATA|'' [ARGUMENT ...]
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
@@ -6,7 +6,7 @@ process.on("uncaughtException", (error) => {
   console.error(String(error.message).slice(-2000));
   process.exit(1);
 });
-const [runtime, root, script, data] = process.argv.slice(2);
+const [runtime, root, script, data, ...rest] = process.argv.slice(2);
 const { loadPyodide } = await import(pathToFileURL(`${runtime}/pyodide.mjs`).href);
 const pyodide = await loadPyodide({ indexURL: runtime });
 pyodide.FS.mkdirTree("/tree");
@@ -15,5 +15,6 @@ if (data) {
   pyodide.FS.mkdirTree("/data");
   pyodide.FS.mount(pyodide.FS.filesystems.NODEFS, { root: data }, "/data");
 }
-pyodide.runPython("import sys; sys.path.insert(0, '/tree')");
+pyodide.globals.set("arguments", pyodide.toPy([script, ...rest]));
+pyodide.runPython("import sys; sys.path.insert(0, '/tree'); sys.argv = arguments; del arguments");
 console.log(await pyodide.runPythonAsync(readFileSync(script, "utf8")));

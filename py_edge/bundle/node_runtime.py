@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from py_edge.bundle.lock import read_lock
@@ -15,8 +16,11 @@ RUNNER = Path(__file__).parent / "mounted_pyodide.mjs"
 TREE = Path(__file__).resolve().parents[2]
 
 
-def run_in_pyodide(script: Path, data: Path | None = None, timeout_s: float = 600) -> str:
-    """What the last expression of `script` gives, printed, its last line. The checkout is at /tree, `data` at /data.
+def run_in_pyodide(
+    script: Path, data: Path | None = None, timeout_s: float = 600, arguments: Sequence[str] = ()
+) -> str:
+    """What the last expression of `script` gives, printed, its last line. The checkout is at /tree, `data` at /data,
+    `arguments` in sys.argv.
 
     Raises EnvironmentProblem: no Node, or the script failed; the text carries the end of its traceback.
     """
@@ -29,7 +33,7 @@ def run_in_pyodide(script: Path, data: Path | None = None, timeout_s: float = 60
     with tempfile.TemporaryDirectory() as folder:
         for name, path in Fetcher(lock).fetch(lock.select(["runtime"])).items():
             shutil.copyfile(path, Path(folder) / name)
-        command = [node, str(RUNNER), folder, str(TREE), str(script), *([str(data)] if data else [])]
+        command = [node, str(RUNNER), folder, str(TREE), str(script), str(data or ""), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
     if done.returncode:
         raise EnvironmentProblem(

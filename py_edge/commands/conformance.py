@@ -30,43 +30,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one table; exit code 1 when anything disagrees."""
-    from py_edge.errors import NotFoundError
-    from py_edge.kernels.load import library
-    from py_edge.model import compiled_by
-    from py_edge.tfjs import conformance
-    from py_edge.train.conformance import others
+    from py_edge.bundle.node_runtime import TREE, run_in_pyodide
+    from py_edge.errors import NotFoundError, ValueRangeError
+    from py_edge.tfjs.conformance import PARTS
 
-    if not arguments.data.is_dir():
-        raise NotFoundError(
-            "there is no conformance data", where=str(arguments.data), remedy="name it with --data"
-        )
-    wanted = [part for part in arguments.only.split(",") if part in conformance.PARTS]
+    data, wanted = arguments.data, arguments.only.split(",")
+    if not data.is_dir() and data != DEFAULT:
+        raise NotFoundError("there is no conformance data", where=str(data), remedy="name it with --data")
+    if unknown := [part for part in wanted if part not in PARTS]:
+        raise ValueRangeError("no such part", where="--only", got=unknown, want=list(PARTS))
     if arguments.runtime == "pyodide":
-        result = _in_pyodide(arguments.data, wanted)
+        mounted = data.resolve() if data.is_dir() else None
+        result = json.loads(run_in_pyodide(_SCRIPT, mounted, arguments=wanted))
     else:
-        compile_ = compiled_by(library())
-        result = conformance.as_json(conformance.run(arguments.data, compile_, wanted, others(compile_)))
+        result = compute(data, TREE, wanted)
     _print(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1))
     return 0 if result["ok"] else 1
 
 
-def _in_pyodide(data: Path, wanted: Sequence[str]) -> dict[str, Any]:
-    """All parts in the locked Pyodide under Node, then those that were asked for."""
-    from py_edge.bundle.node_runtime import run_in_pyodide
+def compute(data: Path, checkout: Path, wanted: Sequence[str]) -> dict[str, Any]:
+    """The parts of `data` and of the checkout that were asked for and are there, as JSON has them."""
+    from py_edge.kernels.load import library
+    from py_edge.model import compiled_by
+    from py_edge.tfjs import conformance, conformance_own
+    from py_edge.train import conformance as gradients
 
-    found: dict[str, Any] = json.loads(run_in_pyodide(_SCRIPT, data.resolve()))
-    rows = {name: row for name, row in found.items() if name in wanted}
-    return {"ok": all(not row["failures"] for row in rows.values()), **rows}
+    compile_ = compiled_by(library())
+    others = {**gradients.others(compile_), **conformance_own.others(checkout, compile_)}
+    return conformance.as_json(conformance.run(data, compile_, wanted, others))
 
 
 def _print(result: Mapping[str, Any]) -> None:
-    print(f"{'part':<12}{'passed':>8}{'total':>8}{'slowest s':>12}")
+    print(f"{'part':<12}{'passed':>8}{'total':>8}{'slowest, parse to compiled, s':>32}")
     for name, row in result.items():
         if not isinstance(row, dict):
             continue
-        print(f"{name:<12}{row['passed']:>8}{row['total']:>8}{row['slowest_s']:>12}")
+        slowest = max(row["ready_s"].values(), default="")
+        print(f"{name:<12}{row['passed']:>8}{row['total']:>8}{slowest:>32}")
+        for model, seconds in row["ready_s"].items() if name == "real" else ():
+            print(f"  {model:<50}{seconds:>10}")
         for fault in row["failures"]:
             print(f"  {fault}")
         for fault in row["argued"]:

@@ -1,12 +1,9 @@
-"""What `py-edge conformance --runtime pyodide` runs there: every part of /data; the last expression is what is printed."""
+"""What `py-edge conformance --runtime pyodide` runs there, the parts in sys.argv; the last expression is what is printed."""
 
 import json
+import sys
 from pathlib import Path
 
-from py_edge.kernels.load import library
-from py_edge.model import compiled_by
-from py_edge.tfjs import conformance
-from py_edge.train.conformance import others
+from py_edge.commands.conformance import compute
 
-compile_ = compiled_by(library())
-json.dumps(conformance.as_json(conformance.run(Path("/data"), compile_, others=others(compile_))))
+json.dumps(compute(Path("/data"), Path("/tree"), sys.argv[1:]))

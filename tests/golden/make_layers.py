@@ -451,7 +451,7 @@ def flat(y):
     )
 
 
-def run(name, build, out):
+def run(name, build, out, flags=(), saved=True):
     for label, K in (("k2", k2), ("k3", k3)):
         if f"{'k3' if label == 'k2' else 'k2'}only" in name:
             continue
@@ -465,7 +465,7 @@ def run(name, build, out):
             print("SKIP", name, label, type(error).__name__, str(error)[:100])
             continue
         routes = [("h5", "keras"), ("keras", "keras_keras")] if K is k3 else [("h5", "keras")]
-        for suffix, form in [*routes, ("saved", "tf_saved_model")]:
+        for suffix, form in [*routes, *([("saved", "tf_saved_model")] if saved else [])]:
             target = out / f"{name}__{label}_{suffix}"
             with tempfile.TemporaryDirectory() as temp:
                 path = Path(temp) / (f"m.{suffix}" if suffix != "saved" else "saved")
@@ -480,7 +480,7 @@ def run(name, build, out):
                         model.save(str(path))
                     more = ["--output_format=tfjs_layers_model"] if form == "keras_keras" else []
                     more += ["--skip_op_check"] if suffix == "saved" else []
-                    convert([f"--input_format={form}", *more, str(path), str(target)])
+                    convert([*flags, f"--input_format={form}", *more, str(path), str(target)])
                     assert (target / "model.json").exists()
                 except BaseException as error:
                     shutil.rmtree(target, ignore_errors=True)

@@ -45,12 +45,12 @@ def packed(files: dict[str, bytes]) -> bytes:
 
 def seeds() -> list[bytes]:
     """The catalogue of broken models, the recorded one-node graphs and the small golden models."""
+    from py_edge.tfjs.recorded_graphs import files_of, op_cases
     from tests.tfjs.bad_models import CASES, DATA, good
-    from tests.tfjs.recorded import files_of, op_cases
 
     found = [packed({"model.json": json.dumps(good()).encode(), "w.bin": DATA})]
     found += [packed(files) for files, _, _ in CASES.values() if "model.json" in files]
-    found += [packed(files_of(case)) for case in op_cases().values()]
+    found += [packed(files_of(case)) for case in op_cases(GOLDEN.parent / "ops.jsonl.gz").values()]
     for folder in sorted(GOLDEN.iterdir()):
         found.append(
             packed({path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".npy"})

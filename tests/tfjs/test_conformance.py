@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from py_edge.tfjs import conformance_kernels
+from py_edge.tfjs import conformance, conformance_kernels
 from py_edge.tfjs.conformance_kernels import value_of
 from py_edge.train.gradients import flow_back
 from tests.tfjs.engine import compiled
 
+GOLDEN = Path(__file__).parent.parent / "golden" / "models"
 CALLS = Path(__file__).resolve().parents[3] / "shared" / "conformance" / "kernels.jsonl.gz"
 
 
@@ -32,3 +34,19 @@ def test_what_counts_as_equal() -> None:
     assert conformance_kernels.differs(value_of(far), value_of(one)).startswith("[0]")
     assert conformance_kernels.differs(value_of(ints | {"v": [100000001]}), value_of(ints)).startswith("[0]")
     assert conformance_kernels.differs(value_of(ints), value_of(one)).startswith("shape")
+
+
+def test_a_case_that_lacks_a_file_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    """Without its model, its shard, its inputs or its outputs a case is left out by name; a broken recording fails."""
+    for name in ("whole", "model.json", "group1-shard1of1.bin", "inputs.npy", "expected.npy", "broken"):
+        shutil.copytree(GOLDEN / "same_class_names__k3_keras", tmp_path / "layers" / name)
+        if name not in ("whole", "broken"):
+            (tmp_path / "layers" / name / name).unlink()
+    (tmp_path / "layers" / "broken" / "inputs.npy").write_bytes(b"\x93NUMPY\x01\0\x05\0{'a'}")
+    part = conformance.run(tmp_path, compiled)["layers"]
+    assert (part.passed, part.total) == (1, 2)
+    assert [line.split(":")[0] for line in part.failures] == ["broken"]
+    assert sorted(line.split(": ")[1].split()[0] for line in part.left_out) == [
+        "expected.npy", "group1-shard1of1.bin", "inputs.npy", "model.json",
+    ]  # fmt: skip
+    assert set(part.seconds) == {"whole"}

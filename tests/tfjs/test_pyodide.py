@@ -24,15 +24,19 @@ def report() -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_broken_files_get_the_same_codes(report: dict[str, Any]) -> None:
-    """Every case of the catalogue, and the interpreter lives."""
-    assert report["bad"]["wrong"] == []
+def test_own_parts_are_as_natively(report: dict[str, Any]) -> None:
+    """Recorded ops compute the same, every broken file gets its code and place, and the interpreter lives."""
+    own = report["own"]
+    assert own["bad_inputs"]["failures"] == []
+    assert own["bad_inputs"]["total"] > 200
+    assert own["op_graphs"]["failures"] == []
+    assert own["op_graphs"]["total"] > 300
+    assert own["op_names"]["failures"] == []
 
 
 @pytest.mark.slow
-def test_ops_and_models_compute_the_same(report: dict[str, Any]) -> None:
-    """Recorded ops, golden models and, where it is, the shared data; no model takes 2 s to load and compile."""
-    assert report["ops"]["wrong"] == []
+def test_models_compute_the_same(report: dict[str, Any]) -> None:
+    """Golden models and, where it is, the shared data, on the standard library alone."""
     assert report["golden"]["ok"], report["golden"]
     shared = report.get("shared", {"ok": True})
     assert shared["ok"], shared

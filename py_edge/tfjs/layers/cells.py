@@ -171,6 +171,8 @@ _DENSE: dict[str, tuple[type[SimpleRnn] | type[Lstm] | type[Gru], int, int]] = {
     "SimpleRNN": (SimpleRnn, 1, 1), "LSTM": (Lstm, 4, 2), "GRU": (Gru, 3, 1),
 }  # fmt: skip
 
+CELLS = frozenset({"SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells"})
+
 
 def dense_cell(c: Call, kind: str, config: Mapping[str, Any], scope: Scope, features: int) -> Cell:
     """SimpleRNN, LSTM or GRU from a layer's or a cell's config."""

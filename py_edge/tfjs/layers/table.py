@@ -28,4 +28,5 @@ REFUSED = {
     "FlaxLayer": "it carries foreign code",
     "TFSMLayer": "it loads a file",
     "FeatureSpace": "it carries a pipeline",
+    "DenseFeatures": "it carries feature columns",
 }

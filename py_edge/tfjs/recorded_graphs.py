@@ -1,25 +1,32 @@
-"""Recorded one-node graphs (tests/golden/make_ops.py) as model files and tensors."""
+"""Recorded graphs of one TensorFlow op or a few (tests/golden/make_ops.py): as model files, and computed again.
+
+File: one JSON a line, {name, graph, weights, inputs, outputs}. Standard library only.
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
+import math
 from array import array
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from py_edge.tensor import Tensor
+from py_edge.tfjs.load import load_model
 from py_edge.tfjs.save import encode
+from py_edge.tfjs.session import Compile, Session
 from py_edge.tfjs.weights import Complex, Strings, Weight
 
-GOLDEN = Path(__file__).parent.parent / "golden"
+RELATIVE, ABSOLUTE = 1e-5, 1e-6
+"""Per op; sums of a few hundred float32 products may land a little beside TensorFlow's order."""
 
 
 @cache
-def op_cases() -> dict[str, dict[str, Any]]:
+def op_cases(path: Path) -> dict[str, dict[str, Any]]:
     """The recorded cases by name."""
-    with gzip.open(GOLDEN / "ops.jsonl.gz", "rt") as file:
+    with gzip.open(path, "rt") as file:
         return {case["name"]: case for case in map(json.loads, file)}
 
 
@@ -61,3 +68,33 @@ def flat(value: Weight) -> list[Any]:
     if isinstance(value, Complex):
         return [v for pair in zip(value.real.flat, value.imag.flat, strict=True) for v in pair]
     return list(array({"float32": "f", "int32": "i"}.get(value.dtype, "B"), value.tobytes()))
+
+
+def fault_of(case: dict[str, Any], compile_: Compile, runs: int = 2) -> str:
+    """'' when every run gives TensorFlow's outputs: floats within tolerance, all else exactly; else what differs."""
+    session = Session(load_model(files_of(case)), compile_)
+    inputs = {key: value_of(raw) for key, raw in case["inputs"].items()}
+    for _ in range(runs):
+        for place, (got, raw) in enumerate(zip(session.run(inputs).values(), case["outputs"], strict=True)):
+            if fault := _difference(got, value_of(raw)):
+                return f"output {place}: {fault}"
+    return ""
+
+
+def _difference(got: Weight, want: Weight) -> str:
+    if type(got) is not type(want) or _shape(got) != _shape(want):
+        return f"{type(got).__name__} {_shape(got)} instead of {type(want).__name__} {_shape(want)}"
+    for ours, theirs in zip(flat(got), flat(want), strict=True):
+        if ours == theirs:
+            continue
+        near = isinstance(theirs, float) and (
+            abs(ours - theirs) <= ABSOLUTE + RELATIVE * abs(theirs)
+            or (math.isnan(ours) and math.isnan(theirs))
+        )
+        if not near:
+            return f"{ours} instead of {theirs}"
+    return ""
+
+
+def _shape(value: Weight) -> tuple[int, ...]:
+    return value.real.shape if isinstance(value, Complex) else value.shape
