@@ -23,7 +23,7 @@ from py_edge.tfjs.limits import DEFAULT, Limits
 from py_edge.tfjs.lower_layers import Lowering, check_config, row_of
 from py_edge.tfjs.model import Model, Port, Problem, Shape, Shapes, part_of
 from py_edge.tfjs.naming import Source, Stored
-from py_edge.tfjs.network import Layer, Network, read_network
+from py_edge.tfjs.network import Layer, Network, read_network, share_counted
 from py_edge.tfjs.weights import Weight
 
 _DTYPES = {"float16": "float32", "float64": "float32", "bfloat16": "float32", "mixed_float16": "float32",
@@ -177,6 +177,7 @@ def read_layers_model(
     raw, where, dialect = topology_of(document)
     source = Stored(weights)
     network = read_network(raw, where, dialect, limits)
+    share_counted(network, weights)
     problems = find_problems(network)
     if problems and not inspect:
         raise problems[0]

@@ -5,7 +5,7 @@ Keras 2 writes inbound_nodes [[["img", 0, 0, {}]]], Keras 3 [{"args": [...], "kw
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -90,6 +90,20 @@ def read_network(raw: Any, where: str, dialect: str, limits: Limits = DEFAULT) -
             "not a model class", where=f"{where}/class_name", got=top.get("class_name"), want=sorted(NETWORKS)
         )
     return _network(top, where, Reading(dialect, limits), (), ())
+
+
+def share_counted(network: Network, names: Iterable[str]) -> None:
+    """Keras 3 writes the weights of a layer that stands in two models once, where it met it first, depth first."""
+    written = {
+        "/".join(parts[:i]) for parts in (name.split("/") for name in names) for i in range(len(parts))
+    }
+    first: dict[tuple[str, str], tuple[str, ...]] = {}
+    for layer in network.walk():
+        if "/".join(layer.scope.counted) in written:
+            first.setdefault((layer.kind, layer.name), layer.scope.counted)
+    for layer in network.walk():
+        if "/".join(layer.scope.counted) not in written:
+            layer.scope.counted = first.get((layer.kind, layer.name), layer.scope.counted)
 
 
 def inner_network(raw: Mapping[str, Any], where: str, scope: Scope, dialect: str) -> Network:
@@ -242,6 +256,8 @@ def _functional(
         layer.uses = [_use(node, layers, f"{layer.where}/inbound_nodes/{i}") for i, node in enumerate(nodes)]
     inputs = [ref.layer for ref in _refs_of(config.get("input_layers"), f"{where}/input_layers")]
     outputs = _refs_of(config.get("output_layers"), f"{where}/output_layers")
+    if reading.dialect == "keras3":
+        outputs = [_own_build_left_out(ref, layers) for ref in outputs]
     if not inputs or not outputs:
         raise GraphError(
             "a model has inputs and outputs", where=where, got=f"{len(inputs)} and {len(outputs)}"
@@ -257,6 +273,12 @@ def _functional(
     network = Network(name, layers, inputs, outputs, [], reading.dialect)
     network.order = _topological(network, where)
     return network
+
+
+def _own_build_left_out(ref: Ref, layers: Mapping[str, Layer]) -> Ref:
+    """Keras 3 counts a nested functional model's own build as node 0 where it names outputs, and nowhere else."""
+    nested = ref.layer in layers and layers[ref.layer].kind in ("Functional", "Model")
+    return Ref(ref.layer, ref.node - 1, ref.tensor) if nested and ref.node else ref
 
 
 def _use(node: Any, layers: Mapping[str, Layer], where: str) -> Use:

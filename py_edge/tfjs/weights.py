@@ -116,7 +116,10 @@ def _looked_up(codes: bytes, table: array[float]) -> array[float]:
 
 
 def _refuse_non_finite(entry: Entry, raw: memoryview, strict: bool) -> None:
-    """A float32 that is not finite has its seven high exponent bits set: one look at each top byte rules it out."""
+    """A float32 that is not finite has its seven high exponent bits set: one look at each top byte rules it out.
+
+    Not strict, for graphs: infinities are limits there, and a single NaN is what a where() fills in.
+    """
     top = bytes(raw[3::4])
     if b"\x7f" not in top and b"\xff" not in top:
         return
@@ -124,7 +127,7 @@ def _refuse_non_finite(entry: Entry, raw: memoryview, strict: bool) -> None:
     total = sum(values)
     if math.isfinite(total):
         return
-    if strict or any(value != value for value in values):
+    if strict or (len(values) > 1 and any(value != value for value in values)):
         raise ValueRangeError("a weight is not finite", where=entry.where, got=entry.name)
 
 

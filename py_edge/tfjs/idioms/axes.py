@@ -86,6 +86,13 @@ def flip(b: Builder, x: int, axes: Sequence[int]) -> int:
     return x
 
 
+def roll(b: Builder, x: int, axis: int, shift: int) -> int:
+    """Elements move on by `shift` places; those that leave the end come in at the front."""
+    n = b.shape(x)[axis]
+    at = -shift % n if n else 0
+    return concat(b, [cut(b, x, axis, at, n - at), cut(b, x, axis, 0, at)], axis) if at else x
+
+
 def split(b: Builder, x: int, axis: int, sizes: Sequence[int]) -> list[int]:
     total = b.shape(x)[axis_of(axis, b.rank(x))]
     if sum(sizes) != total:

@@ -25,13 +25,18 @@ def _causal(b: Builder, t: int, s: int) -> int:
     return b.constant(Tensor.from_flat(flags, (1, t, s), "bool"))
 
 
+def _kept(b: Builder, allowed: Sequence[int]) -> int:
+    keep = axes.cast(b, allowed[0], "bool")
+    for more in allowed[1:]:
+        keep = b.op("logical_and", keep, axes.cast(b, more, "bool"))
+    return keep
+
+
 def _hidden(b: Builder, scores: int, allowed: Sequence[int], replaced: bool = False) -> int:
     """Scores with places that any of `allowed` forbids pushed far down (Keras 2), or put there (Keras 3's Softmax)."""
     if not allowed:
         return scores
-    keep = axes.cast(b, allowed[0], "bool")
-    for more in allowed[1:]:
-        keep = b.op("logical_and", keep, axes.cast(b, more, "bool"))
+    keep = _kept(b, allowed)
     if replaced:
         return b.op("select", keep, scores, _FAR)
     off = b.op("sub", 1.0, axes.cast(b, keep, "float32"))
@@ -136,29 +141,39 @@ def multi_head_attention(c: Call) -> int | list[int]:
     kh = _heads(c, k, "key", "key_dense", heads, size)
     vh = _heads(c, v, "value", "value_dense", heads, value_size)
     score = b.op("matmul", b.op("mul", qh, 1 / math.sqrt(size)), kh, transpose_b=True)
-    weights = arithmetic.softmax(
-        b, _hidden(b, score, _head_masks(c, query, key, value, b.shape(score)), c.keras3)
-    )
+    weights = _head_weights(c, score, _head_masks(c, query, key, value, b.shape(score)))
     mixed = b.op("matmul", drop(c, weights, c.number("dropout", low=0.0, high=1.0)), vh)
     y = _joined(c, mixed, heads, value_size)
-    y = axes.reshape(b, y, [*kept, b.shape(y)[-1]])
-    y = axes.transpose(b, y, [order.index(axis) for axis in range(len(order))])
+    width = b.shape(y)[2:]
+    y = axes.reshape(b, y, [*kept, *width])
+    back = [order.index(axis) for axis in range(len(kept))]
+    y = axes.transpose(b, y, [*back, *range(len(kept), len(kept) + len(width))])
     c.out_mask = query.mask if query.mask is not None else False
     return [y, weights] if c.argument("return_attention_scores") else y
 
 
 def _joined(c: Call, mixed: int, heads: int, size: int) -> int:
-    """(N, H, T, D) -> (N, T, E') by the output kernel (H, D, E')."""
+    """(N, H, T, D) -> (N, T, E'...) by the output kernel (H, D, E'...)."""
     b, scope = c.b, c.scope.child("attention_output", "output_dense")
     n, _, t, _ = b.shape(mixed)
     shape = c.get("output_shape")
-    width = shape if isinstance(shape, int) else shape[-1] if shape else c.shape[-1]
+    width = [shape] if isinstance(shape, int) else list(shape) if shape else [c.shape[-1]]
     flat = axes.reshape(b, axes.transpose(b, mixed, [0, 2, 1, 3]), [n, t, heads * size])
-    kernel = c.weight("kernel", (heads, size, width), scope=scope)
-    y = b.op("matmul", flat, axes.reshape(b, kernel, [heads * size, width]))
+    kernel = c.weight("kernel", (heads, size, *width), scope=scope)
+    y = b.op("matmul", flat, axes.reshape(b, kernel, [heads * size, math.prod(width)]))
+    y = axes.reshape(b, y, [n, t, *width])
     if c.flag("use_bias", True):
-        y = b.op("add", y, c.weight("bias", (width,), default="zeros", scope=scope))
+        y = b.op("add", y, c.weight("bias", width, default="zeros", scope=scope))
     return y
+
+
+def _head_weights(c: Call, score: int, allowed: Sequence[int]) -> int:
+    """softmax over what is allowed; without its fused attention Keras 3 gives 0 where nothing is, else all alike."""
+    weights = arithmetic.softmax(c.b, _hidden(c.b, score, allowed, c.keras3))
+    plain = c.argument("return_attention_scores") or c.number("dropout", low=0.0, high=1.0)
+    if c.keras3 and plain and allowed:
+        weights = c.b.op("mul", weights, axes.cast(c.b, _kept(c.b, allowed), "float32"))
+    return weights
 
 
 def _head_masks(c: Call, query: Sym, key: Sym, value: Sym, shape: tuple[int, ...]) -> list[int]:
@@ -193,9 +208,7 @@ def grouped_query_attention(c: Call) -> int | list[int]:
     kh = axes.repeat(b, _heads(c, key.id, "key", "key_dense", few, size), 1, heads // few)
     vh = axes.repeat(b, _heads(c, value.id, "value", "value_dense", few, size), 1, heads // few)
     score = b.op("mul", b.op("matmul", qh, kh, transpose_b=True), 1 / math.sqrt(size))
-    weights = arithmetic.softmax(
-        b, _hidden(b, score, _head_masks(c, query, key, value, b.shape(score)), c.keras3)
-    )
+    weights = _head_weights(c, score, _head_masks(c, query, key, value, b.shape(score)))
     y = _joined(c, b.op("matmul", drop(c, weights, c.number("dropout", low=0.0, high=1.0)), vh), heads, size)
     return [y, weights] if c.argument("return_attention_scores") else y
 

@@ -171,7 +171,7 @@ _DENSE: dict[str, tuple[type[SimpleRnn] | type[Lstm] | type[Gru], int, int]] = {
     "SimpleRNN": (SimpleRnn, 1, 1), "LSTM": (Lstm, 4, 2), "GRU": (Gru, 3, 1),
 }  # fmt: skip
 
-CELLS = frozenset({"SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells"})
+CELLS = frozenset({"SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells", "ConvLSTM2DCell"})
 
 
 def dense_cell(c: Call, kind: str, config: Mapping[str, Any], scope: Scope, features: int) -> Cell:
@@ -230,8 +230,10 @@ def conv_cell(
     )
 
 
-def any_cell(c: Call, raw: Any, scope: Scope, features: int, counted: str = "cell") -> Cell:
-    """The cell that an RNN layer wraps, from {class_name, config}."""
+def any_cell(
+    c: Call, raw: Any, scope: Scope, features: int, counted: str = "cell", place: Sequence[int] = ()
+) -> Cell:
+    """The cell that an RNN layer wraps, from {class_name, config}. place: spatial sizes of the input."""
     kind, config = plain_name(raw, c.where, "cell")
     name = str(config.get("name", kind))
     if kind == "StackedRNNCells":
@@ -242,13 +244,15 @@ def any_cell(c: Call, raw: Any, scope: Scope, features: int, counted: str = "cel
             base = snake_case(plain_name(item, c.where, "cell")[0])
             seen = counts.get(base, 0)
             counts[base] = seen + 1
-            place = f"cells/{base}" if seen == 0 else f"cells/{base}_{seen}"
-            cells.append(any_cell(c, item, inner, features, place))
+            spot = f"cells/{base}" if seen == 0 else f"cells/{base}_{seen}"
+            cells.append(any_cell(c, item, inner, features, spot))
             features = cells[-1].state_shapes[0][-1]
         if not cells:
             raise GraphError("a stack without cells", where=c.where)
         weights = [w for cell in cells for w in cell.weights]
         return Stacked(cells, weights, [s for cell in cells for s in cell.state_shapes])
+    if kind == "ConvLSTM2DCell" and len(place) == 2:
+        return conv_cell(c, config, scope.child(name, counted), 2, place, features)
     base = kind.removesuffix("Cell")
     if base not in _DENSE:
         raise UnsupportedError(

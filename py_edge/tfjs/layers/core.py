@@ -98,6 +98,19 @@ def embedding(c: Call) -> int:
     return b.op("gather", table, tokens, axis=0, batch_dims=0)
 
 
+def reversible_embedding(c: Call) -> int:
+    """The table, or back from features to tokens by its transpose or by a second table."""
+    if not c.argument("reverse", 1):
+        return embedding(c)
+    b, rows, width = c.b, c.whole("input_dim", high=1 << 28), c.whole("output_dim")
+    tied = c.flag("tie_weights", True)
+    role, shape = ("embeddings", (rows, width)) if tied else ("reverse_embeddings", (width, rows))
+    c.weight("embeddings", (rows, width), default="random_uniform")
+    y = b.op("matmul", c.x, c.weight(role, shape, default="random_uniform"), transpose_b=tied)
+    cap = c.number("logit_soft_cap", default=0.0)
+    return b.op("mul", b.op("tanh", b.op("div", y, cap)), cap) if cap else y
+
+
 def masking(c: Call) -> int:
     """Steps whose features all equal mask_value are masked and set to zero."""
     b = c.b
@@ -173,7 +186,7 @@ def identity(c: Call) -> int:
 
 ROWS: dict[str, Lower] = {
     "Dense": dense, "EinsumDense": einsum_dense, "Flatten": flatten, "Reshape": reshape, "Permute": permute,
-    "RepeatVector": repeat_vector, "Embedding": embedding, "Masking": masking, "Dropout": dropout,
+    "RepeatVector": repeat_vector, "Embedding": embedding, "ReversibleEmbedding": reversible_embedding, "Masking": masking, "Dropout": dropout,
     "SpatialDropout1D": spatial_dropout, "SpatialDropout2D": spatial_dropout, "SpatialDropout3D": spatial_dropout,
     "GaussianNoise": gaussian_noise, "GaussianDropout": gaussian_dropout, "AlphaDropout": alpha_dropout,
     "ActivityRegularization": identity, "Identity": identity,

@@ -17,8 +17,9 @@ def _aligned(c: Call) -> list[int]:
 
 
 def _all_masks(c: Call) -> None:
+    """Where every masked input is kept; an input without a mask hides nothing."""
     masks = [sym.mask for sym in c.syms if sym.mask is not None]
-    if not masks or (len(masks) < len(c.syms) and c.kind == "Concatenate"):
+    if not masks:
         c.out_mask = False
         return
     total = masks[0]
@@ -54,8 +55,9 @@ def concatenate(c: Call) -> int:
     axis = c.get("axis", default=-1)
     if type(axis) is not int:
         raise ShapeError("config `axis`", where=c.where, got=axis, want="an integer")
-    if c.out_mask is not False and axis_of(axis, c.rank) == 1:
-        c.out_mask = axes.concat(c.b, [s.mask for s in c.syms if s.mask is not None], 1)
+    masks = [sym.mask for sym in c.syms if sym.mask is not None]
+    if axis_of(axis, c.rank) == 1:
+        c.out_mask = axes.concat(c.b, masks, 1) if len(masks) == len(c.syms) else False
     return axes.concat(c.b, c.xs, axis)
 
 

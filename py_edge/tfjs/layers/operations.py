@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from py_edge.errors import PolicyError, ShapeError, UnsupportedError
+from py_edge.errors import PolicyError, UnsupportedError
 from py_edge.graph.shapes import axis_of
 from py_edge.tensor import Tensor
 from py_edge.tfjs.idioms import arithmetic, axes, resampling
 from py_edge.tfjs.layers.activations import activation_of
 from py_edge.tfjs.layers.call import Call, Sym
+from py_edge.tfjs.layers.operation_args import Args, plain
+from py_edge.tfjs.layers.operations_more import MORE, tensordot
 from py_edge.tfjs.naming import snake_case
 
 Operation = Callable[["Args"], "int | list[int]"]
@@ -39,85 +41,33 @@ def is_operation(kind: str, module: str, config: Mapping[str, Any], args: Sequen
     return "trainable" not in config and snake_case(kind) in OPERATIONS
 
 
-class Args:
-    """Arguments of one operation: positional first, then keywords by any of their names."""
-
-    def __init__(self, call: Call) -> None:
-        self.c, self.b = call, call.b
-        self._args = list(call.args)
-        self._kwargs = {
-            k: v for k, v in {**call.config, **call.kwargs}.items() if k not in ("trainable", "function")
-        }
-
-    def raw(self, place: int, *names: str, default: Any = None) -> Any:
-        if place < len(self._args):
-            return self._args[place]
-        for name in names:
-            if name in self._kwargs and self._kwargs[name] is not None:
-                return self._kwargs[name]
-        return default
-
-    def value(self, place: int, *names: str, like: int | None = None) -> int:
-        """A tensor: a Sym, or a number or nested lists as a constant (of the dtype of `like`)."""
-        raw = self.raw(place, *names)
-        if isinstance(raw, Sym):
-            return raw.id
-        raw = _plain(raw)
-        if raw is None or isinstance(raw, str):
-            raise ShapeError("an operand is missing", where=self.c.where, got=raw)
-        dtype = self.b.dtype(like) if like is not None else None
-        if isinstance(raw, (int, float)) and not isinstance(raw, bool):
-            return self.b.scalar(raw, dtype if dtype in ("float32", "int32") else "float32")
-        return self.b.constant(raw, dtype)
-
-    def pair(self) -> tuple[int, int]:
-        """Two operands; a number takes the dtype of the tensor beside it."""
-        first, second = self.raw(0, "x", "x1", "a"), self.raw(1, "y", "x2", "b")
-        if isinstance(first, Sym):
-            return first.id, self.value(1, "y", "x2", "b", like=first.id)
-        if isinstance(second, Sym):
-            return self.value(0, "x", "x1", "a", like=second.id), second.id
-        raise ShapeError("an operation without a tensor", where=self.c.where)
-
-    @property
-    def x(self) -> int:
-        return self.value(
-            0, "x", "input", "input_tensor", "tensor", "features", "inputs", "a", "logits", "images", "params"
-        )
-
-    def axis(self, place: int, default: Any = None) -> list[int] | None:
-        raw = self.raw(place, "axis", "axes", "dims", "axis1", default=default)
-        if raw is None:
-            return None
-        return [int(a) for a in raw] if isinstance(raw, (list, tuple)) else [int(raw)]
-
-    def dims(self, place: int, *names: str) -> list[int]:
-        """A list of whole numbers; a (traced) constant counts."""
-        raw = _plain(self.raw(place, *names))
-        if isinstance(raw, int):
-            return [raw]
-        if not isinstance(raw, (list, tuple)) or any(not isinstance(d, int) for d in raw):
-            raise UnsupportedError("a shape that depends on data", where=self.c.where, got=raw)
-        return list(raw)
-
-
-def _plain(raw: Any) -> Any:
-    """Keras 3's wrapped constants as nested lists."""
-    if isinstance(raw, Mapping) and raw.get("class_name") in ("__numpy__", "__tensor__"):
-        return raw["config"]["value"]
-    return raw
-
-
 def _binary(op: str) -> Operation:
     return lambda a: a.b.op(op, *a.pair())
 
 
+def _logical(op: str) -> Operation:
+    return lambda a: a.b.op(op, *(axes.cast(a.b, x, "bool") for x in a.pair()))
+
+
+def _atan2(a: Args) -> int:
+    """TensorFlow calls the operands y and x, Keras 3 x1 and x2."""
+    like = next((s.id for s in (a.raw(0, "y", "x1"), a.raw(1, "x", "x2")) if isinstance(s, Sym)), None)
+    return a.b.op("atan2", a.value(0, "y", "x1", like=like), a.value(1, "x", "x2", like=like))
+
+
 def _unary(op: str, **attrs: Any) -> Operation:
-    return lambda a: a.b.op(op, a.x, **({"alpha": 1.0} if op == "elu" else attrs))
+    return lambda a: a.b.op(op, a.x, **attrs)
 
 
-def _activation(name: str) -> Operation:
-    return lambda a: activation_of(name, a.c.where, a.c.keras3)(a.b, a.x)
+def _activation(name: str, place_1: str = "", *others: str) -> Operation:
+    """An activation; place_1, others: its parameters, the first of them also by place."""
+
+    def lower(a: Args) -> int:
+        given = {key: a.raw(1 if key == place_1 else 99, key) for key in (place_1, *others) if key}
+        config = {key: value for key, value in given.items() if value is not None}
+        return activation_of({"class_name": name, "config": config}, a.c.where, a.c.keras3)(a.b, a.x)
+
+    return lower
 
 
 def _reduce(kind: str) -> Operation:
@@ -157,6 +107,8 @@ def _cast(a: Args) -> int:
 def _matmul(a: Args) -> int:
     left, right = a.pair()
     flags = {f"transpose_{s}": bool(a.raw(9, f"transpose_{s}", default=False)) for s in "ab"}
+    if a.b.rank(left) == 1 or a.b.rank(right) == 1:
+        return tensordot(a.b, left, right, [a.b.rank(left) - 1], [max(a.b.rank(right) - 2, 0)])
     return a.b.op("matmul", left, right, **flags)
 
 
@@ -218,7 +170,7 @@ def _clip(a: Args) -> int:
 def _pad(a: Args) -> int:
     raw = a.raw(1, "paddings", "pad_width")
     mode, value = str(a.raw(2, "mode", default="constant")).lower(), a.raw(3, "constant_values", default=0)
-    pairs = [(int(p[0]), int(p[1])) for p in _plain(raw)]
+    pairs = [(int(p[0]), int(p[1])) for p in plain(raw)]
     if mode == "constant":
         return axes.pad(a.b, a.x, pairs, float(value or 0))
     return axes.mirror_pad(a.b, a.x, pairs, mode == "symmetric")
@@ -254,11 +206,9 @@ def _one_hot(a: Args) -> int:
 
 
 def _einsum(a: Args) -> int:
-    equation = a.raw(0, "equation", "subscripts")
-    operands = [s.id for s in a._args[1:] if isinstance(s, Sym)] or [
-        s.id for s in a.raw(1, "inputs", "operands")
-    ]
-    return arithmetic.einsum(a.b, str(equation), operands)
+    written = a.raw(99, "subscripts")
+    equation = written or a.raw(0, "equation")
+    return arithmetic.einsum(a.b, str(equation), a.operands(0 if written else 1, "inputs", "operands"))
 
 
 def _shape(a: Args) -> int:
@@ -295,7 +245,11 @@ def _like(value: float) -> Operation:
 
 
 def _norm(a: Args) -> int:
-    keep = bool(a.raw(3, "keepdims", default=False))
+    order, keep = a.raw(1, "ord", default="euclidean"), bool(a.raw(3, "keepdims", default=False))
+    if order not in ("euclidean", "fro", 2, 1):
+        raise UnsupportedError("a norm of this order", where=a.c.where, got=order, want="1 or 2")
+    if order == 1:
+        return axes.reduce(a.b, "sum", a.b.op("abs", a.x), a.axis(2), keep)
     return a.b.op("sqrt", axes.reduce(a.b, "sum", a.b.op("square", a.x), a.axis(2), keep))
 
 
@@ -304,7 +258,7 @@ def _slice_spec(item: Any) -> Any:
         if item.get("class_name") == "__ellipsis__" or item.get("value") == "...":
             return Ellipsis
         config = item.get("config", item) if item.get("class_name") == "__slice__" else item
-        return slice(*(_plain(config.get(k)) for k in ("start", "stop", "step")))
+        return slice(*(plain(config.get(k)) for k in ("start", "stop", "step")))
     return item
 
 
@@ -339,23 +293,24 @@ def index(a: Args, x: int, items: list[Any]) -> int:
 
 _UNARIES = (
     "neg abs sign floor ceil round sqrt rsqrt reciprocal square exp expm1 log log1p sin cos tan asin acos atan sinh "
-    "cosh tanh asinh acosh atanh erf sigmoid softplus softsign relu relu6 elu selu logical_not is_nan is_inf is_finite"
+    "cosh tanh asinh acosh atanh erf sigmoid softplus softsign relu relu6 selu is_nan is_inf is_finite"
 )
 OPERATIONS: dict[str, Operation] = {
     **{name: _unary(name) for name in _UNARIES.split()},
-    "negative": _unary("neg"), "absolute": _unary("abs"), "arcsin": _unary("asin"), "arccos": _unary("acos"),
+    "elu": lambda a: a.b.op("elu", a.x, alpha=float(a.raw(1, "alpha", default=1.0))),
+    "logical_not": lambda a: a.b.op("logical_not", axes.cast(a.b, a.x, "bool")), "negative": _unary("neg"), "absolute": _unary("abs"), "arcsin": _unary("asin"), "arccos": _unary("acos"),
     "arctan": _unary("atan"), "isnan": _unary("is_nan"), "isinf": _unary("is_inf"), "isfinite": _unary("is_finite"),
     "reciprocal_no_nan": lambda a: a.b.op("div_no_nan", a.b.scalar(1.0), a.x), "pow": _binary("pow"), "power": _binary("pow"),
     "add": _binary("add"), "subtract": _binary("sub"), "sub": _binary("sub"), "multiply": _binary("mul"), "mul": _binary("mul"),
     "divide": _divide, "truediv": _divide, "true_divide": _divide, "realdiv": _divide, "div": _divide,
-    "floordiv": _binary("floor_div"), "floor_divide": _binary("floor_div"), "mod": _binary("mod"), "floormod": _binary("mod"),
+    "floordiv": _binary("floor_div"), "floor_div": _binary("floor_div"), "floor_divide": _binary("floor_div"), "mod": _binary("mod"), "floormod": _binary("mod"),
     "maximum": _binary("maximum"), "minimum": _binary("minimum"), "divide_no_nan": _binary("div_no_nan"),
-    "squared_difference": _binary("squared_difference"), "atan2": _binary("atan2"), "arctan2": _binary("atan2"),
+    "squared_difference": _binary("squared_difference"), "atan2": _atan2, "arctan2": _atan2,
     "equal": _binary("equal"), "eq": _binary("equal"), "not_equal": _binary("not_equal"), "ne": _binary("not_equal"),
     "less": _binary("less"), "lt": _binary("less"), "less_equal": _binary("less_equal"), "le": _binary("less_equal"),
     "greater": _binary("greater"), "gt": _binary("greater"), "greater_equal": _binary("greater_equal"),
-    "ge": _binary("greater_equal"), "logical_and": _binary("logical_and"), "logical_or": _binary("logical_or"),
-    "logical_xor": _binary("logical_xor"), "matmul": _matmul, "dot": _matmul, "linalg_matmul": _matmul, "cast": _cast,
+    "ge": _binary("greater_equal"), "logical_and": _logical("logical_and"), "logical_or": _logical("logical_or"),
+    "logical_xor": _logical("logical_xor"), "matmul": _matmul, "linalg_matmul": _matmul, "cast": _cast,
     "to_float": lambda a: axes.cast(a.b, a.x, "float32"), "reshape": _reshape, "transpose": _transpose, "concat": _concat,
     "concatenate": _concat, "stack": _stack, "unstack": _unstack, "split": _split, "expand_dims": _expand,
     "squeeze": _squeeze, "softmax": _softmax, "clip_by_value": _clip, "clip": _clip, "pad": _pad, "tile": _tile,
@@ -369,10 +324,13 @@ OPERATIONS: dict[str, Operation] = {
     "reduce_any": _reduce("any"), "any": _reduce("any"), "reduce_all": _reduce("all"), "all": _reduce("all"),
     "argmax": _arg("max"), "argmin": _arg("min"), "reduce_variance": _variance, "var": _variance,
     "reduce_std": lambda a: _variance(a, True), "std": lambda a: _variance(a, True),
+    "leaky_relu": _activation("leaky_relu", "alpha", "negative_slope"), "gelu": _activation("gelu", "approximate"),
+    "celu": _activation("celu", "alpha"), "glu": _activation("glu", "axis"), "threshold": _activation("threshold"),
+    "log_softmax": _activation("log_softmax", "axis"), "hard_shrink": _activation("hard_shrink", "threshold"),
+    "soft_shrink": _activation("soft_shrink", "threshold"), **MORE,
     **{name: _activation(name) for name in (
-        "leaky_relu", "gelu", "silu", "swish", "mish", "hard_sigmoid", "hard_swish", "hard_silu", "log_softmax", "celu",
-        "log_sigmoid", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink", "squareplus", "sparse_plus",
-        "sparse_sigmoid", "sparsemax", "glu", "threshold")},
+        "silu", "swish", "mish", "hard_sigmoid", "hard_swish", "hard_silu",
+        "log_sigmoid", "hard_tanh", "tanh_shrink", "squareplus", "sparse_plus", "sparse_sigmoid", "sparsemax")},
 }  # fmt: skip
 
 

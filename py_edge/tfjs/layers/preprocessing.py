@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from py_edge.errors import ShapeError, UnsupportedError
 from py_edge.tensor import Tensor
-from py_edge.tfjs.idioms import axes, resampling
+from py_edge.tfjs.idioms import arithmetic, axes, resampling
 from py_edge.tfjs.layers.call import Call, Lower
 from py_edge.tfjs.layers.core import identity
 
@@ -48,9 +48,8 @@ def _cropped_to(c: Call, x: int, height: int, width: int) -> int:
 def _padded_to(c: Call, x: int, height: int, width: int) -> int:
     _, h, w, _ = c.b.shape(x)
     pad_h, pad_w = max(int(w * height / width), h), max(int(h * width / height), w)
-    top, left = int((pad_h - h) / 2), int((pad_w - w) / 2)
-    fill = c.number("fill_value")
-    return axes.pad(c.b, x, [(0, 0), (top, pad_h - h - top), (left, pad_w - w - left), (0, 0)], fill)
+    top, left = int((pad_h - h) / 2), int((pad_w - w) / 2)  # the same on both sides, so one row may be lost
+    return axes.pad(c.b, x, [(0, 0), (top, top), (left, left), (0, 0)], c.number("fill_value"))
 
 
 def resizing(c: Call) -> int:
@@ -144,18 +143,42 @@ _RANDOM = (
     "RandomFlip RandomRotation RandomZoom RandomTranslation RandomContrast RandomBrightness RandomCrop RandomHeight "
     "RandomWidth RandomShear RandomSharpness RandomSaturation RandomHue RandomGrayscale RandomPosterization "
     "RandomInvert RandomErasing RandomColorJitter RandomColorDegeneration RandomGaussianBlur RandomElasticTransform "
-    "RandomPerspective RandAugment AugMix CutMix MixUp"
+    "RandomPerspective RandAugment AugMix CutMix MixUp Solarization"
 )
 
 
+def auto_contrast(c: Call) -> int:
+    """Each picture's channels stretched over the whole range of values; flat channels stay."""
+    b, x = c.b, _image(c)
+    low, high = (float(v) for v in c.get("value_range", default=[0, 255]))
+    least, most = (axes.reduce(b, kind, x, [1, 2], keepdims=True) for kind in ("min", "max"))
+    y = b.op("div", b.op("sub", x, least), b.op("sub", most, least))
+    y = b.op("add", b.op("mul", arithmetic.clip(b, y, 0.0, 1.0), high - low), low)
+    return _picture(c, b.op("select", b.op("equal", least, most), x, y))
+
+
+def pipeline(c: Call) -> int:
+    """Its layers one after the other."""
+    x = c.syms[0]
+    for index, raw in enumerate(c.get("layers", default=[])):
+        scope = c.scope.child(str(raw["config"].get("name", index)), f"layers/{index}")
+        x = c.lower_layer(c, raw, scope, [x], {})[0]
+    return x.id
+
+
 def random_crop(c: Call) -> int:
-    """At inference the middle, as CenterCrop."""
-    return center_crop(c)
+    """At inference Keras 3 hands the image through; Keras 2 takes the largest middle of that shape and resizes it."""
+    if c.keras3:
+        return identity(c)
+    height, width = c.whole("height"), c.whole("width")
+    return _picture(
+        c, resampling.resize(c.b, _cropped_to(c, _image(c), height, width), (height, width), "bilinear")
+    )
 
 
 ROWS: dict[str, Lower] = {
     **{name: identity for name in _RANDOM.split() if name != "RandomCrop"},
-    "RandomCrop": random_crop, "Rescaling": rescaling, "Resizing": resizing, "CenterCrop": center_crop,
+    "RandomCrop": random_crop, "Rescaling": rescaling, "Resizing": resizing, "CenterCrop": center_crop, "AutoContrast": auto_contrast, "Pipeline": pipeline,
     "CategoryEncoding": category_encoding, "Discretization": discretization, "IntegerLookup": integer_lookup,
     "StringLookup": strings, "TextVectorization": strings, "Hashing": strings, "HashedCrossing": strings,
 }  # fmt: skip

@@ -61,7 +61,8 @@ def scan(
     slice_seen = body.input("x", b.shape(seen)[1:])
     keep = body.input("mask", b.shape(mask)[1:], "bool") if mask is not None else None
     carried = [body.input(f"state{i}", b.shape(s)) for i, s in enumerate(states)]
-    shown = body.input("shown", b.shape(states[0])) if mask is not None else None
+    shape = b.shape(_output_of(cell, states))
+    shown = body.input("shown", shape) if mask is not None else None
     weights = [body.input(f"weight{i}", b.shape(w)) for i, w in enumerate(cell.weights)]
     output, news = cell.step(body, slice_seen, carried, weights)
     row = output
@@ -76,7 +77,7 @@ def scan(
         body.output("shown", output)
     if sequences:
         body.output("row", row)
-    carries = [*states, axes.full(b, b.shape(states[0]), 0.0)] if shown is not None else list(states)
+    carries = [*states, axes.full(b, shape, 0.0)] if shown is not None else list(states)
     scanned = [seen] if mask is None else [seen, mask]
     results = b.ops(
         "scan", *scanned, *carries, *cell.weights, body=body.graph, n_scan=len(scanned), n_carry=len(carries),
@@ -120,7 +121,8 @@ def rnn(c: Call) -> int | list[int]:
     x, raw = _sequence(c), c.get("cell")
     if isinstance(raw, (list, tuple)):
         raw = {"class_name": "StackedRNNCells", "config": {"name": "stacked_rnn_cells", "cells": list(raw)}}
-    return run(c, any_cell(c, raw, c.scope, c.b.shape(x)[-1]), x)
+    _, _, *place, features = c.b.shape(x)
+    return run(c, any_cell(c, raw, c.scope, features, place=place), x)
 
 
 def conv_lstm(dims: int) -> Lower:
@@ -132,7 +134,7 @@ def conv_lstm(dims: int) -> Lower:
             )
         x = axes.move_axis(b, x, 2, -1) if first else x
         _, _, *place, channels = b.shape(x)
-        name = "conv_lstm_cell" if dims != 2 else "conv_lstm2d_cell"
+        name = "conv_lstm_cell" if dims != 2 or c.keras3 else "conv_lstm2d_cell"
         cell = conv_cell(c, c.config, c.scope.child(name, "cell"), dims, place, channels)
         result = run(c, cell, x)
         if not first:

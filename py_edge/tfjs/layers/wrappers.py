@@ -37,15 +37,23 @@ def time_distributed(c: Call) -> int | list[int]:
 
 
 def bidirectional(c: Call) -> int | list[int]:
-    """A recurrent layer forwards and its twin backwards; merge_mode concat, sum, mul, ave or none."""
+    """A recurrent layer forwards and its twin backwards; merge_mode concat, sum, mul, ave or none.
+
+    Both give 0 at masked steps of a sequence, as Keras forces them to, whatever their own configs say.
+    """
     b, forward = c.b, _inner(c)
-    config = dict(forward["config"])
+    sequences = bool(forward["config"].get("return_sequences"))
+    config = {**forward["config"], "zero_output_for_mask": sequences}
+    forward = {**forward, "config": config}
     twin = {
         **config,
         "go_backwards": not config.get("go_backwards"),
         "name": f"backward_{str(config.get('name', '')).removeprefix('forward_')}",
     }
-    backward = _inner(c, "backward_layer") if c.get("backward_layer") else {**forward, "config": twin}
+    backward = {**forward, "config": twin}
+    if c.get("backward_layer"):
+        given = _inner(c, "backward_layer")
+        backward = {**given, "config": {**given["config"], "zero_output_for_mask": sequences}}
     front = c.scope.child(_prefixed("forward_", _name(forward)), "forward_layer")
     own_name = c.keras3 and c.get("backward_layer") is not None
     back_name = _name(backward) if own_name else _prefixed("backward_", _name(backward))
@@ -57,7 +65,6 @@ def bidirectional(c: Call) -> int | list[int]:
     for raw, scope, own in ((forward, front, states[:half]), (backward, back, states[half:])):
         kwargs = {"initial_state": list(own)} if own else {}
         sides.append([s.id for s in c.lower_layer(c, raw, scope, [x], kwargs)])
-    sequences = bool(config.get("return_sequences"))
     y, reverse = sides[0][0], sides[1][0]
     reverse = axes.flip(b, reverse, [1]) if sequences else reverse
     c.out_mask = c.mask if sequences and c.mask is not None else False

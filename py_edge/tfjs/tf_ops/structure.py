@@ -184,6 +184,13 @@ def slice_(c: Call) -> Value:
     return x
 
 
+def roll(c: Call) -> Value:
+    x = c.x
+    for shift, axis in zip(c.ints(1), c.ints(2), strict=True):
+        x = axes.roll(c.b, x, axis_of(axis, c.b.rank(x)), shift)
+    return x
+
+
 def _window(c: Call, x: int, axis: int, begin: int, n: int) -> int:
     """n elements from a place that data tells."""
     at = c.b.op("add", axes.iota(c.b, n), begin)
@@ -378,7 +385,7 @@ def transpose(c: Call) -> Value:
 
 _PLAIN: dict[str, Lower] = {
     "ConcatV2": concat_v2, "Concat": concat_v1, "GatherV2": gather_v2, "Gather": gather_v2, "GatherNd": gather_nd,
-    "ReverseV2": reverse_v2, "Reverse": reverse_v1, "Slice": slice_, "StridedSlice": strided_slice, "Pack": pack,
+    "ReverseV2": reverse_v2, "Reverse": reverse_v1, "Slice": slice_, "StridedSlice": strided_slice, "Pack": pack, "Roll": roll,
     "Unpack": unpack, "Tile": tile, "Split": split, "SplitV": split_v, "ExpandDims": expand_dims, "Squeeze": squeeze,
     "Reshape": reshape, "EnsureShape": ensure_shape, "Pad": pad, "PadV2": pad, "MirrorPad": mirror_pad,
     "SpaceToBatchND": space_to_batch, "BatchToSpaceND": batch_to_space, "BroadcastTo": broadcast_to,
