@@ -21,8 +21,9 @@ from typing import Any
 
 import py_edge
 from py_edge.bundle.cache import sha256_of
-from py_edge.bundle.hosting import compressed, hosting_files, licence_list, sbom
+from py_edge.bundle.hosting import compressed, hosting_files, licence_list, sbom, unpacked
 from py_edge.bundle.lock import Lock, read_lock
+from py_edge.bundle.models import model_files
 from py_edge.bundle.parts import find_parts
 from py_edge.bundle.snapshot import NAME as SNAPSHOT
 from py_edge.bundle.sources import Fetcher, Report
@@ -40,10 +41,14 @@ ENTRIES = (".js", ".html", ".webmanifest")
 
 @dataclass(frozen=True)
 class Bundle:
-    """What was written: the folder, and of each file its size in bytes and sha256, by path."""
+    """What was written: the folder, and of each file its size in bytes and sha256, by path.
+
+    Packed copies are not in `files`: they are made from those by whichever compressors are installed.
+    """
 
     folder: Path
     files: Mapping[str, tuple[int, str]]
+    packed: tuple[str, ...] = ()
 
     @property
     def tree_hash(self) -> str:
@@ -60,14 +65,17 @@ def collect(
     edge: Mapping[str, str] = NODE_SERVED,
     offline: bool = False,
     report: Report | None = None,
+    fetcher: Fetcher | None = None,
 ) -> Bundle:
     """Write the bundle into `folder`, which is made, or emptied if it held a bundle before.
 
-    models: folders with release.json. edge: attributes of the front page's element. Raises StorageError (folder in use, not writable), NetworkError (runtime not
-    to be had), EnvironmentProblem (parts not built).
+    models: TF.js folders or releases. edge: attributes of the front page's element. fetcher: where third-party bytes
+    come from, by default the cache and the lock's sources. Raises StorageError (folder in use, not writable),
+    NetworkError (runtime not to be had), EnvironmentProblem (parts not built), what `load_model` raises.
     """
     parts, lock = find_parts(), read_lock()
-    runtime = Fetcher(lock, offline=offline).fetch(lock.select(tiers), report)
+    shipped = dict(model_files(model) for model in models)
+    runtime = (fetcher or Fetcher(lock, offline=offline)).fetch(lock.select(tiers), report)
     try:
         _empty(folder)
         data = {name: path.read_bytes() for name, path in runtime.items()}
@@ -76,8 +84,10 @@ def collect(
         app = _write_tree(folder, "app", {**ours, **{name: data.pop(name) for name in node}})
         data["pyodide-lock.json"] = filtered_lock(data["pyodide-lock.json"], lock, tiers)
         rt = _write_tree(folder, f"rt-{lock.pyodide}", data)
-        for model in models:
-            shutil.copytree(model, folder / "models" / model.name)
+        for model, files in shipped.items():
+            for path, content in files.items():
+                (folder / "models" / model / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / "models" / model / path).write_bytes(content)
         said = {"THIRD_PARTY.md": licence_list(lock, tiers, py_edge.__version__), **hosting_files(app, rt)}
         said["sbom.cdx.json"] = sbom(lock, tiers, py_edge.__version__)
         for name, text in said.items():
@@ -99,17 +109,18 @@ def collect(
             filled = _fill(entry.read_text(encoding="utf-8"), assets)
             filled = filled.replace(EDGE_PLACEHOLDER, attributes)
             (folder / entry.name).write_text(filled, encoding="utf-8")
-        plain = {path: (folder / path).read_bytes() for path in _list(folder)}
-        for name, packed in compressed(plain).items():
-            (folder / name).write_bytes(packed)
-        bundle = Bundle(folder, _list(folder))
+        known = _list(folder)
+        packed = compressed({path: (folder / path).read_bytes() for path in known})
+        for name, content in packed.items():
+            (folder / name).write_bytes(content)
+        bundle = Bundle(folder, known, tuple(sorted(packed)))
         index = {
             "version": py_edge.__version__,
             "tree": bundle.tree_hash[:16],
             "offline": True,
             "app": app,
             "runtime": rt,
-            "files": {path: facts for path, facts in bundle.files.items() if path in plain},
+            "files": dict(bundle.files),
         }
         (folder / INDEX).write_text(json.dumps(index, indent=1, sort_keys=True), encoding="utf-8")
     except OSError as error:
@@ -133,10 +144,15 @@ def verify(folder: Path) -> list[str]:
     found = _list(folder)
     wrong = [f"{path}: missing" for path in told if path not in found]
     wrong += [f"{path}: changed" for path in told if path in found and list(found[path]) != told[path]]
-    siblings = {f"{path}.gz" for path in told}
-    return wrong + [
-        f"{path}: not of this bundle" for path in found if path not in told and path not in siblings
-    ]
+    for path in sorted(found.keys() - told.keys()):
+        whole, _, ending = path.rpartition(".")
+        if ending not in ("gz", "br") or whole not in told:
+            wrong.append(f"{path}: not of this bundle")
+            continue
+        content = unpacked(path, (folder / path).read_bytes())
+        if content is None or sha256_of(content) != told[whole][1]:
+            wrong.append(f"{path}: not a copy of {whole}")
+    return wrong
 
 
 def filtered_lock(official: bytes, lock: Lock, tiers: Sequence[str]) -> bytes:

@@ -66,7 +66,6 @@ class Fetcher:
         total = sum(file.size for file in files)
         done = 0
         paths: dict[str, Path] = {}
-        self.attempts.clear()
         self._archives.clear()
         for file in files:
             if report:
@@ -85,23 +84,33 @@ class Fetcher:
             )
         return paths
 
+    def survey(self, files: Sequence[LockedFile]) -> list[Attempt]:
+        """Ask every source of every file, cache or not, and say how each did: reason "" is the locked bytes."""
+        found = []
+        for file in files:
+            for source in self._sources(file):
+                try:
+                    _check(self._ask(source), file)
+                    found.append(Attempt(file.name, source, ""))
+                except Refusal as reason:
+                    found.append(Attempt(file.name, source, str(reason)))
+        self._archives.clear()
+        return found
+
+    def _sources(self, file: LockedFile) -> list[str]:
+        mirrors = [f"mirror:{mirror.rstrip('/')}/{file.name}" for mirror in self.mirrors]
+        return mirrors if self.offline else [*mirrors, *file.sources]
+
     def _fetch_one(self, file: LockedFile) -> Path | None:
         if self.cache.read(file.sha256) is not None:
             return self.cache.path(file.sha256)
-        sources = [f"mirror:{mirror.rstrip('/')}/{file.name}" for mirror in self.mirrors]
-        if self.offline:
-            self.attempts.append(Attempt(file.name, "network", "offline was asked for"))
-        else:
-            sources += file.sources
-        for source in sources:
+        for source in self._sources(file):
             try:
-                data = self._ask(source)
-                got = sha256_of(data)
-                if got != file.sha256:
-                    raise Refusal(f"sha256 is {got[:12]}…, the lock says {file.sha256[:12]}…")
-                return self.cache.write(data, file.sha256)
+                return self.cache.write(_check(self._ask(source), file), file.sha256)
             except Refusal as reason:
                 self.attempts.append(Attempt(file.name, source, str(reason)))
+        if self.offline:
+            self.attempts.append(Attempt(file.name, "network", "offline was asked for"))
         return None
 
     def _ask(self, source: str) -> bytes:
@@ -124,6 +133,13 @@ class Fetcher:
         return archive
 
 
+def _check(data: bytes, file: LockedFile) -> bytes:
+    got = sha256_of(data)
+    if got != file.sha256:
+        raise Refusal(f"sha256 is {got[:12]}…, the lock says {file.sha256[:12]}…")
+    return data
+
+
 def table(attempts: Sequence[Attempt]) -> str:
     """The failures as text: file, source, reason, one row each."""
     rows = [("file", "source", "reason"), *((a.name, a.source, a.reason) for a in attempts)]
@@ -144,6 +160,17 @@ def _read_url(url: str) -> bytes:
             return bytes(response.read())
     except (urllib.error.URLError, OSError, ValueError) as error:
         raise Refusal(str(getattr(error, "reason", error))) from error
+
+
+def read_package(key: str) -> tuple[dict[str, bytes], bytes]:
+    """Members by name, and the archive itself, of an npm package. Raises NetworkError."""
+    try:
+        archive = _download("npm", key, Lock("", "", "", {}, ()))
+    except Refusal as reason:
+        raise NetworkError("the package could not be fetched", where=key, got=str(reason)) from reason
+    with tarfile.open(fileobj=io.BytesIO(archive)) as members:
+        files = ((member.name, members.extractfile(member)) for member in members)
+        return {name: file.read() for name, file in files if file}, archive
 
 
 def _download(kind: str, key: str, lock: Lock) -> bytes:

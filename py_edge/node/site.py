@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
+
+from py_edge.bundle.static import PackedFiles
 
 HEADERS = {
     "x-content-type-options": "nosniff",
@@ -23,7 +24,7 @@ HEADERS = {
 }
 
 
-class Site(StaticFiles):
+class Site(PackedFiles):
     """The folder that `py-edge bundle` made."""
 
     def __init__(self, folder: Path) -> None:

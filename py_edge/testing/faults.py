@@ -75,6 +75,10 @@ class Faults:
             elif fault.kind == "html":
                 await _answer(send, 200, HTML, b"text/html; charset=utf-8")
                 return
+        if any(fault.kind in ("alter", "truncate") for fault in hit):
+            # The page must find the damage, not the browser's decoder.
+            plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+            scope = {**scope, "headers": plain}
         await self.app(scope, receive, _worsen(send, hit))
 
 

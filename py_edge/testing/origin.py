@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import mimetypes
 import socket
 import threading
 import time
@@ -14,12 +13,6 @@ from typing import Any, Self
 from py_edge.testing.faults import App, Dropped, Faults
 
 START_TIMEOUT_S = 20.0
-TYPES = {
-    ".wasm": "application/wasm",
-    ".mjs": "text/javascript",
-    ".js": "text/javascript",
-    ".whl": "application/zip",
-}
 
 
 class Origin:
@@ -89,11 +82,10 @@ def _not_on_purpose(record: logging.LogRecord) -> bool:
 def _static(folder: Path) -> App:
     from starlette.applications import Starlette
     from starlette.routing import Mount
-    from starlette.staticfiles import StaticFiles
 
-    for suffix, kind in TYPES.items():
-        mimetypes.add_type(kind, suffix)
-    return Starlette(routes=[Mount("/", StaticFiles(directory=folder, html=True))])
+    from py_edge.bundle.static import PackedFiles
+
+    return Starlette(routes=[Mount("/", PackedFiles(directory=folder, html=True))])
 
 
 def _mount(app: App, under: str, headers: dict[str, str]) -> App:

@@ -104,3 +104,15 @@ def test_the_cache_refuses_bytes_that_do_not_match(tmp_path: Path) -> None:
     """Nothing unverified is ever kept."""
     with pytest.raises(IntegrityError):
         Cache(tmp_path).write(b"other", sha256_of(GOOD))
+
+
+def test_a_survey_asks_every_source_and_names_those_that_lie(
+    tmp_path: Path, served: tuple[Path, str]
+) -> None:
+    """Good and bad sources stand in one list, whatever the cache has."""
+    folder, url = served
+    (folder / "good").write_bytes(GOOD)
+    (folder / "liar").write_bytes(b"something else")
+    lock = _lock(f"cdn:{url}/good", f"cdn:{url}/liar", f"cdn:{url}/absent")
+    found = Fetcher(lock, Cache(tmp_path / "cache"), mirrors=[]).survey(lock.files)
+    assert [one.reason.split(" ")[0] for one in found] == ["", "sha256", "File"]
