@@ -23,6 +23,7 @@ from py_edge.tfjs.graph_model import GraphModel
 from py_edge.tfjs.load import load_model
 from py_edge.tfjs.model import Model
 from py_edge.tfjs.session import Compile, Session
+from py_edge.tfjs.weights import Strings
 
 NET = 1e-4
 """Of a whole net, relative to the largest value: float32 sums in another order."""
@@ -55,8 +56,8 @@ class Part:
             self.failures.append(f"{name}: {fault}")
 
 
-def read_npy(path: Path) -> Tensor:
-    """A .npy file of numbers. Raises UnsupportedError."""
+def read_npy(path: Path) -> Tensor | Strings:
+    """A .npy file of numbers or texts. Raises UnsupportedError."""
     raw = path.read_bytes()
     if raw[:6] != b"\x93NUMPY":
         raise UnsupportedError("not a .npy file", where=path.name)
@@ -75,11 +76,24 @@ def read_npy(path: Path) -> Tensor:
         "<u2": "H",
         "<i2": "h",
     }
-    if head["descr"] not in kinds or head["fortran_order"]:
+    if head["fortran_order"] and len(head["shape"]) > 1:
+        raise UnsupportedError("this .npy", where=path.name, got="fortran order")
+    if head["descr"][1] in "US":
+        return _texts(raw[start + size :], head["descr"], head["shape"])
+    if head["descr"] not in kinds:
         raise UnsupportedError("this .npy", where=path.name, got=head["descr"])
     values = array(kinds[head["descr"]], raw[start + size :])
     dtype = "float32" if head["descr"][1] == "f" else "bool" if head["descr"] == "|b1" else "int32"
     return Tensor.from_flat(values, head["shape"], dtype)
+
+
+def _texts(data: bytes, descr: str, shape: tuple[int, ...]) -> Strings:
+    """<U: code points in four bytes each; |S: bytes. Both padded with zeros."""
+    width = int(descr[2:]) * (4 if descr[1] == "U" else 1)
+    items = [data[i * width : (i + 1) * width] for i in range(math.prod(shape))]
+    if descr[1] == "U":
+        items = [item.decode("utf-32-le").encode() for item in items]
+    return Strings(tuple(item.rstrip(b"\0") for item in items), shape)
 
 
 def _numbered(folder: Path, stem: str) -> list[Path]:
@@ -89,10 +103,15 @@ def _numbered(folder: Path, stem: str) -> list[Path]:
     return found
 
 
-def error_of(got: Tensor, want: Tensor) -> float:
-    """Largest difference relative to the largest value wanted (at least 1); infinite for another shape."""
+def error_of(got: Tensor | Strings, want: Tensor | Strings) -> float:
+    """Largest difference relative to the largest value wanted (at least 1); infinite for another shape, and where
+    whole numbers, truth values or texts differ at all."""
     if got.shape != want.shape:
         return math.inf
+    if isinstance(got, Strings) or isinstance(want, Strings):
+        return 0.0 if got == want else math.inf
+    if "float32" not in (got.dtype, want.dtype):
+        return 0.0 if got.flat.tolist() == want.flat.tolist() else math.inf
     ours, theirs = got.flat.tolist(), want.flat.tolist()
     if any(math.isnan(float(a)) != math.isnan(float(z)) for a, z in zip(ours, theirs, strict=True)):
         return math.inf
@@ -101,15 +120,19 @@ def error_of(got: Tensor, want: Tensor) -> float:
     return max(gaps, default=0.0) / max(1.0, largest)
 
 
-def _given(model: Model, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+def _given(model: Model, tensors: Sequence[Tensor | Strings]) -> dict[str, Tensor | Strings]:
     """Tensors to inputs, in order; a graph-model does not keep Keras' order: by rank and dtype then."""
-    left, found = list(tensors), dict[str, Tensor]()
+    left, found = list(tensors), dict[str, Tensor | Strings]()
     for port in model.inputs:
         fits = [t for t in left if port.shape == (None,) or _fits(port.shape, t.shape)]
-        same = [t for t in fits if t.dtype == port.dtype] or fits or left
+        same = [t for t in fits if _dtype(t) == port.dtype] or fits or left
         found[port.name] = same[0]
         left = [t for t in left if t is not same[0]]
     return found
+
+
+def _dtype(value: Tensor | Strings) -> str:
+    return value.dtype if isinstance(value, Tensor) else "string"
 
 
 def _fits(open_shape: Sequence[int | None], shape: Sequence[int]) -> bool:
@@ -117,7 +140,7 @@ def _fits(open_shape: Sequence[int | None], shape: Sequence[int]) -> bool:
     return len(open_shape) == len(shape) and all(d in (None, s) for d, s in pairs)
 
 
-def _close(results: dict[str, Tensor], wanted: Sequence[Tensor], tolerance: float) -> str:
+def _close(results: dict[str, Tensor | Strings], wanted: Sequence[Tensor | Strings], tolerance: float) -> str:
     """'' when every wanted tensor is among the results, each used once; else what is wrong."""
     left = dict(results)
     for place, want in enumerate(wanted):
@@ -137,10 +160,10 @@ def check_case(folder: Path, session: Session) -> str:
     """'' when the session computes expected*.npy from inputs*.npy, else what is wrong."""
     model = session.model
     results = session.run(_given(model, [read_npy(p) for p in _numbered(folder, "inputs")]))
-    numbers = {name: value for name, value in results.items() if isinstance(value, Tensor)}
+    plain = {name: value for name, value in results.items() if isinstance(value, (Tensor, Strings))}
     named = sorted(folder.glob("expected_*.npy"))
     paths = named or _numbered(folder, "expected")
-    return _close(numbers, [read_npy(p) for p in paths], _tolerance(folder.name))
+    return _close(plain, [read_npy(p) for p in paths], _tolerance(folder.name))
 
 
 def _random_case(folder: Path, session: Session) -> str:

@@ -24,6 +24,7 @@ from py_edge.tfjs.lower_layers import Lowering, check_config, row_of
 from py_edge.tfjs.model import Model, Port, Problem, Shape, Shapes, part_of
 from py_edge.tfjs.naming import Source, Stored
 from py_edge.tfjs.network import Layer, Network, read_network, share_counted
+from py_edge.tfjs.trace import DataDependent
 from py_edge.tfjs.weights import Weight
 
 _DTYPES = {"float16": "float32", "float64": "float32", "bfloat16": "float32", "mixed_float16": "float32",
@@ -41,14 +42,24 @@ class LayersModel(Model):
     def graph(
         self, shapes: Shapes = 1, *, training: bool = False, frozen: Sequence[str] = (), seed: int = 0
     ) -> Graph:
-        """Raises ModelFormatError and its kin with the layer's place, ShapeError for open or unfit shapes."""
-        switch = Training(training, frozenset(frozen), seed)
+        """Raises ModelFormatError and its kin with the layer's place, ShapeError for open or unfit shapes,
+        DataDependent: words or hashes need steps in Python, which only a session runs."""
+        graph = self.stepwise_graph(shapes, Training(training, frozenset(frozen), seed))
+        for node in graph.nodes:
+            if node.op == "host":
+                raise DataDependent(
+                    "a step in Python", where=node.where, remedy="run the model with a session"
+                )
+        return graph
+
+    def stepwise_graph(self, shapes: Shapes = 1, switch: Training | None = None) -> Graph:
+        """The graph with its steps in Python, for a session."""
         return lower(
             self.network,
             self.inputs,
             self.full_shapes(shapes),
             self.outputs,
-            switch,
+            switch or Training(),
             self.dialect,
             Stored(self.all_weights),
         )
@@ -86,9 +97,9 @@ def input_port(layer: Layer) -> Port:
     raw = config.get("dtype") or "float32"
     name = raw.get("config", {}).get("name", "float32") if isinstance(raw, dict) else str(raw)
     dtype = _DTYPES.get(name, name)
-    if dtype not in ("float32", "int32", "bool"):
+    if dtype not in ("float32", "int32", "bool", "string"):
         raise UnsupportedError(
-            "inputs of this dtype", where=f"{where}/dtype", got=name, want="float32, int32 or bool"
+            "inputs of this dtype", where=f"{where}/dtype", got=name, want="float32, int32, bool or string"
         )
     return Port(layer.name, tuple(shape), dtype)
 

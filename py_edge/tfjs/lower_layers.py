@@ -12,6 +12,7 @@ from py_edge.errors import GraphError, PolicyError, PyEdgeError, UnsupportedErro
 from py_edge.graph import Builder
 from py_edge.tfjs.initializers import CONSTRAINTS, REGULARIZERS, check_initializer, check_one_of
 from py_edge.tfjs.layers.call import Call, Lower, Sym, Training
+from py_edge.tfjs.layers.lookup import ROWS as ON_STRINGS
 from py_edge.tfjs.layers.operations import is_operation, lower_operation
 from py_edge.tfjs.layers.table import LAYERS, REFUSED
 from py_edge.tfjs.limits import FOREIGN
@@ -107,6 +108,10 @@ class Lowering:
         )
         if is_operation(kind, module, config, args):
             return [Sym(value) for value in _as_list(lower_operation(call))]
+        if kind not in ON_STRINGS and any(self.b.dtype(sym.id) == "string" for sym in call.syms):
+            raise UnsupportedError(
+                "the layer takes no strings", where=call.where, want=f"one of {sorted(ON_STRINGS)}"
+            )
         outputs = _as_list(row_of(kind)(call))
         mask = call.syms[0].mask if call.out_mask is None and call.syms else call.out_mask
         if mask is not None and mask is not False:

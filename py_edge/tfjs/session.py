@@ -15,6 +15,7 @@ from py_edge.errors import NotFoundError, ShapeError
 from py_edge.graph import Graph, Node, Spec
 from py_edge.tensor import Tensor
 from py_edge.tfjs.graph_model import GraphModel
+from py_edge.tfjs.layers_model import LayersModel
 from py_edge.tfjs.model import Model, Port
 from py_edge.tfjs.static_values import Flat, compute, to_tensor
 from py_edge.tfjs.trace import Cplx, DataDependent, Host, Trace, Value, ids_of
@@ -276,6 +277,8 @@ class Session:
         return self._first(key, given)
 
     def _first(self, key: Any, given: dict[str, Concrete]) -> dict[str, Tensor | Strings | Complex]:
+        if isinstance(self.model, LayersModel):
+            return self._first_of_layers(key, self.model, given)
         assert isinstance(self.model, GraphModel)
         recorder = Recorder(self._compile, {}, given)
         parts = {p.name: given.get(p.name, given.get(f"{p.name}/real")) for p in self.model.inputs}
@@ -291,6 +294,16 @@ class Session:
         env = dict(zip(ids, recorder.concrete(trace, ids), strict=True))
         return self._results(program, env)
 
+    def _first_of_layers(
+        self, key: Any, model: LayersModel, given: dict[str, Concrete]
+    ) -> dict[str, Tensor | Strings | Complex]:
+        graph = model.stepwise_graph({name: value.shape for name, value in given.items()})
+        program = Program(graph, [], dict(graph.constants), dict(graph.outputs), list(graph.outputs.values()))
+        self._programs[key] = [program]
+        return self._results(
+            program, program.run({graph.inputs[n]: v for n, v in given.items()}, self._compile)
+        )
+
     def _results(
         self, program: Program, env: Mapping[int, Concrete]
     ) -> dict[str, Tensor | Strings | Complex]:
@@ -303,12 +316,27 @@ class Session:
         return found
 
 
+def _words(value: Any) -> tuple[list[bytes], tuple[int, ...]]:
+    """Nested lists of texts, flat, and their shape."""
+    if isinstance(value, (str, bytes)):
+        return [value if isinstance(value, bytes) else value.encode()], ()
+    parts = [_words(item) for item in value]
+    shapes = {shape for _, shape in parts} or {()}
+    if len(shapes) > 1:
+        raise ShapeError("rows of different lengths", got=sorted(shapes))
+    return [text for flat, _ in parts for text in flat], (len(parts), *shapes.pop())
+
+
 def _converted(port: Port, value: Any) -> Concrete:
     if port.dtype == "string":
         if isinstance(value, Strings):
             return value
-        items = [v if isinstance(v, bytes) else str(v).encode() for v in value]
-        return Strings(tuple(items), (len(items),))
+        flat, shape = _words(value)
+        if len(shape) != len(port.shape) and port.shape != (None,):
+            raise ShapeError(
+                f"input '{port.name}' has another rank", where=port.name, got=shape, want=port.shape
+            )
+        return Strings(tuple(flat), shape)
     tensor = Tensor.of(value)
     tensor = tensor if tensor.dtype == port.dtype else tensor.astype(port.dtype)
     if len(tensor.shape) != len(port.shape) and port.shape != (None,):

@@ -422,7 +422,9 @@ def tensors(inputs, n=3):
         shape = [n if d is None else d for d in t.shape]
         kind = str(getattr(t.dtype, "name", t.dtype))
         x = (
-            RNG.integers(0, 5, shape).astype("int32")
+            RNG.choice(["a", "bb", "Ccc, dd.", "the a", "", "\u00e4 bb"], shape)
+            if "str" in kind
+            else RNG.integers(0, 5, shape).astype("int32")
             if "int" in kind
             else RNG.normal(size=shape).astype("float32")
         )
@@ -460,7 +462,8 @@ def run(name, build, out, flags=(), saved=True):
             model = build(K)
             jolt(model)
             x = tensors(model.inputs)
-            want = flat(model.predict(x if len(x) > 1 else x[0], verbose=0))
+            given = [tf.constant(v) if v.dtype.kind == "U" else v for v in x]
+            want = flat(model.predict(given if len(given) > 1 else given[0], verbose=0))
         except Exception as error:
             print("SKIP", name, label, type(error).__name__, str(error)[:100])
             continue
@@ -489,6 +492,7 @@ def run(name, build, out, flags=(), saved=True):
             for stem, values in (("inputs", x), ("expected", want)):
                 for i, value in enumerate(values):
                     value = value.astype("int32") if value.dtype == np.int64 else value
+                    value = value.astype("S") if value.dtype.kind == "O" else value
                     np.save(target / f"{stem}{i or ''}.npy", value)
 
 

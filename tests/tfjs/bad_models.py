@@ -226,6 +226,20 @@ topology(
     "E_UNSUPPORTED",
     layer("Dense", units=2, kernel_regularizer={"class_name": "Foo", "config": {}}),
 )
+WORDS = {
+    "class_name": "InputLayer",
+    "config": {"name": "x", "batch_input_shape": [None, 1], "dtype": "string"},
+}
+for name, entry in (
+    ("learnt vocabulary", layer("StringLookup")),
+    ("numbers as vocabulary", layer("StringLookup", vocabulary=[1, 2])),
+    ("text of any length", layer("TextVectorization", vocabulary=["a"])),
+    ("own split", layer("TextVectorization", vocabulary=["a"], output_sequence_length=3, split="evil")),
+    ("words into Dense", layer("Dense", units=2)),
+):
+    document = good()
+    document["modelTopology"]["model_config"]["config"]["layers"] = [WORDS, entry]
+    put(f"L84 {name}", "E_UNSUPPORTED", document, place="/layers/1")
 changed("L87 version", "E_UNSUPPORTED", "modelTopology/keras_version", 3)
 changed("L87 format", "E_UNSUPPORTED", "format", "tflite")
 topology("L88 Lambda", "E_POLICY", layer("Lambda", function="evil"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from py_edge.tensor import Tensor
 from py_edge.tfjs import load_model
 from py_edge.tfjs.conformance import read_npy
 from py_edge.tfjs.save import save_model
@@ -28,7 +29,8 @@ def _packages() -> Path:
 def _inputs(folder: Path) -> list[dict[str, Any]]:
     paths = [folder / "inputs.npy", *sorted(folder.glob("inputs[0-9]*.npy"))]
     tensors = [read_npy(path) for path in paths if path.exists()]
-    return [{"shape": t.shape, "dtype": t.dtype, "values": list(t.flat)} for t in tensors]
+    numbers = [t for t in tensors if isinstance(t, Tensor)]
+    return [{"shape": t.shape, "dtype": t.dtype, "values": list(t.flat)} for t in numbers]
 
 
 @pytest.mark.slow

@@ -5,8 +5,10 @@ from __future__ import annotations
 from py_edge.errors import ShapeError, UnsupportedError
 from py_edge.tensor import Tensor
 from py_edge.tfjs.idioms import arithmetic, axes, resampling
+from py_edge.tfjs.layers import lookup
 from py_edge.tfjs.layers.call import Call, Lower
 from py_edge.tfjs.layers.core import identity
+from py_edge.tfjs.layers.lookup import encoded
 
 _METHODS = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
 
@@ -71,23 +73,9 @@ def center_crop(c: Call) -> int:
     return _picture(c, resampling.resize(c.b, _cropped_to(c, x, height, width), (height, width), "bilinear"))
 
 
-def _encoded(c: Call, tokens: int, depth: int, mode: str) -> int:
-    """Whole numbers as one_hot, multi_hot or count vectors of `depth`."""
-    b = c.b
-    if mode == "one_hot":
-        tokens = axes.squeeze(b, tokens, [-1]) if b.rank(tokens) > 1 and b.shape(tokens)[-1] == 1 else tokens
-        return axes.cast(b, axes.one_hot(b, tokens, depth), "float32")
-    tokens = axes.expand(b, tokens, -1) if b.rank(tokens) == 1 else tokens
-    hot = axes.cast(b, axes.one_hot(b, tokens, depth), "float32")
-    weights = c.argument("count_weights", 1)
-    if mode == "count" and hasattr(weights, "id"):
-        hot = b.op("mul", hot, axes.expand(b, axes.cast(b, weights.id, "float32"), -1))
-    return axes.reduce(b, "max" if mode == "multi_hot" else "sum", hot, [-2])
-
-
 def category_encoding(c: Call) -> int:
     mode = c.word("output_mode", "multi_hot", ("one_hot", "multi_hot", "count"))
-    return _encoded(c, axes.cast(c.b, c.x, "int32"), c.whole("num_tokens", c.get("max_tokens")), mode)
+    return encoded(c, axes.cast(c.b, c.x, "int32"), c.whole("num_tokens", c.get("max_tokens")), mode)
 
 
 def discretization(c: Call) -> int:
@@ -99,12 +87,18 @@ def discretization(c: Call) -> int:
     above = b.op("greater_equal", axes.expand(b, axes.cast(b, c.x, "float32"), -1), edges)
     index = axes.reduce(b, "sum", axes.cast(b, above, "int32"), [-1])
     mode = c.word("output_mode", "int", ("int", "one_hot", "multi_hot", "count"))
-    return index if mode == "int" else _encoded(c, index, len(bounds) + 1, mode)
+    return index if mode == "int" else encoded(c, index, len(bounds) + 1, mode)
 
 
-def integer_lookup(c: Call) -> int:
+def integer_lookup(c: Call) -> int | list[int]:
     """The place of a whole number in the vocabulary, after the mask and the unknown."""
     b, words = c.b, c.get("vocabulary", default=[])
+    if (
+        c.flag("invert")
+        or c.get("num_oov_indices", default=1) not in (0, 1)
+        or c.get("output_mode") in ("tf_idf", "tf-idf")
+    ):
+        return lookup.lookup(int)(c)
     unknown = c.whole("num_oov_indices", 1, low=0, high=1)
     masked = c.get("mask_token")
     if not isinstance(words, list) or not words or any(type(word) is not int for word in words):
@@ -129,14 +123,7 @@ def integer_lookup(c: Call) -> int:
         index = b.op(
             "select", b.op("equal", tokens, b.scalar(int(masked), "int32")), b.scalar(0, "int32"), index
         )
-    return index if mode == "int" else _encoded(c, index, unknown + len(words), mode)
-
-
-def strings(c: Call) -> int:
-    raise UnsupportedError(
-        f"{c.kind} works on strings, whose tables a layers-model does not hold", where=c.where,
-        remedy="convert the SavedModel to a graph-model",
-    )  # fmt: skip
+    return index if mode == "int" else encoded(c, index, unknown + len(words), mode)
 
 
 _RANDOM = (
@@ -180,5 +167,5 @@ ROWS: dict[str, Lower] = {
     **{name: identity for name in _RANDOM.split() if name != "RandomCrop"},
     "RandomCrop": random_crop, "Rescaling": rescaling, "Resizing": resizing, "CenterCrop": center_crop, "AutoContrast": auto_contrast, "Pipeline": pipeline,
     "CategoryEncoding": category_encoding, "Discretization": discretization, "IntegerLookup": integer_lookup,
-    "StringLookup": strings, "TextVectorization": strings, "Hashing": strings, "HashedCrossing": strings,
+    **lookup.ROWS,
 }  # fmt: skip

@@ -12,7 +12,7 @@ from py_edge.errors import GraphError, LimitError, ShapeError, UnsupportedError
 from py_edge.tensor import Tensor, count
 from py_edge.tfjs.limits import DEFAULT
 from py_edge.tfjs.static_values import places, walk
-from py_edge.tfjs.tf_ops.farmhash import fingerprint64
+from py_edge.tfjs.tf_ops.hashes import fingerprint64
 from py_edge.tfjs.weights import Strings
 
 Concrete = Tensor | Strings

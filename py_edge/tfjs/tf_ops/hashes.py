@@ -1,9 +1,12 @@
-"""FarmHash Fingerprint64, which StringToHashBucketFast is defined by.
+"""The hashes that TensorFlow's string ops are defined by.
 
-Source: Google's farmhash.cc, namespace farmhashna (Geoff Pike, MIT licence), rewritten for Python's whole numbers.
+FarmHash Fingerprint64: Google's farmhash.cc, namespace farmhashna (Geoff Pike, MIT licence), rewritten for Python's
+whole numbers. SipHash-2-4: Aumasson and Bernstein 2012. Crossing: tensorflow/core/platform/fingerprint.h, FingerprintCat64.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 _MASK = (1 << 64) - 1
 _K0, _K1, _K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
@@ -121,3 +124,41 @@ def fingerprint64(s: bytes) -> int:
     z, x = x, z
     first = (_len16(v[0], w[0], mul) + _shift_mix(y) * _K0 + z) & _MASK
     return _len16(first, (_len16(v[1], w[1], mul) + x) & _MASK, mul)
+
+
+def siphash(text: bytes, key0: int, key1: int) -> int:
+    """64 bits of SipHash-2-4."""
+    v0, v1 = key0 ^ 0x736F6D6570736575, key1 ^ 0x646F72616E646F6D
+    v2, v3 = key0 ^ 0x6C7967656E657261, key1 ^ 0x7465646279746573
+    full = len(text) // 8 * 8
+    last = text[full:] + bytes(7 - len(text) % 8) + bytes([len(text) & 0xFF])
+    for at in range(0, full + 8, 8):
+        m = _fetch(text, at) if at < full else _fetch(last, 0)
+        v0, v1, v2, v3 = _sip_rounds(v0, v1, v2, v3 ^ m, 2)
+        v0 ^= m
+    v0, v1, v2, v3 = _sip_rounds(v0, v1, v2 ^ 0xFF, v3, 4)
+    return v0 ^ v1 ^ v2 ^ v3
+
+
+def _sip_rounds(v0: int, v1: int, v2: int, v3: int, times: int) -> tuple[int, int, int, int]:
+    def left(v: int, by: int) -> int:
+        return _rotate(v, 64 - by)
+
+    for _ in range(times):
+        v0, v2 = (v0 + v1) & _MASK, (v2 + v3) & _MASK
+        v1, v3 = left(v1, 13) ^ v0, left(v3, 16) ^ v2
+        v0, v2 = (left(v0, 32) + v3) & _MASK, (v2 + v1) & _MASK
+        v1, v3 = left(v1, 17) ^ v2, left(v3, 21) ^ v0
+        v2 = left(v2, 32)
+    return v0, v1, v2, v3
+
+
+def crossed(tokens: Sequence[bytes | int]) -> int:
+    """SparseCross' hash of one row: whole numbers count as they are, words by their fingerprints."""
+    mul, joined = 0xC6A4A7935BD1E995, 0xDECAFCAFFE
+    for token in tokens:
+        code = fingerprint64(token) if isinstance(token, bytes) else token & _MASK
+        mixed = (_shift_mix((code * mul) & _MASK) * mul) & _MASK
+        joined = ((joined ^ mul ^ mixed) * mul) & _MASK
+        joined = _shift_mix((_shift_mix(joined) * mul) & _MASK)
+    return joined
