@@ -6,7 +6,7 @@
 
 #include "functions.h"
 
-enum { BLOCK = 60, BLOCK_BYTES = 256 * 1024, IN_PLACE_WIDTH = 12 };
+enum { BLOCK = 60, BLOCK_BYTES = 256 * 1024, IN_PLACE_WIDTH = VW == 4 ? 12 : 64 };
 
 typedef struct {
   const pe_conv2d *p;

@@ -71,9 +71,13 @@ INLINE vf fma(vf a, vf b, vf c) {
 INLINE vf absolute(vf v) { return __builtin_elementwise_abs(v); }
 
 #define UNROLL _Pragma("clang loop unroll(full)")
-/* Clang for WebAssembly orders loads as it likes and runs out of V8's registers; this keeps the order of the source. */
+/* Clang moves the loads of A ahead of the products and runs out of registers; this keeps the order of the source. */
 #if defined(__wasm__)
 #define IN_ORDER(v) __asm__ volatile("" : "+r"(v) : : "memory")
+#elif defined(__x86_64__)
+#define IN_ORDER(v) __asm__ volatile("" : "+v"(v) : : "memory")
+#elif defined(__aarch64__)
+#define IN_ORDER(v) __asm__ volatile("" : "+w"(v) : : "memory")
 #else
 #define IN_ORDER(v) (void)0
 #endif

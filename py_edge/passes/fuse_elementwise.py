@@ -1,7 +1,7 @@
 """Runs of elementwise ops over one shape become one chain: the data is walked once, results stay in registers.
 
-A node joins the chain of its reader when that is its only reader and both give the same shape. The register machine of
-the kernel has 16 registers; a chain that would need more is not made longer.
+A node joins the chain of its readers when all of them stand in it and give the same shape. The register machine of the
+kernel has 16 registers; a chain that would need more is not made longer.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ def fuse_elementwise(graph: Graph, evaluate: object) -> Graph:
         if not _plain(node) or not _kernel_knows(graph, node):
             continue
         members = [node]
-        for value in dict.fromkeys(node.inputs):
+        asked = list(dict.fromkeys(node.inputs))
+        while asked:
+            value = asked.pop(0)
             maker = makers.get(value)
             joined = group.get(id(maker)) if maker is not None else None
-            if joined is None or uses[value] != node.inputs.count(value):
+            if joined is None or uses[value] != sum(n.inputs.count(value) for n in members):
                 continue
             if graph.specs[value].shape != graph.specs[node.outputs[0]].shape:
                 continue
@@ -38,6 +40,7 @@ def fuse_elementwise(graph: Graph, evaluate: object) -> Graph:
             if len(tried) <= _LONGEST and _pressure(graph, tried) <= _REGISTERS:
                 del group[id(maker)]
                 members = tried
+                asked += [v for each in joined for v in each.inputs if v not in asked]
         group[id(node)] = members
     gone = {id(n): last for last, members in group.items() if len(members) > 1 for n in members}
     nodes = []

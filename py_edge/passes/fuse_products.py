@@ -73,12 +73,7 @@ def _extend(
     while (reader := sole_reader(graph, value, by, uses)) is not None and id(reader) not in swallowed:
         if reader.op == "add" and len(reader.inputs) == 2:
             other = reader.inputs[1] if reader.inputs[0] == value else reader.inputs[0]
-            if (
-                bias is None
-                and residual is None
-                and not attrs.get("activation")
-                and _is_vector(graph, other, value)
-            ):
+            if bias is None and not attrs.get("activation") and _is_vector(graph, other, value):
                 bias = _flat(graph, other, before)
             elif residual is None and graph.specs[other] == graph.specs[value] and other != value:
                 residual = other

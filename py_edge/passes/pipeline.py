@@ -16,6 +16,7 @@ from py_edge.passes.fold_batch_norm import fold_batch_norm
 from py_edge.passes.fold_constants import fold_constants
 from py_edge.passes.fold_padding import fold_padding
 from py_edge.passes.freeze import freeze_variables
+from py_edge.passes.fuse_activations import fuse_activations
 from py_edge.passes.fuse_elementwise import fuse_elementwise
 from py_edge.passes.fuse_normalize import fuse_normalize
 from py_edge.passes.fuse_products import fuse_products
@@ -30,7 +31,7 @@ Pass = Callable[[Graph, Evaluate], Graph]
 _CLEAN: tuple[Pass, ...] = (remove_dead, simplify, fold_constants, merge_common)
 INFERENCE: tuple[Pass, ...] = (
     freeze_variables, *_CLEAN, fold_batch_norm, fold_constants, merge_shifts, fold_constants, fold_padding,
-    fuse_normalize, fuse_products, fuse_elementwise, remove_dead,
+    fuse_normalize, fuse_activations, remove_dead, fuse_products, fuse_elementwise, remove_dead,
 )  # fmt: skip
 TRAINING: tuple[Pass, ...] = (*_CLEAN, fold_padding, fuse_products, fuse_elementwise, remove_dead)
 

@@ -136,6 +136,69 @@ def test_layer_normalisation_is_one_node() -> None:
     agree(graph, after, {"input": normal(3, 4, 6)})
 
 
+def test_layer_normalisation_from_moments_is_one_node() -> None:
+    """x * factor + (offset - mean * factor), as TensorFlow's batch_normalization writes it, becomes the normalize op."""
+    b = Builder()
+    x, epsilon = b.input("x", (3, 6)), b.constant(Tensor.of(np.float32(1e-3)))
+    scale, offset = (b.constant(Tensor.of(normal(6))) for _ in "so")
+    mean = b.op("reduce", x, kind="mean", axes=(1,), keepdims=True)
+    square = b.op("squared_difference", x, mean)
+    variance = b.op("reduce", square, kind="mean", axes=(1,), keepdims=True)
+    factor = b.op("mul", b.op("rsqrt", b.op("add", variance, epsilon)), scale)
+    shift = b.op("sub", offset, b.op("mul", mean, factor))
+    b.output("y", b.op("add", b.op("mul", x, factor), shift))
+    after = optimize(b.graph, constants)
+    assert ops(after) == ["normalize"]
+    agree(b.graph, after, {"x": normal(3, 6)})
+
+
+@pytest.mark.parametrize("name", ["hard_swish", "swish", "gelu"])
+def test_a_spelled_out_activation_goes_into_the_product(name: str) -> None:
+    """x times its gate, with the numbers anywhere in the product, ends in the epilogue; another number does not."""
+    for off, wanted in ((1.0, ["matmul"]), (1.25, ["matmul", "elementwise"])):
+        b = Builder()
+
+        def number(value: float, b: Builder = b) -> int:
+            return b.constant(Tensor.of(np.float32(value)))
+
+        x = b.op("matmul", b.input("x", (3, 6)), b.constant(Tensor.of(normal(6, 5))))
+        if name == "hard_swish":
+            gate = b.op("relu6", b.op("add", x, number(3)))
+            y = b.op("mul", b.op("mul", x, number(off / 6)), gate)
+        elif name == "swish":
+            y = b.op("mul", x, b.op("mul", b.op("sigmoid", x), number(off)))
+        else:
+            error = b.op("erf", b.op("div", x, number(2**0.5)))
+            y = b.op("mul", b.op("mul", number(0.5 * off), x), b.op("add", number(1), error))
+        b.output("y", y)
+        after = optimize(b.graph, constants)
+        assert ops(after) == wanted
+        agree(b.graph, after, {"x": normal(3, 6)})
+
+
+def test_a_bias_after_the_residual_goes_into_the_epilogue() -> None:
+    """(a x b + residual) + bias is one node."""
+    b = Builder()
+    x, residual = b.input("x", (3, 6)), b.input("r", (3, 5))
+    y = b.op("add", b.op("matmul", x, b.constant(Tensor.of(normal(6, 5)))), residual)
+    b.output("y", b.op("relu", b.op("add", b.constant(Tensor.of(normal(5))), y)))
+    after = optimize(b.graph, constants)
+    assert ops(after) == ["matmul"]
+    agree(b.graph, after, {"x": normal(3, 6), "r": normal(3, 5)})
+
+
+def test_a_value_read_twice_within_a_chain_stays_in_it() -> None:
+    """z h + (1 - z) c, z computed before: one node."""
+    b = Builder()
+    a, h, c = (b.input(name, (4, 5)) for name in "ahc")
+    z = b.op("sigmoid", b.op("add", a, h))
+    rest = b.op("sub", b.constant(Tensor.of(np.float32(1))), z)
+    b.output("y", b.op("add", b.op("mul", z, h), b.op("mul", rest, c)))
+    after = optimize(b.graph, constants)
+    assert ops(after) == ["elementwise"]
+    agree(b.graph, after, {name: normal(4, 5) for name in "ahc"})
+
+
 def test_training_keeps_variables_and_updates() -> None:
     """With the training list, variables stay variables and moving statistics stay updated."""
     model = sequential(
