@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install check test browser-test build demo slow-test wheels bench bench-models conformance experiments chaos fuzz sanitize clean
+.PHONY: help install check test browser-test build demo slow-test wheels bench bench-models conformance experiments chaos sabotage fuzz sanitize clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -44,6 +44,9 @@ slow-test: build ## What takes long: four whole stories, kills and bad networks,
 
 chaos: install ## Kills, failing disks, bad networks and simulated histories against an outside checker; CHAOS=long.
 	@PY_EDGE_CHAOS=$(or $(CHAOS),full) $(BIN)/python -m pytest tests/chaos -s $(ARGS)
+
+sabotage: install ## Take one mechanism away at a time; a named test must turn red for each.
+	@$(BIN)/python -m tests.chaos.sabotage $(ARGS)
 
 fuzz: install ## Coverage-guided fuzzing of loading: atheris where it is installed, else blind mutation; SECONDS=600.
 	@$(BIN)/python -m tests.tfjs.fuzz_load --seconds $(or $(SECONDS),600) --corpus .cache/fuzz

@@ -19,6 +19,7 @@ _HELP = {
     "name": "name of this node, unique along the chain",
     "level": "tier number: 0 is the device, then upward",
     "data": "folder for database and blobs, or memory:",
+    "database": "postgresql+psycopg://… instead of SQLite in the data folder (with a password: PY_EDGE_DATABASE)",
     "parent": "URL of the next tier; without one, questions end at the desk here",
     "parent_token": "secret that the parent wants",
     "host": "address to listen on",

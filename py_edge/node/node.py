@@ -160,14 +160,25 @@ class Node:
         if self.parts.store is not None:
             self.bus = getattr(self.parts.store, "bus", self.bus)
             return self.parts.store, self.parts.blobs or MemoryBlobs()
+        return self._open_store(), self.parts.blobs or self._open_blobs()
+
+    def _open_store(self) -> Store:
+        if self.settings.database:
+            from py_edge.storage.postgres import PostgresStore
+
+            return PostgresStore(self.settings.database, self.bus)
         if self.settings.data == "memory:":
-            return MemoryStore(self.bus), self.parts.blobs or MemoryBlobs()
-        from py_edge.storage.blobs import FolderBlobs
+            return MemoryStore(self.bus)
         from py_edge.storage.sqlite import SqliteStore
 
-        folder = Path(self.settings.data)
-        store = SqliteStore(folder / "node.db", self.bus, threaded=not IN_BROWSER)
-        return store, self.parts.blobs or FolderBlobs(folder / "blobs")
+        return SqliteStore(Path(self.settings.data) / "node.db", self.bus, threaded=not IN_BROWSER)
+
+    def _open_blobs(self) -> BlobStore:
+        if self.settings.data == "memory:":
+            return MemoryBlobs()
+        from py_edge.storage.blobs import FolderBlobs
+
+        return FolderBlobs(Path(self.settings.data) / "blobs")
 
     def _connect(self) -> None:
         network = self.parts.network

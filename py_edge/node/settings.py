@@ -25,6 +25,7 @@ class Settings:
     name: str = "site"  # unique along the chain; stands in hops
     level: int = 1  # tier number: 0 device, then upward
     data: str = "memory:"  # folder for database and blobs, or `memory:`
+    database: str = ""  # postgresql+psycopg://…; empty: SQLite in the data folder
     parent: str = ""  # URL of the next tier; empty: questions end at the desk here
     parent_token: str = ""
     host: str = "127.0.0.1"
@@ -87,6 +88,11 @@ def _check(settings: Settings) -> None:
         )  # fmt: skip
     if settings.token and len(settings.token) < 16:
         raise EnvironmentProblem("the token is too short", where="token", want="at least 16 characters")
+    if settings.database and not settings.database.startswith("postgresql+psycopg://"):
+        raise EnvironmentProblem(
+            "not a database that we know", where="database", want="postgresql+psycopg://…",
+            remedy="leave it away to use SQLite in the data folder",
+        )  # fmt: skip
     if settings.parent and not settings.parent.startswith(("http://", "https://")):
         raise EnvironmentProblem(
             "the parent is not a URL", where="parent", got=settings.parent, want="http(s)://…"

@@ -16,8 +16,10 @@ from sqlalchemy.sql import ClauseElement
 from py_edge.storage.ports import Row, Where
 from py_edge.storage.tables import ALL, COUNTERS, Table
 
+# Text is ordered by code point everywhere, as Python does it.
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _KINDS: dict[str, sa.types.TypeEngine[Any]] = {
-    "text": sa.Text(),
+    "text": TEXT,
     "integer": sa.BigInteger(),
     "real": sa.Double(),
 }

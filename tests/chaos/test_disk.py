@@ -116,3 +116,23 @@ async def read_rows(path: Path) -> set[int]:
     await store.close()
     assert all(row["value"] == "x" * 9000 for row in rows)
     return {int(row["name"]) for row in rows}
+
+
+def test_every_acknowledgement_follows_a_sync(empty: Path, tmp_path: Path) -> None:
+    """Between the last write to the log and each acknowledgement the disk was told to keep it."""
+    shutil.copytree(empty, tmp_path / "n")
+    log = tmp_path / "strace"
+    subprocess.run(
+        ["strace", "-f", "-qq", "-o", str(log), "-e", "trace=pwrite64,fdatasync,fsync,write", sys.executable, "-c",
+         RUN, str(tmp_path / "n" / "node.db")], cwd=ROOT, check=True, capture_output=True,
+    )  # fmt: skip
+    synced, acknowledged = False, 0
+    for line in log.read_text().splitlines():
+        if "pwrite64(" in line:
+            synced = False
+        elif "fdatasync(" in line or "fsync(" in line:
+            synced = True
+        elif 'write(1, "ack' in line:
+            acknowledged += 1
+            assert synced, f"acknowledgement {acknowledged} came before its bytes were on the disk"
+    assert acknowledged == COMMITS

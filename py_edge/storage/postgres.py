@@ -1,0 +1,222 @@
+"""The PostgreSQL body: the same statements and migrations as SQLite, when one machine is outgrown.
+
+Writers of all processes take turns by an advisory lock held to the commit, so that event numbers grow in the order
+of commits and two nodes on one database see each other's rows; what a commit announces wakes the listeners of the
+others by NOTIFY. Settings that make a commit durable are read back at start; after trouble nothing is acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from py_edge.errors import StorageError
+from py_edge.storage.in_memory import MemoryBus
+from py_edge.storage.migrate import migrate
+from py_edge.storage.ports import Reading, T, Transaction
+from py_edge.storage.sql import SqlTransaction, Statements
+from py_edge.storage.writer import GroupWriter
+
+SCHEME = "postgresql+psycopg://"
+SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")  # each must be on
+TIMEOUTS = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000 -c synchronous_commit=on"
+TURN = 0x70795F65646765  # the advisory lock of all writers: "py_edge"
+CHANNEL = "py_edge"
+NOTE_LIMIT = 7_000  # PostgreSQL takes notes below 8,000 bytes
+
+
+class PostgresStore:
+    """A Store in one PostgreSQL database."""
+
+    def __init__(self, url: str, bus: MemoryBus | None = None) -> None:
+        """Open `postgresql+psycopg://…` and bring it to our schema. Raises StorageError: unreachable, unsafe or newer."""
+        self.bus = bus or MemoryBus()
+        self.trouble = ""
+        self._url = "postgresql://" + url.removeprefix(SCHEME)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        with _Mapped(url):
+            self._migrate(url)
+            self._statements = Statements(PGDialect_psycopg())  # type: ignore[no-untyped-call]
+            self._reader = self._open()
+            self._writer = GroupWriter(
+                lambda: _PostgresConnection(self._open(), self._statements), self._publish, self._stop, quick=False
+            )  # fmt: skip
+            self._ear = self._open()
+            self._ear.execute(f"LISTEN {CHANNEL}")
+        self._read_thread = ThreadPoolExecutor(1, "py_edge-reader")
+        self._ear_thread: threading.Thread | None = None
+        self._closing = False
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """See ports.Store."""
+        self._listen()
+        return cast(T, await self._writer.write(work))
+
+    async def read(self, work: Callable[[Reading], T]) -> T:
+        """See ports.Store."""
+        self._listen()
+
+        def run() -> T:
+            with _Mapped(""), self._reader.cursor() as cursor:
+                cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                try:
+                    return work(_PostgresTransaction(cursor, self._statements))
+                finally:
+                    cursor.execute("COMMIT")
+
+        return await asyncio.get_running_loop().run_in_executor(self._read_thread, run)
+
+    async def close(self) -> None:
+        """See ports.Store."""
+        self._closing = True
+        await asyncio.get_running_loop().run_in_executor(None, self._read_thread.shutdown)
+        while self._ear_thread is not None and self._ear_thread.is_alive():
+            await asyncio.sleep(0.01)
+        self._ear.close()
+        self._reader.close()
+        await self._writer.close()
+
+    def _open(self) -> psycopg.Connection[Any]:
+        connection = psycopg.connect(self._url, autocommit=True, options=TIMEOUTS, connect_timeout=10)
+        for name in SETTINGS:
+            row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
+            if row is None or row[0] != "on":
+                connection.close()
+                raise StorageError(
+                    f"PostgreSQL runs without {name}", where="database", got=row and row[0], want="on",
+                    remedy="an acknowledged question could be lost: turn it on in postgresql.conf",
+                )  # fmt: skip
+        return connection
+
+    def _migrate(self, url: str) -> None:
+        engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+        with engine.connect() as turn, engine.connect() as connection:
+            turn.execute(sa.text(f"SELECT pg_advisory_lock({TURN})"))
+            migrate(connection)
+        engine.dispose()
+
+    def _publish(self, topics: list[str]) -> None:
+        for topic in dict.fromkeys(topics):
+            self.bus.publish(topic)
+
+    def _stop(self, reason: str) -> None:
+        self.trouble = reason
+
+    def _listen(self) -> None:
+        """From the first use on: hear what other processes committed."""
+        if self._ear_thread is None:
+            self._loop = asyncio.get_running_loop()
+            self._ear_thread = threading.Thread(target=self._hear, name="py_edge-ear", daemon=True)
+            self._ear_thread.start()
+
+    def _hear(self) -> None:
+        assert self._loop is not None
+        own = self._writer._connection.identity  # type: ignore[attr-defined]
+        try:
+            while not self._closing:
+                for note in self._ear.notifies(timeout=0.5, stop_after=1):
+                    if note.pid != own and not self._loop.is_closed():
+                        self._loop.call_soon_threadsafe(self._publish, json.loads(note.payload))
+        except psycopg.Error as error:
+            self._stop(f"the database does not answer: {error}")
+
+
+class _PostgresTransaction(SqlTransaction):
+    """The same verbs; PostgreSQL keeps no NUL in a text, so the sign for an unknown character stands for it."""
+
+    def __init__(self, cursor: Any, statements: Statements) -> None:
+        super().__init__(_Clean(cursor), statements)
+
+
+class _Clean:
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+        self.fetchall, self.fetchone = cursor.fetchall, cursor.fetchone
+
+    @property
+    def rowcount(self) -> int:
+        return int(self._cursor.rowcount)
+
+    def execute(self, statement: str, parameters: Mapping[str, Any]) -> None:
+        clean = {
+            name: value.replace("\0", "\ufffd") if isinstance(value, str) else value
+            for name, value in parameters.items()
+        }
+        self._cursor.execute(statement, clean)
+
+
+class _PostgresConnection:
+    """The one connection of this process that writes."""
+
+    def __init__(self, connection: psycopg.Connection[Any], statements: Statements) -> None:
+        self._connection, self._statements = connection, statements
+        self._cursor = connection.cursor()
+        self._transaction: _PostgresTransaction | None = None
+        self.identity = connection.info.backend_pid
+
+    def begin(self) -> SqlTransaction:
+        self._cursor.execute("BEGIN")
+        self._cursor.execute(f"SELECT pg_advisory_xact_lock({TURN})")
+        self._topics: list[str] = []
+        self._transaction = _PostgresTransaction(self._cursor, self._statements)
+        return self._transaction
+
+    def savepoint(self, verb: str) -> None:
+        if verb == "RELEASE" and self._transaction is not None:
+            self._topics += self._transaction.topics
+        self._cursor.execute(f"{verb} item")
+
+    def commit(self) -> None:
+        topics = self._topics + (self._transaction.topics if self._transaction else [])
+        for note in _notes(list(dict.fromkeys(topics))):
+            self._cursor.execute("SELECT pg_notify(%s, %s)", (CHANNEL, note))
+        self._cursor.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        self._cursor.execute("ROLLBACK")
+
+    def after_commit(self, idle: bool) -> None:
+        """The server checkpoints by itself."""
+
+    def is_disk_trouble(self, error: BaseException) -> bool:
+        ours = (psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.DataError)
+        return isinstance(error, psycopg.Error) and not isinstance(error, ours)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _notes(topics: list[str]) -> list[str]:
+    """Topics as JSON lists, each short enough for a note."""
+    notes, part = [], list[str]()
+    for topic in topics:
+        if len(json.dumps([*part, topic])) > NOTE_LIMIT:
+            notes.append(json.dumps(part))
+            part = []
+        part.append(topic)
+    return [*notes, json.dumps(part)] if part else notes
+
+
+class _Mapped:
+    """Turns what the driver says into one sentence with a remedy; never with the password of the URL."""
+
+    def __init__(self, url: str) -> None:
+        self._where = sa.make_url(url).render_as_string(hide_password=True) if url else "database"
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (psycopg.Error, sa.exc.DBAPIError)):
+            cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            raise StorageError(
+                f"cannot use the database: {str(cause).strip()}", where=self._where,
+                remedy="check that PostgreSQL runs there and that this role may use the database",
+            ) from error  # fmt: skip

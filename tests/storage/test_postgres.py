@@ -1,0 +1,136 @@
+"""The PostgreSQL body on a real server: what is its own besides the contract in test_ports.py."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from py_edge.errors import StorageError
+from py_edge.storage import postgres as body
+from py_edge.storage.ports import Transaction
+from py_edge.storage.postgres import PostgresStore
+from py_edge.storage.sql import METADATA
+from py_edge.storage.tables import FACTS, QUESTIONS
+from tests.storage.postgres_server import PostgresServer
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_migrations_make_the_declared_schema(postgres: PostgresServer) -> None:
+    """Column by column, index by index, as on SQLite."""
+    url = postgres.new_database()
+    asyncio.run(PostgresStore(url).close())
+    engine = sa.create_engine(url)
+    found = sa.MetaData()
+    found.reflect(engine)
+    engine.dispose()
+    assert set(found.tables) - {"alembic_version"} == set(METADATA.tables)
+    for name, table in METADATA.tables.items():
+        migrated = found.tables[name]
+        assert [(c.name, c.nullable, c.primary_key) for c in migrated.columns] == [
+            (c.name, c.nullable, c.primary_key) for c in table.columns
+        ]
+        assert {(i.name, *(c.name for c in i.columns)) for i in migrated.indexes} == {
+            (i.name, *(c.name for c in i.columns)) for i in table.indexes
+        }
+        assert {c.type.collation for c in migrated.columns if isinstance(c.type, sa.Text)} <= {"C"}
+
+
+def test_two_processes_take_turns_and_hear_each_other(postgres: PostgresServer) -> None:
+    """Two stores on one database count without a gap or a double, and one is woken by the other's commit."""
+    url = postgres.new_database()
+
+    async def story() -> None:
+        one, two = PostgresStore(url), PostgresStore(url)
+        await two.read(lambda tx: tx.count(FACTS))
+        with two.bus.listen("news") as waiter:
+            await one.write(lambda tx: tx.notify("news"))
+            assert await waiter.wait(5)
+        both = [one, two] * 50
+        numbers = await asyncio.gather(*[store.write(lambda tx: tx.next_number("n")) for store in both])
+        assert sorted(numbers) == list(range(1, 101))
+        await one.close()
+        await two.close()
+
+    asyncio.run(story())
+
+
+def test_a_check_and_its_write_are_one(postgres: PostgresServer) -> None:
+    """Ten writers in two processes each look whether nobody was first: exactly one finds it so."""
+    url = postgres.new_database()
+
+    async def story() -> None:
+        stores = [PostgresStore(url), PostgresStore(url)]
+
+        def be_first(tx: Transaction) -> bool:
+            first = tx.count(FACTS) == 0
+            time.sleep(0.02)
+            if first:
+                tx.put(FACTS, {"name": f"{tx.next_number('n')}", "value": ""})
+            return first
+
+        found = await asyncio.gather(*[store.write(be_first) for store in stores * 5])
+        assert sum(found) == 1
+        for store in stores:
+            await store.close()
+
+    asyncio.run(story())
+
+
+def test_a_lost_server_ends_all_acknowledging(postgres: PostgresServer) -> None:
+    """After the connection broke nothing is acknowledged; a new store finds what was."""
+    url = postgres.new_database()
+
+    async def story() -> None:
+        store = PostgresStore(url)
+        await store.write(lambda tx: tx.put(FACTS, {"name": "a", "value": "1"}))
+        postgres.restart()
+        with pytest.raises(StorageError):
+            await store.write(lambda tx: tx.put(FACTS, {"name": "b", "value": "1"}))
+        assert store.trouble
+        await store.close()
+        again = PostgresStore(url)
+        assert await again.read(lambda tx: [row["name"] for row in tx.select(FACTS)]) == ["a"]
+        await again.close()
+
+    asyncio.run(story())
+
+
+def test_a_newer_schema_and_an_unsafe_server_are_refused(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence with a remedy, before anything is written."""
+    url = postgres.new_database()
+    asyncio.run(PostgresStore(url).close())
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StorageError, match="newer than this py_edge"):
+        PostgresStore(url)
+    monkeypatch.setattr(body, "TIMEOUTS", "-c synchronous_commit=off")
+    with pytest.raises(StorageError, match="synchronous_commit"):
+        PostgresStore(postgres.new_database())
+
+
+def test_a_password_is_never_shown() -> None:
+    """Nobody listens there: the sentence names the place without the secret."""
+    with pytest.raises(StorageError) as caught:
+        PostgresStore("postgresql+psycopg://me:hush@127.0.0.1:9/db")
+    assert "hush" not in str(caught.value)
+    assert "127.0.0.1:9" in str(caught.value)
+
+
+def test_a_nul_in_a_text_is_no_trouble(postgres: PostgresServer) -> None:
+    """What PostgreSQL cannot keep is replaced, not thrown back."""
+
+    async def story() -> None:
+        store = PostgresStore(postgres.new_database())
+        await store.write(lambda tx: tx.put(FACTS, {"name": "a\0b", "value": ""}))
+        assert await store.read(lambda tx: tx.get(FACTS, "a\0b")) == {"name": "a\ufffdb", "value": ""}
+        assert await store.read(lambda tx: tx.count(QUESTIONS)) == 0
+        await store.close()
+
+    asyncio.run(story())
