@@ -95,8 +95,9 @@ static int code_ok(const pe_chain_code *code, int n_code, int registers) {
   return 1;
 }
 
-static void fill_register(float *dst, int32_t bits) {
-  for (int i = 0; i < TILE; i++) ((int32_t *)dst)[i] = bits;
+/* n: whole vectors. */
+static void fill_register(float *dst, int32_t bits, int n) {
+  for (int i = 0; i < n; i += VW) store_int(dst + i, (vi)bits);
 }
 
 PE_KERNEL(pe_do_elementwise) {
@@ -123,10 +124,10 @@ PE_KERNEL(pe_do_elementwise) {
   float storage[REGISTERS][TILE] __attribute__((aligned(64)));
   float *reg[REGISTERS];
   walk walks[REGISTERS];
-  int writes[REGISTERS] = {0};
+  int writes[REGISTERS] = {0}, used = total < TILE ? ((int)total + VW - 1) / VW * VW : TILE;
   for (int i = 0; i < e->registers; i++) {
     reg[i] = storage[i];
-    for (int j = 0; j < TILE; j += VW) store(storage[i] + j, splat(0));
+    fill_register(storage[i], 0, used);
   }
   for (int i = 0; i < e->n_code; i++) writes[code[i].reg]++;
   for (int i = 0; i < e->n_in; i++) {
@@ -155,13 +156,13 @@ PE_KERNEL(pe_do_elementwise) {
       if (!w->scalar)
         gather_tile((int32_t *)storage[i], w, begin, n);
       else if (begin == 0 || writes[i])
-        fill_register(storage[i], w->type == PE_BOOL ? *w->src != 0 : *(const int32_t *)w->src);
+        fill_register(storage[i], w->type == PE_BOOL ? *w->src != 0 : *(const int32_t *)w->src, used);
     }
     int rounded = (n + VW - 1) / VW * VW;
     for (int i = 0; i < e->n_code; i++) {
       const pe_chain_code *c = code + i;
       if (c->op == PE_CONST) {
-        if (begin == 0 || writes[c->reg] > 1 || c->reg < e->n_in) fill_register(storage[c->reg], c->a);
+        if (begin == 0 || writes[c->reg] > 1 || c->reg < e->n_in) fill_register(storage[c->reg], c->a, used);
         reg[c->reg] = storage[c->reg];
         continue;
       }

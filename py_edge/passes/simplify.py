@@ -9,7 +9,7 @@ from py_edge.passes.rewrite import sole_number, substitute
 
 
 def simplify(graph: Graph, evaluate: object) -> Graph:
-    """Drop no-ops; a reshape of a reshape is one; two transposes are one."""
+    """Drop no-ops; a reshape of a reshape is one; two transposes are one; moving axes of size 1 is a reshape."""
     graph = graph.copy()
     instead: dict[int, int] = {}
     makers: dict[int, Node] = {}
@@ -29,6 +29,11 @@ def simplify(graph: Graph, evaluate: object) -> Graph:
 
 
 def _merged(graph: Graph, node: Node, makers: dict[int, Node]) -> Node:
+    if node.op == "transpose":
+        shape = graph.specs[node.inputs[0]].shape
+        moved = [axis for axis in node.attrs["perm"] if shape[axis] != 1]
+        if moved == sorted(moved):
+            node = replace(node, op="reshape", attrs={"shape": graph.specs[node.outputs[0]].shape})
     before = makers.get(node.inputs[0]) if node.inputs else None
     if before is None or before.op != node.op:
         return node
@@ -52,8 +57,6 @@ def _same_as(graph: Graph, node: Node) -> int | None:
     if node.op in ("reshape", "broadcast_to") and spec == first:
         return x
     if node.op == "cast" and spec == first:
-        return x
-    if node.op == "transpose" and tuple(node.attrs["perm"]) == tuple(range(len(spec.shape))):
         return x
     if node.op == "concat" and len(node.inputs) == 1:
         return x

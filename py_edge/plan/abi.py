@@ -10,6 +10,7 @@ import struct
 ABI_VERSION = 1
 ARENA, WEIGHTS, BLOB = 0, 1, 2
 NONE = -1
+OPERAND_ALIGN = 16
 TYPE = {"float32": 0, "int32": 1, "bool": 2}
 
 _KERNELS = (

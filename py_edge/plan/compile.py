@@ -1,6 +1,6 @@
 """Graph -> Plan, in two walks over the same nodes: the first finds out what needs room and how long, the second writes.
 
-Between the two the arena is laid out. Reshapes share their input's slot; an elementwise node takes over the slot of an
+Between the two the arena is laid out. Reshapes and unbroken slices share their input's slot; an elementwise node takes over the slot of an
 input that dies there, or writes straight into the variable that it updates. Constants which a kernel wants packed are
 packed once at init from the blob; the others are copied there. Bodies of loops and branches stand before their node.
 """
@@ -17,7 +17,7 @@ from py_edge.graph.ops import OPS
 from py_edge.plan import abi
 from py_edge.plan.arena import Slot, align, assign, largest_live_bytes
 from py_edge.plan.plan import Plan, Port
-from py_edge.plan.scope import Constant, Scope, constant
+from py_edge.plan.scope import Constant, Scope, View, base_of, constant
 from py_edge.plan.steps import STEPS, Site, Step, elementwise
 from py_edge.tensor import ITEM_BYTES, Tensor
 
@@ -88,6 +88,8 @@ class _Compiler:
             scope.read(node, time)
             if node.op == "reshape":
                 scope.place[node.outputs[0]] = scope.place[node.inputs[0]]
+            elif (start := scope.slice_start(node)) is not None:
+                scope.view(node, start, time)
             elif node.op in _CONTROL:
                 time = self.walk_control(scope, index, node, time)
             else:
@@ -120,7 +122,7 @@ class _Compiler:
         outputs = set(scope.graph.outputs.values())
         for source in node.inputs:
             slot = scope.place[source]
-            readers = [scope.graph.specs[v] for v in node.inputs if scope.place[v] is slot]
+            readers = [scope.graph.specs[v] for v in node.inputs if base_of(scope.place[v]) is slot]
             same = all(
                 r.shape == spec.shape and ITEM_BYTES[r.dtype] == ITEM_BYTES[spec.dtype] for r in readers
             )
@@ -130,6 +132,7 @@ class _Compiler:
                 and scope.dies_here(source)
                 and source not in outputs
                 and slot.space == abi.ARENA
+                and not isinstance(slot, View)
             ):
                 return slot
         return None
@@ -190,7 +193,7 @@ class _Compiler:
             _reside(slot)
             if op == "cond":
                 child.moves.append((slot, results[position]))
-            elif position < len(carried) and slot in carried and slot is not carried[position]:
+            elif position < len(carried) and base_of(slot) in carried and slot is not carried[position]:
                 copy = Slot(slot.size_bytes, slot.first, slot.last)
                 child.moves.append((slot, copy))
                 slot = copy
@@ -201,7 +204,8 @@ class _Compiler:
         results = {}
         for name, value in self.graph.outputs.items():
             slot = scope.place[value]
-            if slot.space != abi.ARENA:
+            if slot.space != abi.ARENA or isinstance(slot, View):
+                slot.use(self.end)
                 copy = Slot(slot.size_bytes, self.end, self.end)
                 scope.moves.append((slot, copy))
                 slot = copy
@@ -222,7 +226,7 @@ class _Compiler:
         extra = [s for row in scope.temporaries.values() for s in row]
         moved = [slot for pair in scope.moves for slot in pair]
         for slot in [*scope.place.values(), *extra, *moved, *scope.results]:
-            if slot.space == abi.ARENA and id(slot) not in seen:
+            if slot.space == abi.ARENA and not isinstance(slot, View) and id(slot) not in seen:
                 seen.add(id(slot))
                 self.slots.append(slot)
         for children in scope.children.values():
@@ -276,7 +280,7 @@ class _Compiler:
         for index, node in enumerate(scope.graph.nodes):
             if node.op in _CONTROL:
                 steps += self.control_steps(scope, index, node)
-            elif node.op != "reshape":
+            elif node.op != "reshape" and scope.slice_start(node) is None:
                 steps += self.node_steps(scope, index, node, None)
         return steps + [_move(source, target) for source, target in scope.moves]
 
@@ -378,8 +382,9 @@ class _Memory:
 
 
 def _reside(slot: Slot) -> None:
-    if isinstance(slot, Constant):
-        slot.resident = True
+    base = base_of(slot)
+    if isinstance(base, Constant):
+        base.resident = True
 
 
 def _is_resident(slot: Slot) -> bool:
@@ -387,7 +392,7 @@ def _is_resident(slot: Slot) -> bool:
 
 
 def _operand(slot: Slot) -> int:
-    return slot.offset | slot.space
+    return _operand(slot.base) + slot.start if isinstance(slot, View) else slot.offset | slot.space
 
 
 def _encode(step: Step) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from py_edge.graph.graph import Graph, Node
-from py_edge.plan.abi import WEIGHTS
+from py_edge.plan.abi import OPERAND_ALIGN, WEIGHTS
 from py_edge.plan.arena import Slot
 from py_edge.tensor import ITEM_BYTES, Tensor
 
@@ -24,6 +24,23 @@ def constant(tensor: Tensor, fixed: bool) -> Constant:
 
 
 @dataclass(slots=True, eq=False)
+class View(Slot):
+    """A part of another slot, `start` bytes into it: an unbroken slice is not copied."""
+
+    base: Slot = field(kw_only=True)
+    start: int = field(kw_only=True)
+
+    def use(self, time: int) -> None:
+        self.base.use(time)
+        self.first, self.last = min(self.first, time), max(self.last, time)
+
+
+def base_of(slot: Slot) -> Slot:
+    """The slot that owns the bytes."""
+    return base_of(slot.base) if isinstance(slot, View) else slot
+
+
+@dataclass(slots=True, eq=False)
 class Scope:
     """place: value id -> slot. reads: root value -> reads still to come. children: bodies of control nodes, by node index."""
 
@@ -39,7 +56,7 @@ class Scope:
 
     def __post_init__(self) -> None:
         for node in self.graph.nodes:
-            if node.op == "reshape":
+            if node.op == "reshape" or self.slice_start(node) is not None:
                 self.root[node.outputs[0]] = self.root_of(node.inputs[0])
         for value, times in self.graph.uses().items():
             self.reads[self.root_of(value)] = self.reads.get(self.root_of(value), 0) + times
@@ -50,6 +67,25 @@ class Scope:
     def nbytes(self, value: int) -> int:
         spec = self.graph.specs[value]
         return spec.size * ITEM_BYTES[spec.dtype]
+
+    def slice_start(self, node: Node) -> int | None:
+        """Where in its input an unbroken slice starts, in bytes; None for other nodes and when no operand can say it."""
+        if node.op != "slice" or any(s != 1 for s in node.attrs.get("strides") or ()):
+            return None
+        source, out = self.graph.specs[node.inputs[0]], self.graph.specs[node.outputs[0]]
+        partial = [axis for axis, size in enumerate(out.shape) if size != source.shape[axis]]
+        if not out.size or any(size != 1 for size in out.shape[: max(partial, default=0)]):
+            return None
+        start = 0
+        for begin, size in zip(node.attrs["begin"], source.shape, strict=True):
+            start = start * size + begin
+        start *= ITEM_BYTES[out.dtype]
+        return start if start % OPERAND_ALIGN == 0 else None
+
+    def view(self, node: Node, start: int, time: int) -> None:
+        """The output of a slice lives in its input's slot."""
+        base, value = self.place[node.inputs[0]], node.outputs[0]
+        self.place[value] = View(self.nbytes(value), time, time, base.space, base=base, start=start)
 
     def new(self, value: int, time: int) -> Slot:
         """A fresh arena slot for a value that is made at `time`."""

@@ -13,7 +13,7 @@ from py_edge.errors import UnsupportedError
 from py_edge.graph import Builder, Graph, Spec
 from py_edge.kernels import reference
 from py_edge.kernels.load import library
-from py_edge.plan import Plan, Run, compile_graph, evaluate
+from py_edge.plan import Plan, Run, abi, compile_graph, evaluate
 from py_edge.tensor import Tensor
 
 Draw = st.DataObject
@@ -40,7 +40,7 @@ def _one_op(b: Builder, data: Draw, rng: np.random.Generator, values: list[int])
     rows, columns = b.shape(x)
     kind = data.draw(
         st.sampled_from(
-            ["unary", "binary", "dense", "reshape", "slice", "concat", "reduce", "transpose", "pad"]
+            ["unary", "binary", "dense", "reshape", "slice", "part", "concat", "reduce", "transpose", "pad"]
         )
     )
     if kind == "unary":
@@ -58,6 +58,9 @@ def _one_op(b: Builder, data: Draw, rng: np.random.Generator, values: list[int])
         return b.reshape(x, shape=(rows * columns, 1))
     if kind == "slice":
         return b.op("slice", x, begin=(rows - 1, 0), size=(rows, (columns + 1) // 2), strides=(-1, 2))
+    if kind == "part":
+        begin = (rows // 2, 0) if rows > 1 else (0, columns // 8 * 4)
+        return b.op("slice", x, begin=begin, size=(rows - begin[0], columns - begin[1]))
     if kind == "concat":
         return b.concat(x, x, axis=1)
     if kind == "reduce":
@@ -77,6 +80,33 @@ def test_plan_agrees_with_the_slow_truth(data: Draw) -> None:
 
     for name, want in reference.evaluate(graph, inputs).items():
         np.testing.assert_allclose(np.asarray(got[name]), want, rtol=2e-5, atol=2e-5)
+
+
+def test_an_unbroken_slice_is_read_where_it_lies() -> None:
+    """The halves of a vector cost no copy, also when the sum could be written over what they are part of."""
+    b = Builder()
+    both = b.op("neg", b.input("x", (1, 16)))
+    low, high = (b.op("slice", both, begin=(0, at), size=(1, 8)) for at in (0, 8))
+    b.output("y", b.add(b.op("square", low), high))
+    b.output("low", low)
+    value = np.arange(16, dtype=np.float32).reshape(1, 16)
+
+    plan = compile_graph(b.graph, library().panel)
+    got = Run(plan, library())({"x": value})
+
+    assert kernels_of(plan) == ["elementwise", "elementwise", "elementwise", "copy"]
+    assert got["y"].tolist() == (np.square(-value[:, :8]) - value[:, 8:]).tolist()
+    assert got["low"].tolist() == (-value[:, :8]).tolist()
+
+
+def kernels_of(plan: Plan) -> list[str]:
+    """The kernels of a run, in order."""
+    code, names = memoryview(plan.code).cast("i"), {number: name for name, number in abi.KERNEL.items()}
+    at, found = plan.run[0], list[str]()
+    while at < plan.run[1]:
+        found.append(names[code[at]])
+        at += 2 + code[at + 1]
+    return found
 
 
 def test_plan_survives_its_bytes() -> None:
