@@ -17,7 +17,7 @@ from py_edge.errors import (
 )
 from py_edge.graph import Builder, Graph, Spec
 from py_edge.tensor import Tensor
-from py_edge.tfjs.control_flow import Restart
+from py_edge.tfjs.control_flow.branches import Restart
 from py_edge.tfjs.limits import DEFAULT, Limits
 from py_edge.tfjs.loops import match_loops
 from py_edge.tfjs.model import Model, Port, Problem, Shapes, part_of

@@ -5,6 +5,7 @@ A line: {name, graph: GraphDef as proto JSON without constant data, weights: {na
 a tensor: {dtype, shape, data: flat list or texts}.
 """
 
+import base64
 import gzip
 import json
 import os
@@ -985,7 +986,7 @@ def _():
 def _():
     x = tf.compat.v1.placeholder(f32, [6, 2], "x")
     TA = tf.TensorArray
-    a, b = TA(f32, 6), TA(f32, 6)
+    a, b = TA(f32, 6), TA(f32, 6, clear_after_read=False)
     a = a.unstack(x)
 
     def body(t, h, b):
@@ -993,8 +994,8 @@ def _():
         return t + 1, h, b.write(t, h)
 
     _, h, b = tf.compat.v1.while_loop(lambda t, *_: t < 6, body, [0, tf.zeros([2]), b])
-    s = TA(f32, 2).split(x, [2, 4])
-    return [(x, F(6, 2))], [h, b.stack(), b.gather([1, 3]), s.concat(), tf.cast(b.size(), f32)]
+    s = TA(f32, 2, infer_shape=False).split(x, [2, 4])
+    return [(x, F(6, 2))], [h, b.stack(), b.gather([1, 3]), s.concat(), tf.cast(b.size(), f32)], b.close()
 
 
 @v1("v1/hash_table")
@@ -1012,6 +1013,148 @@ def _():
     )
 
 
+# nodes that only the converter's passes or old graphs have: built by hand, what they mean computed by TensorFlow
+
+
+def node(op, name, inputs, **attrs):
+    return {"name": name, "op": op, "input": inputs, "attr": attrs}
+
+
+def const(name, value):
+    dtype = {"float32": "DT_FLOAT", "int32": "DT_INT32", "string": "DT_STRING"}[dtype_name(value)]
+    return {"name": name, "op": "Const", "attr": {"dtype": {"type": dtype}}, "value": tensor(value)}
+
+
+def word(text):
+    return {"s": base64.b64encode(text.encode()).decode()}
+
+
+def words(*texts):
+    return {"list": {"s": [word(text)["s"] for text in texts]}}
+
+
+def whole(*numbers):
+    return {"list": {"i": [str(n) for n in numbers]}}
+
+
+BUILT = []
+
+
+def built(name, nodes, outputs, function, *inputs):
+    BUILT.append((name, nodes, outputs, function, inputs))
+
+
+def record_built(name, nodes, outputs, function, inputs):
+    graph, weights = [], {}
+    for i, x in enumerate(inputs):
+        dims = {"dim": [{"size": str(d)} for d in np.asarray(x).shape]}
+        dtype = {"float32": "DT_FLOAT", "int32": "DT_INT32", "string": "DT_STRING"}[dtype_name(x)]
+        graph.append(node("Placeholder", f"in{i}", [], dtype={"type": dtype}, shape={"shape": dims}))
+    for each in nodes:
+        each = dict(each)
+        if "value" in each:
+            weights[each["name"]] = each.pop("value")
+        graph.append(each)
+    results = [np.asarray(r) for r in tf.nest.flatten(function(*[tf.constant(x) for x in inputs]))]
+    return {"name": name, "graph": {"node": graph}, "weights": weights,
+            "inputs": {f"in{i}": tensor(x) for i, x in enumerate(inputs)},
+            "outputs": [{"name": n, **tensor(a)} for n, a in zip(outputs, results)]}  # fmt: skip
+
+
+SAME1 = {"strides": whole(1, 1, 1, 1), "padding": word("SAME"), "data_format": word("NHWC")}
+WC1 = F(3, 4, 5)
+W33, B4 = F(3, 3, 3, 4), F(4)
+built(
+    "Prelu",
+    [node("Prelu", "y", ["in0", "in1"])],
+    ["y"],
+    lambda x, a: tf.where(x > 0, x, a * x),
+    F(2, 3, 4),
+    F(4),
+)
+built(
+    "Conv1D",
+    [const("w", WC1), node("Conv1D", "y", ["in0", "w"], stride={"i": "2"}, padding=word("SAME"), dilation={"i": "1"})],
+    ["y"], lambda x: tf.nn.conv1d(x, WC1, 2, "SAME"), F(2, 9, 4),
+)  # fmt: skip
+for fused, given, meant in (
+    (("BiasAdd",), B4, lambda y: y), (("BiasAdd", "Relu"), B4, tf.nn.relu), (("BiasAdd", "Elu"), B4, tf.nn.elu),
+    (("BiasAdd", "Relu6"), F(2, 6, 7, 4), tf.nn.relu6), (("BiasAdd", "LeakyRelu"), B4, lambda y: tf.nn.leaky_relu(y, 0.3)),
+):  # fmt: skip
+    built(
+        f"_FusedConv2D/{'+'.join(fused)}",
+        [const("w", W33), const("b", given),
+         node("_FusedConv2D", "y", ["in0", "w", "b"], fused_ops=words(*fused), num_args={"i": "1"}, leakyrelu_alpha={"f": 0.3}, **SAME1)],
+        ["y"], lambda x, given=given, meant=meant: meant(tf.nn.conv2d(x, W33, 1, "SAME") + given), F(2, 6, 7, 3),
+    )  # fmt: skip
+M45 = F(4, 5)
+for fused, given, meant in (
+    (("BiasAdd", "Tanh"), F(5), tf.tanh), (("BiasAdd", "Sigmoid"), F(5), tf.sigmoid), (("BiasAdd", "Relu"), F(3, 5), tf.nn.relu),
+):  # fmt: skip
+    built(
+        f"_FusedMatMul/{'+'.join(fused)}",
+        [const("w", M45), const("b", given), node("_FusedMatMul", "y", ["in0", "w", "b"], fused_ops=words(*fused))],
+        ["y"], lambda x, given=given, meant=meant: meant(x @ M45 + given), F(3, 4),
+    )  # fmt: skip
+D6 = F(6)
+D332 = F(3, 3, 3, 2)
+built(
+    "FusedDepthwiseConv2dNative",
+    [const("w", D332), const("b", D6),
+     node("FusedDepthwiseConv2dNative", "y", ["in0", "w", "b"], fused_ops=words("BiasAdd", "Relu6"), **SAME1)],
+    ["y"], lambda x: tf.nn.relu6(tf.nn.depthwise_conv2d(x, D332, [1, 1, 1, 1], "SAME") + D6), F(2, 6, 7, 3),
+)  # fmt: skip
+built(
+    "FusedDepthwiseConv2dNative/NoOp",
+    [const("w", D332), node("FusedDepthwiseConv2dNative", "y", ["in0", "w"], fused_ops=words("NoOp", "Relu"), **SAME1)],
+    ["y"], lambda x: tf.nn.relu(tf.nn.depthwise_conv2d(x, D332, [1, 1, 1, 1], "SAME")), F(2, 6, 7, 3),
+)  # fmt: skip
+built("DepthwiseConv2d", [const("w", D332), node("DepthwiseConv2d", "y", ["in0", "w"], **SAME1)], ["y"],
+      lambda x: tf.nn.depthwise_conv2d(x, D332, [1, 1, 1, 1], "SAME"), F(2, 6, 7, 3))  # fmt: skip
+for op, meant in (("Ones", tf.ones), ("Zeros", tf.zeros)):
+    built(op, [const("s", np.array([2, 3], "int32")), node(op, "f", ["s"], T={"type": "DT_FLOAT"}), node("AddV2", "y", ["f", "in0"])],
+          ["y"], lambda x, meant=meant: meant([2, 3]) + x, F(2, 3))  # fmt: skip
+TABLE_KEYS, TABLE_VALUES = np.array([1, 2, 5], "int32"), np.array([10.0, 20.0, 50.0], "float32")
+
+
+def looked_up(x):
+    keys, values = tf.constant(TABLE_KEYS), tf.constant(TABLE_VALUES)
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), -1.0)
+    return table.lookup(x), tf.cast(table.size(), tf.int32)
+
+
+for suffix in ("", "V2"):
+    kinds = {"key_dtype": {"type": "DT_INT32"}, "value_dtype": {"type": "DT_FLOAT"}, "shared_name": word("t")}
+    for fill in ("LookupTableImport", "InitializeTable"):
+        built(
+            f"{fill}{suffix}",
+            [const("k", TABLE_KEYS), const("v", TABLE_VALUES), const("d", np.float32(-1)),
+             node(f"HashTable{suffix}", "t", [], **kinds), node(f"{fill}{suffix}", "fill", ["t", "k", "v"]),
+             node(f"LookupTableFind{suffix}", "y", ["t", "in0", "d"]), node(f"LookupTableSize{suffix}", "n", ["t"])],
+            ["y", "n"], looked_up, np.array([5, 7, 1, 1], "int32"),
+        )  # fmt: skip
+
+
+# random draws: recorded to compare the distribution, not the values
+
+DRAWN = {
+    "RandomUniform": lambda: R.RandomUniform(shape=[1000], dtype=f32, seed=1, seed2=2),
+    "RandomStandardNormal": lambda: R.RandomStandardNormal(shape=[10, 100], dtype=f32, seed=1, seed2=2),
+    "TruncatedNormal": lambda: R.TruncatedNormal(shape=[1000], dtype=f32, seed=1, seed2=2),
+    "RandomUniformInt": lambda: R.RandomUniformInt(shape=[1000], minval=-3, maxval=9, seed=1, seed2=2),
+    "Multinomial": lambda: R.Multinomial(logits=tf.math.log([[0.1, 0.2, 0.7]]), num_samples=1000, seed=1, seed2=2),
+}  # fmt: skip
+
+
+# the stateful twins of stateless control flow: TensorFlow writes them where a branch or body has state
+
+
+def with_ops_renamed(line, name, old, new):
+    for each in line["graph"]["node"]:
+        each["op"] = new if each["op"] == old else each["op"]
+    return {**line, "name": name}
+
+
 if __name__ == "__main__":
     lines = []
     for name, function, inputs in CASES:
@@ -1024,6 +1167,11 @@ if __name__ == "__main__":
             lines.append(record_v1(name, build))
         except Exception as error:
             print("SKIP", name, type(error).__name__, str(error)[:150])
+    lines += [record_built(*each) for each in BUILT]
+    lines += [{**record(name, draw, ()), "drawn": True} for name, draw in DRAWN.items()]
+    by_name = {line["name"]: json.dumps(line) for line in lines}
+    for name, of in (("While", "StatelessWhile"), ("If", "StatelessIf")):
+        lines.append(with_ops_renamed(json.loads(by_name[of]), name, of, name))
     with gzip.GzipFile(sys.argv[1], "w", mtime=0) as file:
         file.write("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode())
     print(len(lines), "cases")

@@ -203,3 +203,25 @@ def test_a_huge_size_in_a_constant_is_refused_at_once() -> None:
         model.graph({"a": (1, 4, 4, 1), "z": (1, 4), "i": (1,)})
     assert caught.value.code == "E_LIMIT"
     assert time.perf_counter() - begin < 1
+
+
+def test_a_long_list_that_nobody_wrote_is_stacked_at_once() -> None:
+    """Stacking sixty thousand unwritten elements is one concat of one zero, not as many nodes."""
+    kinds = {"element_dtype": {"type": "DT_FLOAT"}}
+    nodes = [
+        *({"name": n, "op": "Const", "attr": {"dtype": {"type": "DT_INT32"}}} for n in "ne"),
+        {"name": "l", "op": "TensorListReserve", "input": ["e", "n"], "attr": kinds},
+        {"name": "y", "op": "TensorListStack", "input": ["l", "e"], "attr": kinds},
+    ]
+    entries = [{"name": "n", "shape": [], "dtype": "int32"}, {"name": "e", "shape": [1], "dtype": "int32"}]
+    document = {
+        "format": "graph-model", "modelTopology": {"node": nodes},
+        "signature": {"inputs": {}, "outputs": {"y": {"name": "y:0"}}},
+        "weightsManifest": [{"paths": ["w.bin"], "weights": entries}],
+    }  # fmt: skip
+    data = (60_000).to_bytes(4, "little") + (2).to_bytes(4, "little")
+    begin = time.perf_counter()
+    graph = load_model({"model.json": json.dumps(document).encode(), "w.bin": data}).graph(1)
+    assert graph.specs[graph.outputs["y"]].shape == (60_000, 2)
+    assert len(graph.nodes) < 10
+    assert time.perf_counter() - begin < 2

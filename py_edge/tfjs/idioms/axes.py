@@ -106,7 +106,9 @@ def concat(b: Builder, parts: Sequence[int], axis: int) -> int:
 
 
 def stack(b: Builder, parts: Sequence[int], axis: int = 0) -> int:
-    return concat(b, [expand(b, part, axis) for part in parts], axis)
+    """Along a new axis; a value that stands there many times is given its axis once."""
+    own = {part: expand(b, part, axis) for part in dict.fromkeys(parts)}
+    return concat(b, [own[part] for part in parts], axis)
 
 
 def broadcast(b: Builder, x: int, shape: Sequence[int]) -> int:

@@ -1,4 +1,4 @@
-"""Control: branches and loops (control_flow.py), TensorLists, TensorArrays. A list is a Python tuple of tensors."""
+"""Control: branches and loops (control_flow/), TensorLists, TensorArrays. A list is a Python tuple of tensors."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from py_edge.errors import GraphError, LimitError, ShapeError
-from py_edge.tfjs import control_flow
-from py_edge.tfjs.control_flow import Row, item_id, stack_list
+from py_edge.tfjs.control_flow import branches, calls, loops
+from py_edge.tfjs.control_flow.lists import Row, item_id, stack_list
 from py_edge.tfjs.idioms import axes
 from py_edge.tfjs.trace import Call, Lower, TensorList, Value
 
-_LONGEST = 1 << 20
+_LONGEST = 1 << 16
 
 
 def _list(c: Call, place: int) -> TensorList:
@@ -230,9 +230,9 @@ _ARRAYS: dict[str, Lower] = {
     "TensorArraySplitV3": array_split, "TensorArraySizeV3": array_size, "TensorArrayCloseV3": nothing,
 }  # fmt: skip
 ROWS: dict[str, Lower] = {
-    **_LISTS, **_ARRAYS, "Switch": control_flow.switch, "RefSwitch": control_flow.switch, "Merge": control_flow.merge,
-    "RefMerge": control_flow.merge, "StatelessIf": control_flow.if_, "If": control_flow.if_,
-    "StatelessWhile": control_flow.while_, "While": control_flow.while_, "PartitionedCall": control_flow.partitioned_call,
-    "StatefulPartitionedCall": control_flow.partitioned_call, "LoopCond": stray, "Enter": stray, "Exit": stray,
+    **_LISTS, **_ARRAYS, "Switch": branches.switch, "RefSwitch": branches.switch, "Merge": branches.merge,
+    "RefMerge": branches.merge, "StatelessIf": branches.if_, "If": branches.if_,
+    "StatelessWhile": loops.while_, "While": loops.while_, "PartitionedCall": calls.partitioned_call,
+    "StatefulPartitionedCall": calls.partitioned_call, "LoopCond": stray, "Enter": stray, "Exit": stray,
     "NextIteration": stray,
 }  # fmt: skip
