@@ -49,6 +49,11 @@ def pending_twins(tx: Reading, row: Row) -> list[Row]:
     return twins_of(tx, row, PENDING)
 
 
+def is_known(tx: Reading, digest: str) -> bool:
+    """Whether this content was ever asked about here; most is new, and then nothing else need be looked up."""
+    return bool(tx.select(QUESTIONS, ("digest", "=", digest), limit=1))
+
+
 def has_pending_twin(tx: Reading, question: Question) -> bool:
     """Whether this content waits already; an audit joins audits only, for models may answer the others."""
     same = (("digest", "=", question.digest), ("state", "in", PENDING), ("audit", ">=", int(question.audit)))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from py_edge.chain import downstream, outbox
-from py_edge.chain.answers import has_pending_twin, known_answer, settle
+from py_edge.chain.answers import has_pending_twin, is_known, known_answer, settle
 from py_edge.chain.states import begin
 from py_edge.errors import ConflictError, PolicyError
 from py_edge.fields import canonical_json
@@ -61,12 +61,13 @@ def take_question(tx: Transaction, arrival: Arrival, escalate: Escalate) -> tupl
     asked = ("asked", f"from {arrival.asker or 'here'}")
     if arrival.asker:
         downstream.add_asker(tx, question.device, question.sequence, arrival.asker)
-    found = known_answer(tx, question.digest, question.audit, arrival.own_tier)
+    known = is_known(tx, question.digest)
+    found = known_answer(tx, question.digest, question.audit, arrival.own_tier) if known else None
     answer = found or (None if question.audit else arrival.own)
     if answer is not None and not answer.provisional:
         settle(tx, begin(tx, row, [asked], now_ms), answer, now_ms)
         return tx.get(QUESTIONS, question.device, question.sequence) or row, True
-    joined = has_pending_twin(tx, question)
+    joined = known and has_pending_twin(tx, question)
     way = "with an equal question" if joined else "to the next tier"
     row = begin(tx, row, [asked, ("unresolved", "nobody here is sure"), ("queued", way)], now_ms)
     if not joined:

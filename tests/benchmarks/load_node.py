@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.load_node --seconds 5 --clients 64 --bytes 3000
 
-Prints JSON; fails when the ratio is under --least-ratio. Latencies are from the planned moment of a closed loop
-per client, so a stalled server is not forgiven.
+Prints JSON; fails when the ratio is under --least-ratio. Each round has a closed loop per client, which finds how
+much each server can do, and then the node alone at --rate questions per second, each planned for a moment and its
+latency counted from there, so a stalled server is not forgiven.
 """
 
 from __future__ import annotations
@@ -80,23 +81,28 @@ def body_of(client: int, sequence: int, size: int) -> bytes:
 
 
 class Client(asyncio.Protocol):
-    """A closed loop over one keep-alive connection, as cheap as it can be: the machine is the server's."""
+    """One keep-alive connection, as cheap as it can be: the machine is the server's.
 
-    def __init__(self, requests: list[bytes], end: float, waits: list[float]) -> None:
-        self.requests, self.end, self.waits, self.errors = iter(requests), end, waits, 0
-        self.over = asyncio.get_running_loop().create_future()
-        self.answer, self.begin = b"", 0.0
+    every_s 0: a closed loop. Else one question is planned every so many seconds; one that is late counts from its plan.
+    """
+
+    def __init__(self, requests: list[bytes], first_s: float, every_s: float, end_s: float) -> None:
+        self.requests, self.begin, self.every_s, self.end_s = iter(requests), first_s, every_s, end_s
+        self.waits: list[float] = []
+        self.errors = 0
+        self.loop = asyncio.get_running_loop()
+        self.over = self.loop.create_future()
+        self.answer = b""
 
     def connection_made(self, transport: Any) -> None:
         """Ask the first."""
         self.transport = transport
-        self.ask()
+        self.loop.call_at(self.begin, self.ask)
 
     def ask(self) -> None:
-        """Ask the next, or end."""
+        """Send the next, or end."""
         request = next(self.requests, b"")
-        self.begin = time.perf_counter()
-        if not request or self.begin > self.end:
+        if not request or self.begin > self.end_s:
             self.transport.close()
             return
         self.transport.write(request)
@@ -107,10 +113,15 @@ class Client(asyncio.Protocol):
         head, gap, body = self.answer.partition(b"\r\n\r\n")
         if not gap or len(body) < int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]):
             return
-        self.waits.append(time.perf_counter() - self.begin)
+        now = self.loop.time()
+        self.waits.append(now - self.begin)
         self.errors += b" 202 " not in head[:20]
         self.answer = b""
-        self.ask()
+        self.begin = self.begin + self.every_s if self.every_s else now
+        if self.begin > now:
+            self.loop.call_at(self.begin, self.ask)
+        else:
+            self.ask()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Over; a connection that the server cut is an error."""
@@ -118,37 +129,38 @@ class Client(asyncio.Protocol):
         self.over.set_result(None)
 
 
-async def hammer(port: int, clients: int, seconds: float, size: int) -> Numbers:
-    """All clients at once, requests prepared before the clock starts."""
-    waits: list[float] = []
+async def hammer(port: int, clients: int, seconds: float, size: int, rate: float = 0.0) -> Numbers:
+    """All clients at once, requests prepared before the clock starts; rate 0: as fast as they are answered."""
     ready = [
         [body_of(client, sequence, size) for sequence in range(1, int(seconds * 4000 / clients) + 2)]
         for client in range(1, clients + 1)
     ]
-    loop, begin = asyncio.get_running_loop(), time.perf_counter()
-    end = begin + seconds
+    loop = asyncio.get_running_loop()
+    begin, every_s = loop.time() + 0.1, clients / rate if rate else 0.0
 
-    async def connect(requests: list[bytes]) -> Client:
-        made = await loop.create_connection(lambda: Client(requests, end, waits), "127.0.0.1", port)
-        return made[1]
+    async def connect(place: int, requests: list[bytes]) -> Client:
+        first_s = begin + place * every_s / clients
+        client = Client(requests, first_s, every_s, begin + seconds)
+        await loop.create_connection(lambda: client, "127.0.0.1", port)
+        return client
 
-    made = [await connect(requests) for requests in ready]
+    made = [await connect(place, requests) for place, requests in enumerate(ready)]
     await asyncio.gather(*[client.over for client in made])
-    took = time.perf_counter() - begin
-    waits.sort()
+    took = loop.time() - begin
+    waits = sorted(wait for client in made for wait in client.waits)
     return Numbers(
         round(len(waits) / took, 1), round(waits[len(waits) // 2] * 1e3, 2),
         round(waits[int(len(waits) * 0.99)] * 1e3, 2), sum(client.errors for client in made),
     )  # fmt: skip
 
 
-def measure(code: str, place: str, port: int, arguments: argparse.Namespace) -> Numbers:
+def measure(code: str, place: str, port: int, arguments: argparse.Namespace, rate: float = 0.0) -> Numbers:
     """Start a server, wait for it, hammer it, stop it."""
     process = subprocess.Popen([sys.executable, "-c", code, place, str(port)], cwd=ROOT)
     try:
         wait_for(port)
         before = cpu_s(process.pid)
-        numbers = asyncio.run(hammer(port, arguments.clients, arguments.seconds, arguments.bytes))
+        numbers = asyncio.run(hammer(port, arguments.clients, arguments.seconds, arguments.bytes, rate))
         requests = max(1.0, numbers.per_s * arguments.seconds)
         numbers.cpu_ms = round(1e3 * (cpu_s(process.pid) - before) / requests, 3)
         return numbers
@@ -183,6 +195,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--bytes", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=1500.0)
     parser.add_argument("--least-ratio", type=float, default=0.0)
     arguments = parser.parse_args()
     rounds: list[dict[str, Any]] = []
@@ -190,9 +203,11 @@ def main() -> int:
         for number in range(arguments.rounds):
             bare = measure(BARE, f"{folder}/bare{number}.db", 18700 + number, arguments)
             node = measure(NODE, f"{folder}/node{number}", 18800 + number, arguments)
-            rounds.append(
-                {"bare": bare.__dict__, "node": node.__dict__, "ratio": round(node.per_s / bare.per_s, 3)}
-            )
+            paced = measure(NODE, f"{folder}/paced{number}", 18900 + number, arguments, arguments.rate)
+            rounds.append({
+                "bare": bare.__dict__, "node": node.__dict__, "ratio": round(node.per_s / bare.per_s, 3),
+                f"node_at_{arguments.rate:g}_per_s": paced.__dict__,
+            })  # fmt: skip
     best = max(each["ratio"] for each in rounds)
     print(
         json.dumps(

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from py_edge.errors import ModelFormatError
 from py_edge.node.limits import Rates
-from py_edge.node.wire import node_of, path_number, path_word, read_object, read_record, reply
+from py_edge.node.wire import header, node_of, path_number, path_word, read_object, read_record, reply
 from py_edge.records import DEVICE, MAX_SEQUENCE, NAME, Question
 
 
@@ -49,7 +49,7 @@ def question_id(request: Request) -> tuple[str, int]:
 
 def asker_of(request: Request, device: str) -> str:
     """Who asks: the device itself, or the child node that relays."""
-    name = request.headers.get("x-py-edge-node", "")
+    name = header(request, b"x-py-edge-node")
     if not name:
         return device
     node_of(request).saw_child(NAME.read(name, "x-py-edge-node"))
