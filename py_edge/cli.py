@@ -18,6 +18,9 @@ from py_edge.errors import PyEdgeError
 COMMANDS = {
     "demo": "play the whole story: two nodes, a page, a desk",
     "serve": "run a node: questions, answers, models, desk",
+    "backup": "copy a running node's folder, consistent and checked",
+    "restore": "make a node's folder from a backup",
+    "dead-letters": "list what a node's parent refused, and send it again",
     "bundle": "make the static site",
     "predict": "run a model on a .npy or .npz file",
     "bench": "measure speed against other runtimes, in a checkout",
@@ -38,7 +41,7 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     for name, line in COMMANDS.items():
         verb = verbs.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
         if name == chosen:
-            module = importlib.import_module(f"py_edge.commands.{name}")
+            module = importlib.import_module(f"py_edge.commands.{name.replace('-', '_')}")
             module.add_arguments(verb)
             verb.set_defaults(run=module.run)
     return parser
@@ -71,7 +74,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _extra(command: str | None) -> str:
-    return {"serve": "node", "bundle": "build"}.get(command or "", "demo")
+    return {
+        "serve": "node",
+        "backup": "node",
+        "restore": "node",
+        "dead-letters": "node",
+        "bundle": "build",
+    }.get(command or "", "demo")
 
 
 def _what_the_system_said(error: OSError) -> str:

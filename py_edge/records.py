@@ -239,6 +239,11 @@ class Receipt(Record):
     )
     answer: Answer | None = row(ANSWER, "the best answer so far", default=None)  # noqa: RUF009
     event: int | None = row(optional(integer()), "acknowledge this when the answer is taken", default=None)
+    owner: str = row(
+        text("[A-Za-z0-9_.-]{0,63}", longest=64),
+        "the node that will finalise it; empty while unknown",
+        default="",
+    )
 
 
 @dataclass(frozen=True)

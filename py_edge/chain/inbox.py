@@ -78,7 +78,9 @@ def take_question(tx: Transaction, arrival: Arrival, escalate: Escalate) -> tupl
     return row, True
 
 
-def receipt_of(tx: Reading, row: Row, asker: str, find_place: Place | None = None) -> Receipt:
+def receipt_of(
+    tx: Reading, row: Row, asker: str, find_place: Place | None = None, owner: str = ""
+) -> Receipt:
     """What the asker is told: where it stands, the place and wait if known, the answer if there is one."""
     answer = downstream.last_answer(tx, row)
     place, estimate_s = None, None
@@ -90,6 +92,7 @@ def receipt_of(tx: Reading, row: Row, asker: str, find_place: Place | None = Non
         estimate_s=estimate_s,
         answer=answer,
         event=downstream.pending_event(tx, asker, row) if answer else None,
+        owner=row["answered_by"] if row["state"] == "answered" and row["answered_by"] != "person" else owner,
     )
 
 

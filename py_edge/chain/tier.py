@@ -16,6 +16,7 @@ from py_edge.chain.identity import device_id
 from py_edge.chain.inbox import Arrival, Escalate, Place, check_hops, receipt_of, seen_before, take_question
 from py_edge.chain.ports import Answerer, Chance, Clock, Guess
 from py_edge.chain.states import PENDING
+from py_edge.chain.tell import listened_to, tell, trace_for
 from py_edge.errors import ConflictError, NotFoundError
 from py_edge.fields import read_json
 from py_edge.records import Answer, Question, Receipt, Transition
@@ -52,10 +53,12 @@ class Tier:
     audit_share: float = 0.0  # of the answers given here, this share is put before a person too
     quick_place: Place | None = None  # the same for who asks just now, without looking at the whole queue
     place: Place | None = None  # finds place and wait; what the parent said when None
+    owner: str = ""  # the node at whose desk a question ends: ours, or what the parent said last
 
     async def ask(self, question: Question, asker: str) -> tuple[Receipt, bool]:
         """Take a question in; gives the receipt and whether it is new. Raises ConflictError, PolicyError."""
         check_hops(question, self.name)
+        question = question if question.trace else question.but(trace=trace_for(question.id))
         own = None
         if self.answerer is not None and not question.audit:
             known = await self.store.read(lambda tx: seen_before(tx, question))
@@ -67,9 +70,11 @@ class Tier:
             mine = own is not None and row["answered_by"] == self.name
             if mine and new and self.chance.random() < self.audit_share:
                 self._audit(tx, arrival)
-            return receipt_of(tx, row, asker, self.quick_place or self.place), new
+            return receipt_of(tx, row, asker, self.quick_place or self.place, self.owner), new
 
-        return await self.store.write(work)
+        receipt, new = await self.store.write(work)
+        tell("asked", question=question.id, trace=question.trace, asker=asker, state=receipt.state, new=new)
+        return receipt, new
 
     async def bring_home(self, origin: str, answers: Sequence[Answer]) -> int:
         """Answers came from above; gives how many were new."""
@@ -79,7 +84,10 @@ class Tier:
         def work(tx: Transaction) -> int:
             return sum(take_home(tx, origin, answer, now) for answer in homeward)
 
-        return await self.store.write(work)
+        new = await self.store.write(work)
+        if listened_to():
+            await self._tell_answers(homeward)
+        return new
 
     async def hear_outcome(self, device: str, sequence: int, state: str) -> None:
         """The parent says there will be no answer."""
@@ -140,7 +148,7 @@ class Tier:
             answers = [read_json(answer["body"]) for answer in tx.select(ANSWERS, *mine)]
             sending = tx.select(OUTBOX, *mine)
             return {
-                **receipt_of(tx, row, asker, self.place).to_json(),
+                **receipt_of(tx, row, asker, self.place, self.owner).to_json(),
                 "question": read_json(row["body"]),
                 "transitions": steps,
                 "answers": answers,
@@ -174,6 +182,13 @@ class Tier:
                 outbox.send_later(tx, row, now_ms, kind="cancel")
         return row
 
+    async def _tell_answers(self, answers: Sequence[Answer]) -> None:
+        """Say which questions got them, each with its trace."""
+        for answer in answers:
+            row = await self.store.read(lambda tx, a=answer: tx.get(QUESTIONS, a.device, a.sequence))  # type: ignore[misc]
+            trace = read_json(row["body"])["trace"] if row else ""
+            tell("answered", question=answer.id, trace=trace, source=answer.source, tier=answer.tier)
+
     def _audit(self, tx: Transaction, arrival: Arrival) -> None:
         """Ask the same again in our own name, for a person to judge; nobody waits for the answer."""
         asked = arrival.question
@@ -194,7 +209,7 @@ class Tier:
         if not chances or not all(math.isfinite(value) for value in chances):
             return None
         confidence = min(1.0, max(0.0, max(chances)))
-        labels = self.answerer.labels
+        labels = self.answerer.labels or question.labels or ()
         return Answer(
             device=question.device, sequence=question.sequence, revision=1, label_index=int(guess.label_index),
             label=labels[guess.label_index] if guess.label_index < len(labels) else None, source=self.name,

@@ -14,6 +14,7 @@ from py_edge.chain import outbox, retry
 from py_edge.chain.answers import end_without_answer, take_home
 from py_edge.chain.ports import Network, Response
 from py_edge.chain.states import PENDING
+from py_edge.chain.tell import tell
 from py_edge.chain.tier import Tier
 from py_edge.errors import NetworkError, PyEdgeError
 from py_edge.fields import canonical_json, read_json
@@ -128,16 +129,17 @@ class Upstream:
         if row["kind"] == "cancel" and kind == retry.REFUSED:
             kind = retry.DONE  # it is over there already, which is what was wanted
         if kind == retry.DONE:
-            await self._accepted(row, response)
+            await self._accepted(row, question, response)
         elif kind == retry.REFUSED:
             await self.tier.store.write(lambda tx: self._bury(tx, row, question, response))
+            tell("refused", question=question.id, trace=question.trace, status=response.status)
         else:
             wait_s = max(retry.delay_s(row["attempts"], self.tier.chance), retry.wished_delay_s(response))
             reason = f"{response.status}: {response.body[:200].decode(errors='replace')}"
             at = now + int(wait_s * 1000)
             await self.tier.store.write(lambda tx: outbox.try_again(tx, row, kind, reason, at))
 
-    async def _accepted(self, row: Row, response: Response) -> None:
+    async def _accepted(self, row: Row, question: Question, response: Response) -> None:
         """The parent has it; if it knew the answer, take it in the same transaction."""
         receipt = _receipt(response) if row["kind"] == "question" else None
         tier, now = self.tier, self.tier.clock.now_ms()
@@ -162,6 +164,9 @@ class Upstream:
                 take_home(tx, self.origin, answer, now)
 
         await tier.store.write(work)
+        tell("sent", question=question.id, trace=question.trace, kind=row["kind"])
+        if receipt is not None and receipt.owner:
+            tier.owner = receipt.owner
         if receipt is not None and receipt.event is not None and self.acknowledge is not None:
             self.acknowledge([receipt.event])
 

@@ -28,6 +28,7 @@ _HELP = {
     "require_token": "callers on this machine must bring it too",
     "origins": "other web origins whose pages may call, with commas",
     "hosts": "names under which others reach this node, with commas",
+    "log": "text: what goes wrong; json: a line for every step of a question",
     "site_dir": "folder of the built site to serve",
 }
 
@@ -47,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="TF.js model that answers here before anybody above is asked",
+    )
+    parser.add_argument(
+        "--model-server",
+        metavar="URL",
+        help="a model server that answers here instead: POST {instances} gives {predictions}",
     )
     parser.add_argument(
         "--threshold",
@@ -82,10 +88,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _parts(arguments: argparse.Namespace) -> Parts:
     """The model that answers here, if one was named."""
+    from py_edge.confidence.certify import NEVER_SURE
+    from py_edge.errors import EnvironmentProblem
     from py_edge.model import load_model
     from py_edge.node.answerer import ModelAnswerer
     from py_edge.node.node import Parts
+    from py_edge.node.other_answerers import ServerAnswerer
 
+    if arguments.model_server and arguments.model:
+        raise EnvironmentProblem(
+            "one of them answers", where="model-server", want="--model or --model-server"
+        )
+    if arguments.model_server:
+        return Parts(answerer=ServerAnswerer(arguments.model_server, arguments.threshold or NEVER_SURE))
     if arguments.model is None:
         return Parts()
     model, answerer = load_model(arguments.model), ModelAnswerer()

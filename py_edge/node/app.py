@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from py_edge.errors import CapacityError, PyEdgeError
 from py_edge.node.auth import Guard
+from py_edge.node.bodies import MsgpackReplies
 from py_edge.node.limits import Rates
 from py_edge.node.node import Node, Parts
 from py_edge.node.openapi import get_openapi
@@ -74,7 +75,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
         finally:
             await node.stop()
 
-    middleware = [Middleware(Guard, settings=settings)]
+    middleware = [Middleware(Guard, settings=settings), Middleware(MsgpackReplies)]
     if settings.origins:
         cors: Any = {"allow_origins": settings.origins, "allow_methods": ["*"], "allow_headers": ["*"]}
         middleware.insert(0, Middleware(CORSMiddleware, **cors))

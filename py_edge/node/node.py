@@ -102,7 +102,7 @@ class Node:
             self.settings.name, self.settings.level, self.store, self.clock, self.chance, escalate,
             self.parts.answerer, aside_answer, None if has_parent else close_task,
             self.settings.audit_share, None if has_parent else self._last_place,
-            None if has_parent else place_and_estimate,
+            None if has_parent else place_and_estimate, "" if has_parent else self.settings.name,
         )  # fmt: skip
         self.retrainer = Retrainer(
             {owned.name: owned for owned in self.parts.owned}, self.store, self.blobs,
@@ -124,6 +124,7 @@ class Node:
         close = getattr(self.network, "close", None)
         if close is not None:
             await close()
+        getattr(self.parts.answerer, "close", lambda: None)()
         await self.store.close()
 
     async def load_current(self) -> None:

@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from sse_starlette.sse import AppStatus
@@ -20,6 +21,7 @@ from starlette.applications import Starlette
 
 from py_edge.errors import EnvironmentProblem, PyEdgeError
 from py_edge.node.app import create_app
+from py_edge.node.logs import log_as_json
 from py_edge.node.node import Node, Parts
 from py_edge.node.settings import Settings
 from py_edge.node.watchdog import WatchedProtocol
@@ -37,6 +39,8 @@ def serve(
     except PyEdgeError as error:
         print(f"py-edge: {error}", file=sys.stderr)
         return EXIT_SETTINGS
+    if settings.log == "json":
+        log_as_json(settings.name)
     app = create_app(settings, parts)
     server = make_server(app)
     with contextlib.closing(listener):
@@ -80,11 +84,16 @@ def bind(host: str, port: int) -> socket.socket:
 def make_server(app: Starlette) -> Server:
     """The server with our limits: h11, no websockets, no server header, short grace."""
     config = uvicorn.Config(
-        app, http=WatchedProtocol, ws="none", log_level="warning", access_log=False, server_header=False, date_header=True,
+        app, log_config=_log_config(app), http=WatchedProtocol, ws="none", log_level="warning", access_log=False, server_header=False, date_header=True,
         lifespan="off", timeout_keep_alive=5, timeout_graceful_shutdown=GRACE_S, h11_max_incomplete_event_size=16_384,
         proxy_headers=False, backlog=2048,
     )  # fmt: skip
     return Server(config, app)
+
+
+def _log_config(app: Starlette) -> dict[str, Any] | None:
+    """uvicorn's own, unless we write its lines as JSON."""
+    return None if app.state.node.settings.log == "json" else uvicorn.config.LOGGING_CONFIG
 
 
 class Server(uvicorn.Server):

@@ -45,6 +45,7 @@ class Settings:
     votes_most: int = 1
     votes_sure: float = 0.95
     seed: int = 0
+    log: str = "text"  # text: what goes wrong, for people; json: a line for every step of a question
 
 
 def load_settings(
@@ -88,6 +89,8 @@ def _check(settings: Settings) -> None:
         )  # fmt: skip
     if settings.token and len(settings.token) < 16:
         raise EnvironmentProblem("the token is too short", where="token", want="at least 16 characters")
+    if settings.log not in ("text", "json"):
+        raise EnvironmentProblem("no such log", where="log", got=settings.log, want="text or json")
     if settings.database and not settings.database.startswith("postgresql+psycopg://"):
         raise EnvironmentProblem(
             "not a database that we know", where="database", want="postgresql+psycopg://…",

@@ -1,4 +1,4 @@
-"""JSON on the wire: bodies read within a limit and believed only after their check; errors as problem+json."""
+"""Values on the wire: bodies read within a limit and believed only after their check; errors as problem+json."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from py_edge.errors import LimitError, ModelFormatError, PyEdgeError, UnsupportedError
-from py_edge.fields import Field, canonical_json, read_json
+from py_edge.fields import Field, canonical_json
+from py_edge.node.bodies import JSON, READERS
 from py_edge.records import Record
 
 if TYPE_CHECKING:
@@ -53,13 +54,11 @@ def header(request: Request, name: bytes, default: str = "") -> str:
     return found[0].decode("latin-1") if found else default
 
 
-async def read_body(request: Request) -> bytes:
-    """The body, as long as it stays within the limit. Raises LimitError, UnsupportedError."""
-    kind = header(request, b"content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise UnsupportedError(
-            "this route takes JSON", where="content-type", got=kind, want="application/json"
-        )
+async def read_body(request: Request) -> Any:
+    """What the body says, JSON or another of READERS, within the limit. Raises LimitError, UnsupportedError."""
+    kind = header(request, b"content-type", JSON).partition(";")[0].strip().lower()
+    if kind not in READERS:
+        raise UnsupportedError("no such body here", where="content-type", got=kind, want=", ".join(READERS))
     if header(request, b"content-encoding", "identity") != "identity":
         raise UnsupportedError("send the body as it is", where="content-encoding")
     limit = node_of(request).settings.body_limit_bytes
@@ -70,18 +69,18 @@ async def read_body(request: Request) -> bytes:
             raise LimitError(
                 "the body is too long", where="body", got=len(data), want=f"at most {limit} bytes"
             )
-    return bytes(data)
+    return READERS[kind](bytes(data)) if data else None
 
 
 async def read_record(request: Request, kind: type[R]) -> R:
     """The body as a record."""
-    return kind.from_json(read_json(await read_body(request)))
+    return kind.from_json(await read_body(request))
 
 
 async def read_object(request: Request) -> dict[str, Any]:
     """The body as a JSON object; an empty body is an empty object."""
-    data = await read_body(request)
-    value = read_json(data) if data else {}
+    found = await read_body(request)
+    value = {} if found is None else found
     if not isinstance(value, dict):
         raise ModelFormatError("not an object", where="/", got=type(value).__name__, want="object")
     return value

@@ -86,6 +86,8 @@ export interface Receipt {
   estimate_s: number | null;
   answer: Answer | null;
   event: number | null;
+  /** The node that will finalise it; empty while unknown. */
+  owner: string;
 }
 
 /** problem+json as a node sends it, and the shape of every error that this library gives. */

@@ -1,5 +1,5 @@
 // Records on the wire: tensors as base64, a question with its digest, the request that a node understands.
-import { sha256 } from "./digest.ts";
+import { hex, sha256 } from "./digest.ts";
 import { EdgeError } from "./problem.ts";
 import type { Prediction, Problem, Question, WireTensor } from "./protocol.ts";
 
@@ -33,7 +33,7 @@ export async function makeQuestion(model: string, input: WireTensor, prediction:
     model, input, candidates, labels, rung: "input",
     model_version: prediction.model_version ?? 0,
     confidence: prediction.confidence,
-    asked_at_ms: Date.now(), deadline_ms: null, patience_ms: null, hops: [], trace: "",
+    asked_at_ms: Date.now(), deadline_ms: null, patience_ms: null, hops: [], trace: hex(crypto.getRandomValues(new Uint8Array(8))),
     ...extra,
   };
 }
