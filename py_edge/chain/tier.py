@@ -170,7 +170,10 @@ class Tier:
 
     def _end(self, tx: Transaction, row: Row, state: str, now_ms: int, reason: str) -> Row:
         """End one question; an equal one that still waits takes over its place in the outbox."""
-        was_waiting = tx.get(OUTBOX, row["device"], row["sequence"], "question") is not None
+        waiting = tx.get(OUTBOX, row["device"], row["sequence"], "question")
+        was_waiting = waiting is not None
+        if waiting is not None and state == "expired":
+            outbox.bury(tx, waiting, 0, "its deadline passed before it could be sent", row["body"], now_ms)
         row = end_without_answer(tx, row, state, now_ms, reason)
         twins = pending_twins(tx, row)
         if twins and was_waiting:

@@ -69,11 +69,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
     running: list[LiveNode] = []
 
     def start_node(
-        name: str, parent: LiveNode | None = None, parts: Parts | None = None, **settings: Any
+        name: str, parent: LiveNode | str | None = None, parts: Parts | None = None, **settings: Any
     ) -> LiveNode:
         given: dict[str, Any] = {"name": name, "level": 1, "data": str(tmp_path / name), "port": 0} | settings
         if parent is not None:
-            given["parent"] = parent.url
+            given["parent"] = parent if isinstance(parent, str) else parent.url
         node = LiveNode(Settings(**given), parts)
         running.append(node)
         return node

@@ -1,0 +1,5 @@
+"""Real nodes for the scenarios of the chain, as in tests/node."""
+
+from tests.node.conftest import start
+
+__all__ = ["start"]

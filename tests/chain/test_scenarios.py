@@ -1,0 +1,347 @@
+"""Bugs that other people's chains had, each as a test of ours; those of desk and learning stand in their own rooms.
+
+A full disk that refuses with a reason is tests/node/test_serve.py, a late answer after thirty days stands here too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from py_edge.chain.ports import Guess, Response, ServerEvent
+from py_edge.chain.tier import Tier, to_parent
+from py_edge.chain.upstream import Upstream
+from py_edge.errors import ConflictError, NetworkError, RollbackError
+from py_edge.fields import read_json
+from py_edge.node.follow import Follower
+from py_edge.node.node import Parts, SystemClock
+from py_edge.records import Answer, Question, Receipt, Release, ReleaseFile, digest_of_release
+from py_edge.retrain.release import current, publish
+from py_edge.storage.in_memory import MemoryBlobs, MemoryStore
+from py_edge.storage.sqlite import SqliteStore
+from py_edge.storage.tables import DEAD_LETTERS, FACTS, OUTBOX, QUESTIONS
+from tests.node.asking import (
+    DEVICE,
+    ask,
+    first_value,
+    question,
+    until,
+    until_answers,
+    until_status,
+    work_desk,
+)
+from tests.node.conftest import LiveNode, Start
+
+NOBODY = "http://127.0.0.1:9"
+DAY_MS = 86_400_000
+
+
+class LaterClock(SystemClock):
+    """The time of this machine, and as many days later as one likes."""
+
+    def __init__(self) -> None:
+        self.days = 0
+
+    def now_ms(self) -> int:
+        """See chain.ports.Clock."""
+        return super().now_ms() + self.days * DAY_MS
+
+
+@dataclass
+class Thinks:
+    """An answerer that always thinks the same."""
+
+    probabilities: Sequence[float]
+    threshold: float = 0.9
+    labels: Sequence[str] = ("0", "1")
+
+    def answer(self, question: Question) -> Guess:
+        """See chain.ports.Answerer."""
+        return Guess(0, self.probabilities)
+
+
+@dataclass
+class Parent:
+    """The link to a parent that says what a test wrote down: `says(method, path)` gives a Response or raises."""
+
+    says: Callable[[str, str], Response]
+    heard: list[str] = field(default_factory=list)
+
+    async def request(self, method: str, path: str, body: bytes | None = None) -> Response:
+        """See chain.ports.Network."""
+        self.heard.append(path)
+        return self.says(method, path)
+
+    async def stream(self, path: str) -> AsyncIterator[ServerEvent]:
+        """See chain.ports.Network."""
+        raise NetworkError("no streams here")
+        yield
+
+
+def tier_of(store: MemoryStore, answerer: Any = None) -> Tier:
+    """A tier with a parent."""
+    return Tier("site", 1, store, LaterClock(), random.Random(1), to_parent, answerer)
+
+
+def release(version: int, blobs: MemoryBlobs, data: bytes = b"weights") -> Release:
+    """A release of one file."""
+    files = (ReleaseFile("model.json", len(data), blobs.put(data)),)
+    return Release("m", version, digest_of_release(files, {}), files, {})
+
+
+def test_02_an_unreachable_cloud_leaves_a_flagged_provisional_answer(start: Start) -> None:
+    """Nobody above: the question stays open, who is in a hurry gets the best so far, marked; nothing is final."""
+    site = start("site", data="memory:", parent=NOBODY, parts=Parts(answerer=Thinks((0.6, 0.4))))
+    patient, hurried = ask(site.http, question(1)), ask(site.http, question(2, patience_ms=100))
+    assert (patient.json()["state"], patient.json()["answer"]) == ("queued", None)
+    assert hurried.json()["state"] == "queued"
+    assert (hurried.json()["answer"]["provisional"], hurried.json()["answer"]["label_index"]) == (True, 0)
+    assert site.http.get("/v1/status").json()["questions"]["answered"] == 0
+
+
+@pytest.mark.parametrize("output", [(), (float("nan"), 0.1), (float("inf"), 0.0)])
+def test_03_empty_or_nan_output_is_hard(output: tuple[float, ...]) -> None:
+    """It is no answer, not even a provisional one: the question climbs."""
+
+    async def story() -> None:
+        tier = tier_of(MemoryStore(), Thinks(output))
+        receipt, _ = await tier.ask(question(1, patience_ms=1), DEVICE)
+        assert (receipt.state, receipt.answer) == ("queued", None)
+
+    asyncio.run(story())
+
+
+def test_11_a_peer_that_was_away_for_long_loses_nothing_of_its_own(start: Start) -> None:
+    """Asked while the cloud was away, ninety days ago: all of it goes up, and what the cloud had stays."""
+    cloud = start("cloud", level=2)
+    port = cloud.port
+    ask(cloud.http, question(99))
+    cloud.stop()
+    clock = LaterClock()
+    site = start("site", parent=f"http://127.0.0.1:{port}", parts=Parts(clock=clock))
+    assert [ask(site.http, question(n)).status_code for n in range(1, 6)] == [202] * 5
+    until(lambda: site.node.upstream and site.node.upstream.attempts_while_down > 0)
+    clock.days = 90
+    cloud = start("cloud", level=2, port=port)
+    until_status(cloud.http, "tasks_open", 6, 20)
+    until_status(site.http, "outbox", 0)
+
+
+def test_a_device_that_was_away_for_thirty_days_gets_its_answer(start: Start) -> None:
+    """Answered when nobody listened; after thirty days and a restart of the node it is still delivered, once."""
+    clock = LaterClock()
+    site = start("site", parts=Parts(clock=clock))
+    ask(site.http, question(6))
+    work_desk(site.http, first_value)
+    clock.days = 30
+    port = site.port
+    site.stop()
+    again = start("site", parts=Parts(clock=clock), port=port)
+    page = until_answers(again.http, DEVICE, 1)
+    assert page[0]["answer"]["label"] == "6"
+    again.http.post("/v1/answers/ack", json={"device": DEVICE, "events": [page[0]["event"]]})
+    assert again.http.get(f"/v1/answers?device={DEVICE}").json()["answers"] == []
+
+
+def follower(network: Parent, store: MemoryStore, blobs: MemoryBlobs, *owned: str) -> Follower:
+    """A follower of a scripted parent."""
+    return Follower(network, store, blobs, SystemClock(), random.Random(1), frozenset(owned))
+
+
+def test_12_a_record_and_its_blob_arrive_in_either_order() -> None:
+    """The record first: not taken until the bytes are there; the bytes first: taken at once. No deadlock, no half."""
+
+    async def story() -> None:
+        there, here, store = MemoryBlobs(), MemoryBlobs(), MemoryStore()
+        new = release(1, there)
+        missing = True
+
+        def says(method: str, path: str) -> Response:
+            return Response(404) if missing else Response(200, there.get(path.rsplit("/", 1)[1]))
+
+        follow = follower(Parent(says), store, here)
+        with pytest.raises(NetworkError):
+            await follow.take(new.to_json())
+        assert await store.read(lambda tx: current(tx, "m")) is None
+        missing = False
+        assert await follow.take(new.to_json())
+        first = release(2, here, b"already here")
+        assert await follower(Parent(lambda m, p: Response(500)), store, here).take(first.to_json())
+        found = await store.read(lambda tx: current(tx, "m"))
+        assert found is not None
+        assert found.version == 2
+
+    asyncio.run(story())
+
+
+def test_13_a_blob_that_a_slow_peer_still_wants_is_there(start: Start) -> None:
+    """Two releases later the files of the first are still served, by version and by hash."""
+    site = start("site")
+    blobs: Any = site.node.blobs
+    versions = [release(n, blobs, b"weights %d" % n) for n in (1, 2, 3)]
+
+    async def all_of_them() -> None:
+        for each in versions:
+            await site.node.store.write(lambda tx, each=each: publish(tx, each))  # type: ignore[misc]
+
+    run_on(site, all_of_them)
+    old = versions[0].files[0]
+    assert site.http.get("/v1/models/m").json()["version"] == 3
+    for path in (f"/v1/models/m/1/files/{old.path}", f"/v1/blobs/{old.sha256}"):
+        assert site.http.get(path).content == b"weights 1"
+
+
+def test_14_a_commit_that_can_never_succeed_hurts_nobody(tmp_path: Path) -> None:
+    """It fails each time it is tried, the store stays well, and what shared its group is committed."""
+
+    async def story() -> None:
+        store = SqliteStore(tmp_path / "node.db")
+
+        def never(tx: Any) -> None:
+            tx.put(FACTS, {"name": "half", "value": ""})
+            raise ConflictError
+
+        def fine(number: int) -> Any:
+            return store.write(lambda tx: tx.put(FACTS, {"name": str(number), "value": ""}))
+
+        for _ in range(3):
+            work = [fine(1), store.write(never), fine(2)]
+            found = await asyncio.gather(*work, return_exceptions=True)
+            assert [isinstance(each, ConflictError) for each in found] == [False, True, False]
+        assert await store.read(lambda tx: [row["name"] for row in tx.select(FACTS)]) == ["1", "2"]
+        assert store.trouble == ""
+        await store.close()
+
+    asyncio.run(story())
+
+
+def test_15_an_older_word_after_a_newer_one_changes_nothing() -> None:
+    """Revision 2 arrived first: revision 1 is noted and has no effect; an older release is refused too."""
+
+    async def story() -> None:
+        store, blobs = MemoryStore(), MemoryBlobs()
+        tier = tier_of(store)
+        await tier.ask(question(1), DEVICE)
+        said = Answer(DEVICE, 1, 2, label="8", label_index=8, source="person", tier=99)
+        assert await tier.bring_home("parent", [said]) == 1
+        assert await tier.bring_home("parent", [said.but(revision=1, label="3", label_index=3)]) == 0
+        assert (await tier.history(DEVICE, 1))["answer"]["label"] == "8"
+        await store.write(lambda tx: publish(tx, release(2, blobs)))
+        with pytest.raises(RollbackError):
+            await store.write(lambda tx: publish(tx, release(1, blobs, b"old")))
+
+    asyncio.run(story())
+
+
+def test_16_words_of_a_newer_version_are_understood_once(start: Start) -> None:
+    """Unknown fields in question, receipt and answer are passed over: accepted once, and not asked for again."""
+    cloud = start("cloud", level=2, data="memory:")
+    wire = question(1).to_json() | {"from_the_future": {"a": [1]}}
+    for status in (202, 200, 200):
+        assert cloud.http.put(f"/v1/questions/{DEVICE}/1", json=wire).status_code == status
+    receipt = ask(cloud.http, question(1)).json()
+    assert Receipt.from_json(receipt | {"new": 1}).state == "queued"
+    older = {name: value for name, value in receipt.items() if name not in ("owner", "event")}
+    assert Receipt.from_json(older).owner == ""
+    answer = Answer(DEVICE, 1, 1, label="1", label_index=1).to_json()
+    assert Answer.from_json(answer | {"new": 1}) == Answer.from_json(answer)
+
+
+@pytest.fixture
+def upstream() -> Callable[..., None]:
+    """Runs the sending half of a tier against a scripted parent until a condition holds."""
+
+    def run(parent: Parent, count: int, done: Callable[[Any], bool]) -> None:
+        async def story() -> None:
+            store = MemoryStore()
+            tier = tier_of(store)
+            for sequence in range(1, count + 1):
+                await tier.ask(question(sequence), DEVICE)
+            task = asyncio.create_task(Upstream(tier, parent, store.bus).run())
+            async with asyncio.timeout(20):
+                while not await store.read(done):
+                    await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        asyncio.run(story())
+
+    return run
+
+
+def test_17_a_duplicate_counts_as_success(upstream: Callable[..., None]) -> None:
+    """The parent has it already (200 instead of 202): sent, not refused."""
+    parent = Parent(lambda method, path: Response(200, b'{"state":"queued"}'))
+    upstream(parent, 3, lambda tx: tx.count(OUTBOX) == 0)
+    assert len(parent.heard) == 3
+
+
+@pytest.mark.parametrize("trouble", [500, 502, 503, 429, 408, "timeout", "garbage"])
+def test_17_what_may_pass_is_tried_again(upstream: Callable[..., None], trouble: Any) -> None:
+    """5xx, busy, slow and silent parents are asked again until they take it; nothing becomes a dead letter."""
+    tries: dict[str, int] = {}
+
+    def says(method: str, path: str) -> Response:
+        tries[path] = tries.get(path, 0) + 1
+        if tries[path] > 1:
+            return Response(202, b'{"state":"queued"}')
+        if trouble == "timeout":
+            raise NetworkError("no answer")
+        return Response(200, b"<html>") if trouble == "garbage" else Response(trouble)
+
+    upstream(Parent(says), 2, lambda tx: tx.count(OUTBOX) == 0)
+    assert set(tries.values()) <= {1, 2}
+
+
+def test_17_a_poisoned_item_does_not_block_the_lane(upstream: Callable[..., None]) -> None:
+    """One is refused for good: it is in the dead letters with its payload, all others are with the parent."""
+
+    def says(method: str, path: str) -> Response:
+        return Response(422, b"poison") if path.endswith("/1") else Response(202, b'{"state":"queued"}')
+
+    def done(tx: Any) -> bool:
+        letters = tx.select(DEAD_LETTERS)
+        if len(letters) != 1 or tx.count(OUTBOX):
+            return False
+        assert read_json(letters[0]["body"])["input"] == dict(question(1).input)
+        assert tx.get(QUESTIONS, DEVICE, 1)["state"] == "failed"
+        return bool(tx.count(QUESTIONS, ("state", "=", "queued")) == 29)
+
+    upstream(Parent(says), 30, done)
+
+
+def test_18_what_was_too_old_to_be_sent_is_kept_with_its_payload(start: Start) -> None:
+    """Its deadline passed while the parent was away: told to its device, and in the dead letters, not away."""
+    site = start("site", data="memory:", parent=NOBODY)
+    ask(site.http, question(1, asked_at_ms=5_000, deadline_ms=5_200))
+    letters = until(lambda: site.http.get("/v1/dead-letters").json()["dead_letters"])
+    assert (letters[0]["status"], letters[0]["body"]["input"]) == (0, dict(question(1).input))
+    page = until_answers(site.http, DEVICE, 1)
+    assert page[0]["outcome"]["state"] == "expired"
+
+
+def test_24_what_was_learnt_offline_is_not_overwritten() -> None:
+    """A model that is retrained here keeps its version when the cloud comes back with a higher one."""
+
+    async def story() -> None:
+        store, blobs = MemoryStore(), MemoryBlobs()
+        mine = release(3, blobs, b"learnt here")
+        await store.write(lambda tx: publish(tx, mine))
+        follow = follower(Parent(lambda m, p: Response(200, b"from above")), store, blobs, "m")
+        assert not await follow.take(release(9, MemoryBlobs(), b"from above").to_json())
+        found = await store.read(lambda tx: current(tx, "m"))
+        assert found == mine
+
+    asyncio.run(story())
+
+
+def run_on(node: LiveNode, work: Callable[[], Any]) -> Any:
+    """Run a coroutine function on the loop of a running node."""
+    loop = node.node._tasks[0].get_loop()
+    return asyncio.run_coroutine_threadsafe(work(), loop).result(10)
