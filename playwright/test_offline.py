@@ -119,6 +119,50 @@ def test_erase_everything_leaves_nothing(page: Page, own: Origin) -> None:
     assert page.evaluate(KEPT) == {"databases": [], "caches": [], "keys": [], "workers": 0}
 
 
+def test_a_device_moves_to_another_browser(
+    browser: Browser, page: Page, own: Origin, tmp_path: Path, tattler: Any
+) -> None:
+    """Exported and imported, it is the same device: id, waiting question, examples. A nonsense file changes nothing."""
+    tattler.expected += ["Failed to load resource", "MIME type"]
+    page.goto(f"{own.url}test-ask.html?nosw")
+    device = page.evaluate(
+        """async () => {
+          const edge = await document.getElementById('edge').ready;
+          await edge.teach(new Float32Array(64).fill(0.5), 3);
+          return (await edge.ask(new Float32Array(64))).device;
+        }"""
+    )
+    page.goto(f"{own.url}inspect.html?nosw")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    file = tmp_path / "state.json"
+    download.value.save_as(file)
+    other = browser.new_context(service_workers="block").new_page()
+    other.goto(f"{own.url}inspect.html?nosw")
+    (tmp_path / "nonsense.json").write_text(
+        '{"format": "py-edge-state", "version": 1, "databases": {"other": {}}}'
+    )
+    for name, words in (
+        ("nonsense.json", "E_FORMAT"),
+        ("state.json", "taken in"),
+        ("state.json", "E_POLICY"),
+    ):
+        other.locator("#import").set_input_files(tmp_path / name)
+        expect(other.locator("#kept-total")).to_contain_text(words)
+        other.locator("#import").set_input_files([])
+    other.goto(f"{own.url}test-ask.html?nosw")
+    told = other.evaluate(
+        """async () => {
+          const edge = await document.getElementById('edge').ready;
+          return { device: edge.device, questions: (await edge.questions()).map(row => row.question.input.data.length), next: (await edge.ask(new Float32Array(64))).sequence };
+        }"""
+    )
+    other.context.close()
+    assert told["device"] == device
+    assert len(told["questions"]) == 1
+    assert told["next"] == 2
+
+
 def test_the_map_of_bytes_adds_up(page: Page, own: Origin, bundle: Bundle) -> None:
     """The inspect page shows every file that is shipped, by name, size and digest."""
     page.goto(f"{own.url}inspect.html?nosw")

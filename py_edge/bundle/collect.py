@@ -1,6 +1,7 @@
 """Write the relocatable static folder: entries under fixed names, everything else in immutable hashed folders.
 
     index.html desk.html dashboard.html py-edge.js predict.js bundle.json   always asked for anew
+    types/  *.d.ts                                                          TypeScript finds them beside the scripts
     app-<h>/  our workers, pages, executors and wheel                       never changes
     rt-<version>-<h>/  Pyodide                                              never changes
     models/<name>/  release.json beside its files
@@ -24,7 +25,7 @@ from py_edge.bundle.cache import sha256_of
 from py_edge.bundle.hosting import compressed, hosting_files, licence_list, sbom, unpacked
 from py_edge.bundle.lock import Lock, read_lock
 from py_edge.bundle.models import model_files
-from py_edge.bundle.parts import find_parts
+from py_edge.bundle.parts import STAMP, find_parts
 from py_edge.bundle.snapshot import NAME as SNAPSHOT
 from py_edge.bundle.sources import Fetcher, Report
 from py_edge.errors import ModelFormatError, StorageError
@@ -36,7 +37,8 @@ EDGE_PLACEHOLDER = "__EDGE__"
 NODE_SERVED: Mapping[str, str] = MappingProxyType({"origin": ".", "model": "device"})
 NODE_TIER = "node"
 """What a node in the tab needs beside py_edge: Starlette and what it stands on; lies with our own files."""
-ENTRIES = (".js", ".html", ".webmanifest")
+ENTRIES = (".js", ".html", ".webmanifest", ".ts", ".json")
+TYPES = "types"
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def collect(
             "files": {p: known[p] for p in known if _needs_size(p, app, rt)},
         }
         attributes = " ".join(f'{name}="{escape(value)}"' for name, value in edge.items())
-        for entry in sorted(p for p in parts.iterdir() if p.suffix in ENTRIES):
+        shutil.copytree(parts / TYPES, folder / TYPES)
+        for entry in sorted(p for p in parts.iterdir() if p.suffix in ENTRIES and p.name != STAMP):
             filled = _fill(entry.read_text(encoding="utf-8"), assets)
             filled = filled.replace(EDGE_PLACEHOLDER, attributes)
             (folder / entry.name).write_text(filled, encoding="utf-8")

@@ -47,7 +47,7 @@ def test_entries_have_fixed_names_and_all_else_is_named_by_its_content(bundle: B
     """Only what must be asked for anew is unhashed."""
     tops = {path.split("/")[0] for path in bundle.files}
     folders = {top for top in tops if (bundle.folder / top).is_dir()}
-    assert {re.sub(r"-[0-9a-f]{8}$", "", name) for name in folders} == {"app", "rt-314.0.3"}
+    assert {re.sub(r"-[0-9a-f]{8}$", "", name) for name in folders} == {"app", "rt-314.0.3", "types"}
     assert ENTRIES - {"bundle.json"} <= tops
 
 

@@ -1,5 +1,5 @@
 // One model in this page: predicts, asks, takes answers home, learns, follows releases. The element is a thin skin of it.
-import { startPredictor, startPython, type Python } from "./runtime.ts";
+import { PYTHON_BYTES, startPredictor, startPython, type Python } from "./runtime.ts";
 import { EdgeError, toProblem } from "./problem.ts";
 import type {
   Answer, Certified, Events, LearnOptions, ModelInfo, Policy, Prediction, PredictCalls, Problem, Progress, Question, Release, StartReport, State, Trained,
@@ -55,6 +55,9 @@ export class Edge extends EventTarget {
   #release: (() => void) | null = null;
   #online = false;
   #closed = false;
+  #sequence = 0;
+  /** Bytes done and in all of the two parts of a start; both totals stand before the first byte is fetched. */
+  readonly #bytes = { model: [0, 0], python: [0, 0] };
 
   private constructor(options: EdgeOptions) {
     super();
@@ -70,9 +73,16 @@ export class Edge extends EventTarget {
     edge.#store = await openStore(`py-edge:${edge.source.place}:${edge.source.name}`);
     if (!edge.#store.durable) edge.#emit("error", { code: "E_STORAGE", message: "this browser keeps nothing for this page; questions and learning last until the tab closes" });
     edge.#startPredictor();
-    edge.device = await edge.#store.write(deviceId);
-    await edge.#loadFirst();
+    if (options.learn !== "off") edge.#bytes.python[1] = PYTHON_BYTES;
     options.signal?.addEventListener("abort", () => edge.close());
+    try {
+      edge.device = await edge.#store.write(deviceId);
+      await edge.#loadFirst();
+      options.signal?.throwIfAborted();
+    } catch (error) {
+      edge.close();
+      throw new EdgeError(toProblem(options.signal?.aborted ? options.signal.reason : error));
+    }
     edge.#emit("ready", { stage: "predict", ms: performance.now() - begin });
     edge.#join();
     if (options.learn !== "off") edge.learner().catch((error: unknown) => edge.#emit("error", toProblem(error)));
@@ -82,7 +92,7 @@ export class Edge extends EventTarget {
   // ---- answering ----
 
   async predict(input: Float32Array): Promise<Prediction> {
-    const prediction = await this.#predictor.call("predict", { input, policy: this.#policy() });
+    const prediction = await this.#predict(input);
     this.#emit("prediction", { ...prediction, sequence: null });
     return prediction;
   }
@@ -93,29 +103,61 @@ export class Edge extends EventTarget {
 
   /** Predict, and ask when unsure. */
   async predictOrAsk(input: Float32Array, extra: Partial<Question> = {}): Promise<{ prediction: Prediction; sequence: number | null }> {
-    const prediction = await this.#predictor.call("predict", { input, policy: this.#policy() });
+    const prediction = await this.#predict(input);
     const audit = extra.audit ?? Math.random() < (this.options.audit ?? 0);
-    const sequence = prediction.defer || audit ? (await this.ask(input, prediction, { ...extra, audit })).sequence : null;
+    // What keeps a question from being asked was told by ask; the prediction stands.
+    const asked = prediction.defer || audit ? await this.ask(input, prediction, { ...extra, audit }).catch(() => null) : null;
+    const sequence = asked?.sequence ?? null;
     this.#emit("prediction", { ...prediction, sequence });
     return { prediction, sequence };
   }
 
   /** Keep a question durably, then send it up. Resolves once it is kept, not once it is answered. */
   async ask(input: Float32Array, prediction?: Prediction, extra: Partial<Question> = {}): Promise<{ device: string; sequence: number }> {
-    prediction ??= await this.#predictor.call("predict", { input, policy: this.#policy() });
+    prediction ??= await this.#predict(input);
     const shape = this.info!.input_shape;
     const made = await makeQuestion(this.source.name, encodeTensor(input, shape), prediction, this.info!.labels, extra);
-    const sequence = await this.#store.write(async (tables) => {
-      const next = (((await tables.get("pointers", "sequence")) as number | undefined) ?? 0) + 1;
+    const keep = this.#store.write(async (tables) => {
+      // Storage wiped while the page is open must not give an old id to a new question.
+      const next = Math.max(((await tables.get("pointers", "sequence")) as number | undefined) ?? 0, this.#sequence) + 1;
       await tables.put("pointers", "sequence", next);
+      await tables.put("pointers", "device", this.device);
       const question: Question = { ...made, device: this.device, sequence: next };
       const row: QuestionRow = { sequence: next, question, state: "asked", attempts: 0, next_ms: 0, sent_ms: null, answered_ms: null, answer: null, problem: null };
       await tables.put("questions", next, row);
       return next;
     });
+    this.#sequence = await keep.catch((error: unknown) => this.#fail(error));
     this.#post("asked");
     this.#uplink?.drain();
-    return { device: this.device, sequence };
+    return { device: this.device, sequence: this.#sequence };
+  }
+
+  async #predict(input: Float32Array): Promise<Prediction> {
+    const worker = this.#predictor;
+    try {
+      return await worker.call("predict", { input, policy: this.#policy() });
+    } catch (error) {
+      // A worker that the browser ended says nothing; no answer in time is how that shows.
+      if (error instanceof EdgeError && error.code === "E_TIMEOUT" && worker === this.#predictor) {
+        worker.close();
+        worker.onlost?.(error);
+      }
+      throw error;
+    }
+  }
+
+  /** Tell the page, then throw. */
+  #fail(error: unknown): never {
+    const problem = toProblem(error);
+    this.#emit("error", problem);
+    throw new EdgeError(problem);
+  }
+
+  #progress(part: "model" | "python", phase: Progress["phase"], done: number, total: number): void {
+    this.#bytes[part] = [done, total];
+    const { model, python } = this.#bytes;
+    this.#emit("progress", { phase, done: model[0]! + python[0]!, total: model[1]! + python[1]! });
   }
 
   /** Counts of the outbox, of what waits for an answer, of what came home and of what was refused. */
@@ -137,6 +179,7 @@ export class Edge extends EventTarget {
       const python = await this.#startPython();
       if (!this.python) this.#emit("ready", { stage: "learn", ms: performance.now() });
       this.python = python.report;
+      this.#progress("python", "warmup", PYTHON_BYTES, PYTHON_BYTES);
       if (this.#loadedDigest !== this.release!.digest) await this.#loadLearner(python);
       return python;
     })();
@@ -145,7 +188,7 @@ export class Edge extends EventTarget {
   }
 
   #startPython(): Promise<Python> {
-    this.#python ??= startPython((progress) => this.#emit("progress", progress)).then((python) => {
+    this.#python ??= startPython(({ phase, done, total }) => this.#progress("python", phase, done, total)).then((python) => {
       void python.lost.then(() => {
         this.#python = this.#learner = null;
         this.#loadedDigest = "";
@@ -155,9 +198,12 @@ export class Edge extends EventTarget {
     return this.#python;
   }
 
-  /** Fine-tune on the answers that came home; swaps the new plan in between two predictions. */
-  learn(options: LearnOptions = {}): Promise<Trained> {
-    const run = this.#learning.then(() => this.#learnNow(options));
+  /** Fine-tune on what came home, and on these inputs (with their label indices) first if any are given; swaps the new
+   * plan in between two predictions. */
+  async learn(inputs: Float32Array[] | LearnOptions = [], labels: number[] = [], options: LearnOptions = {}): Promise<Trained> {
+    const given = Array.isArray(inputs);
+    if (given) for (const [i, input] of inputs.entries()) await this.teach(input, labels[i]!);
+    const run = this.#learning.then(() => this.#learnNow(given ? options : inputs));
     this.#learning = run.catch(() => undefined);
     return run;
   }
@@ -262,7 +308,13 @@ export class Edge extends EventTarget {
       release = kept;
     }
     if (kept && kept.version > release.version && kept.name === release.name && this.source.api) release = kept;
-    await this.#use(release);
+    try {
+      await this.#use(release);
+    } catch (error) {
+      if (!kept || kept.digest === release.digest) throw error;
+      this.#emit("error", toProblem(error));
+      await this.#use(kept);
+    }
   }
 
   /** Make this release the one that answers: its own plan, or what was learnt on top of it. */
@@ -275,8 +327,11 @@ export class Edge extends EventTarget {
     try {
       if (own.plan || size) {
         let done = 0;
-        const onbytes = (count: number) => this.#emit("progress", { phase: "model", done: (done += count), total: size });
+        const total = size + executorsAt(ASSETS, BASE).simd128.size;
+        const onbytes = (count: number) => this.#progress("model", "model", (done += count), total);
+        onbytes(0);
         await this.#swap(own.plan ?? (await this.#ownPlan(undefined, onbytes)), own);
+        onbytes(total - done);
         this.tuned = Boolean(own.plan);
       } else {
         this.info = null;

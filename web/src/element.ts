@@ -1,7 +1,7 @@
 // <py-edge>: a thin skin over Edge. Attributes are configuration in, events `pyedge:<name>` are facts out.
 import { Edge, type EdgeOptions } from "./edge.ts";
 import { sentence, toProblem } from "./problem.ts";
-import type { Events, LearnOptions, Prediction, Progress, StartReport, Trained } from "./protocol.ts";
+import type { Events, Prediction, Progress, StartReport, Trained } from "./protocol.ts";
 
 const NAMES: (keyof Events)[] = ["progress", "ready", "prediction", "escalated", "answered", "trained", "released", "state", "error"];
 
@@ -11,7 +11,8 @@ const SKIN = `
 progress { width: 100%; height: .4rem; accent-color: var(--pyedge-accent, #0072b2); }
 progress[hidden] { display: none; }
 [part=status] { font-size: .875em; min-height: 1.4em; margin: .25em 0; }
-[part=result] { font-weight: 600; margin: .25em 0; }
+[part~=result] { font-weight: 600; margin: .25em 0; }
+[part~=old] { opacity: .7; }
 `;
 
 interface Deferred<T> {
@@ -73,6 +74,7 @@ export class PyEdgeElement extends HTMLElement {
 
   connectedCallback(): void {
     if (this.#begun) return;
+    this.#last((text) => text && this.#paint(text, true));
     // Later in the same turn, so that a script may still set attributes of an element in the page's markup.
     if (this.getAttribute("loading") === "lazy") return;
     if (this.getAttribute("loading") !== "visible") return void setTimeout(() => this.isConnected && void this.load());
@@ -129,15 +131,33 @@ export class PyEdgeElement extends HTMLElement {
     return this.ready.then((edge) => edge.ask(input));
   }
 
-  learn(options: LearnOptions = {}): Promise<Trained> {
-    return this.ready.then((edge) => edge.learn(options));
+  learn(...args: Parameters<Edge["learn"]>): Promise<Trained> {
+    return this.ready.then((edge) => edge.learn(...args));
   }
 
   close(): void {
     this.edge?.close();
     this.edge = null;
     this.#begun = false;
+    this.#most = 0;
     this.#ready = deferred<Edge>();
+  }
+
+  /** The last answer of this element, kept so that the next visit shows something at once; nothing where storage is denied. */
+  #last(use: (kept: string | null) => string | null | void): void {
+    const key = `py-edge:last:${location.pathname}:${this.getAttribute("src") ?? this.getAttribute("model")}`;
+    try {
+      const text = use(localStorage.getItem(key));
+      if (text) localStorage.setItem(key, text);
+    } catch {
+      // Only the picture of the last visit is lost.
+    }
+  }
+
+  #paint(text: string, old = false): void {
+    this.#result.textContent = text;
+    this.#result.part.toggle("old", old);
+    if (!old) this.#last(() => text);
   }
 
   #number(name: string): number | undefined {
@@ -160,25 +180,27 @@ export class PyEdgeElement extends HTMLElement {
     if (name === "ready") this.#say((detail as Events["ready"]).stage === "predict" ? "Ready" : "Ready, and able to learn");
     if (name === "prediction") {
       const { label, confidence, defer } = detail as Prediction;
-      this.#result.textContent = `${label} (${Math.round(confidence * 100)} %)`;
+      this.#paint(`${label} (${Math.round(confidence * 100)} %)`);
       this.#say(defer ? "Not sure: asking" : "Answered on this device");
     }
     if (name === "answered") {
       const { label, source } = detail as Events["answered"];
-      this.#result.textContent = label ?? "no label fits";
+      this.#paint(label ?? "no label fits");
       this.#say(`Answered by ${source === "person" ? "a person" : source}`);
     }
     if (name === "trained") this.#say(`Learnt from ${(detail as Events["trained"]).examples} answers`);
     if (name === "released") this.#say(`New model, version ${(detail as Events["released"]).version}`);
     if (name === "state" && !(detail as Events["state"]).online) this.#say("The node does not answer; questions are kept");
-    if (name === "error") this.#say(sentence(detail as Events["error"]));
+    if (name === "error") {
+      this.#bar.hidden = true;
+      this.#say(sentence(detail as Events["error"]));
+    }
   }
 
   #advance({ done, total }: Progress): void {
     this.#most = Math.max(this.#most, total ? done / total : 0);
     this.#bar.hidden = this.#most >= 1;
     this.#bar.value = this.#most;
-    if (this.#most >= 1) this.#most = 0;
   }
 
   #say(text: string): void {
@@ -187,3 +209,9 @@ export class PyEdgeElement extends HTMLElement {
 }
 
 if (!customElements.get("py-edge")) customElements.define("py-edge", PyEdgeElement);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "py-edge": PyEdgeElement;
+  }
+}

@@ -9,6 +9,12 @@ import { Remote } from "./rpc.ts";
 const START_TIMEOUT_MS = 120_000;
 const LEARN_TIMEOUT_MS = 300_000;
 
+/** What Python in the tab costs to fetch. */
+export const PYTHON_BYTES = (() => {
+  const { files, wheels, snapshot } = bootFiles(ASSETS, BASE);
+  return [...files, ...wheels, ...(snapshot ? [snapshot] : [])].reduce((sum, file) => sum + file.size, 0);
+})();
+
 function makeWorker(file: string, name: string): Worker {
   return new Worker(new URL(ASSETS.app + file, BASE), { type: "module", name });
 }

@@ -1,4 +1,5 @@
 // What this site keeps on this device, by place and size, and the one way to forget all of it.
+import { OURS } from "./store.ts";
 
 export interface Kept {
   place: "IndexedDB" | "Cache" | "localStorage" | "service worker";
@@ -7,8 +8,6 @@ export interface Kept {
   size: number;
   unit: "bytes" | "entries";
 }
-
-const OURS = "py-edge:";
 
 /** Everything of ours that this origin keeps. */
 export async function storageReport(): Promise<Kept[]> {

@@ -39,22 +39,28 @@ export interface Tuned {
   examples: number;
 }
 
-interface Schema extends DBSchema {
+interface Rows {
   questions: { key: number; value: QuestionRow };
   examples: { key: number; value: ExampleRow };
   blobs: { key: string; value: Uint8Array<ArrayBuffer> };
   pointers: { key: string; value: unknown };
 }
 
+/** @internal */
+type Schema = Rows & DBSchema;
+
+/** What every name begins with under which this site keeps something. */
+export const OURS = "py-edge:";
+
 export type StoreName = "questions" | "examples" | "blobs" | "pointers";
 export const STORES: StoreName[] = ["questions", "examples", "blobs", "pointers"];
 
 /** What work inside one transaction may do; nothing else may be awaited there. */
 export interface Tables {
-  get<S extends StoreName>(store: S, key: Schema[S]["key"]): Promise<Schema[S]["value"] | undefined>;
-  all<S extends StoreName>(store: S): Promise<Schema[S]["value"][]>;
-  put<S extends StoreName>(store: S, key: Schema[S]["key"], value: Schema[S]["value"]): Promise<void>;
-  delete<S extends StoreName>(store: S, key: Schema[S]["key"]): Promise<void>;
+  get<S extends StoreName>(store: S, key: Rows[S]["key"]): Promise<Rows[S]["value"] | undefined>;
+  all<S extends StoreName>(store: S): Promise<Rows[S]["value"][]>;
+  put<S extends StoreName>(store: S, key: Rows[S]["key"], value: Rows[S]["value"]): Promise<void>;
+  delete<S extends StoreName>(store: S, key: Rows[S]["key"]): Promise<void>;
 }
 
 export interface Store {
@@ -67,21 +73,28 @@ export interface Store {
 /** Open the store of this name; never fails, but `durable` may be false. */
 export async function openStore(name: string): Promise<Store> {
   try {
-    const database = await openDB<Schema>(name, 1, {
-      upgrade: (db) => STORES.forEach((store) => db.createObjectStore(store)),
-      blocking: (_now, _next, event) => (event.target as IDBDatabase).close(),
-    });
-    return new Durable(database);
+    return new Durable(name, await open(name));
   } catch {
     return new Volatile();
   }
 }
 
+/** @internal */
+export function open(name: string): Promise<IDBPDatabase<Schema>> {
+  return openDB<Schema>(name, 1, {
+    upgrade: (db) => STORES.forEach((store) => db.createObjectStore(store)),
+    blocking: (_now, _next, event) => (event.target as IDBDatabase).close(),
+  });
+}
+
 class Durable implements Store {
   readonly durable = true;
-  readonly #database: IDBPDatabase<Schema>;
+  readonly #name: string;
+  #database: IDBPDatabase<Schema>;
+  #closed = false;
 
-  constructor(database: IDBPDatabase<Schema>) {
+  constructor(name: string, database: IDBPDatabase<Schema>) {
+    this.#name = name;
     this.#database = database;
   }
 
@@ -94,11 +107,23 @@ class Durable implements Store {
   }
 
   close(): void {
+    this.#closed = true;
     this.#database.close();
   }
 
+  /** Storage that was wiped under an open page has closed the database: it is made anew, empty. */
+  async #begin(mode: "readonly" | "readwrite") {
+    try {
+      return this.#database.transaction(STORES, mode, { durability: "strict" });
+    } catch (error) {
+      if (this.#closed || !(error instanceof DOMException && error.name === "InvalidStateError")) throw error;
+      this.#database = await open(this.#name);
+      return this.#database.transaction(STORES, mode, { durability: "strict" });
+    }
+  }
+
   async #run<T>(mode: "readonly" | "readwrite", work: (tables: Tables) => Promise<T>): Promise<T> {
-    const transaction = this.#database.transaction(STORES, mode, { durability: "strict" });
+    const transaction = await this.#begin(mode);
     const tables: Tables = {
       get: async (store, key) => transaction.objectStore(store).get(key as never),
       all: async (store) => transaction.objectStore(store).getAll(),

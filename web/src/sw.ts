@@ -15,7 +15,7 @@ const PREFIX = `py-edge:${base.pathname}:`;
 const INDEX = "bundle.json";
 
 /** Not fetched at once but kept when first wanted: large, or of use to few; and this worker itself. */
-const LATER = /^(rt-|models\/|_|sbom|sw\.js)|\.(whl|gz|md|txt)$/;
+const LATER = /^(rt-|models\/|types\/|_|sbom|custom-|sw\.js)|\.(whl|gz|br|md|txt|ts)$/;
 
 async function hex(data: ArrayBuffer): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", data);

@@ -1,4 +1,6 @@
 // What is shipped, byte for byte, and what this site keeps on this device; one button leaves nothing.
+import { toProblem, sentence } from "../problem.ts";
+import { exportState, importState } from "../state.ts";
 import { eraseEverything, storageReport } from "../storage.ts";
 import { byId, el, svg } from "./dom.ts";
 import { registerOffline } from "./offline.ts";
@@ -79,6 +81,25 @@ byId("erase").addEventListener("click", () => {
     .then(showKept)
     .then(() => (byId("kept-total").textContent = "Everything was erased. Close other tabs of this site: they may still write."))
     .finally(() => (button.disabled = false));
+});
+
+byId("export").addEventListener("click", () => {
+  void exportState().then((blob) => {
+    const url = URL.createObjectURL(blob);
+    el("a", { href: url, download: "py-edge-state.json" }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  });
+});
+
+byId<HTMLInputElement>("import").addEventListener("change", (event) => {
+  const file = (event.target as HTMLInputElement).files?.[0];
+  if (!file) return;
+  void importState(file)
+    .then(async (rows) => {
+      await showKept();
+      byId("kept-total").textContent = `${rows} entries were taken in. Pages that are open show them after a reload.`;
+    })
+    .catch((error: unknown) => (byId("kept-total").textContent = sentence(toProblem(error))));
 });
 
 void showShipped().catch((error: unknown) => (byId("total").textContent = String(error)));

@@ -1,0 +1,199 @@
+"""Bad weather, table by table: whatever fails, the page says one sentence with a stable code and goes on with what it has."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from py_edge.bundle.collect import Bundle
+from py_edge.testing import Fault, Origin
+
+pytestmark = pytest.mark.browser
+START = """src => new Promise(resolve => {
+  const edge = document.createElement('py-edge');
+  self.errors = [];
+  for (const [name, value] of [['src', src], ['learn', 'off']]) edge.setAttribute(name, value);
+  edge.addEventListener('pyedge:error', event => errors.push(event.detail));
+  document.body.append(edge);
+  edge.ready.then(() => resolve('ready'), error => resolve(error.code));
+})"""
+ASK = """async () => {
+  const edge = document.querySelector('py-edge');
+  self.errors = [];
+  edge.addEventListener('pyedge:error', event => errors.push(event.detail));
+  const { prediction, sequence } = await edge.predictOrAsk(new Float32Array(64));
+  return { label: prediction.label, sequence };
+}"""
+KINDS = [
+    Fault("latency", amount=0.3),
+    Fault("bandwidth", amount=200_000),
+    Fault("drop"),
+    Fault("refuse"),
+    Fault("truncate"),
+    Fault("alter"),
+    Fault("html"),
+]
+SLOW_ONLY = ("latency", "bandwidth")
+
+
+def _status(page: Page) -> str:
+    return page.locator("py-edge [part=status]").text_content() or ""
+
+
+@pytest.fixture
+def own(bundle: Bundle, tmp_path: Path) -> Iterator[Origin]:
+    """A copy of the bundle that a test may change."""
+    shutil.copytree(bundle.folder, tmp_path / "site")
+    with Origin(tmp_path / "site") as origin:
+        yield origin
+
+
+@pytest.fixture(autouse=True)
+def _provoked(tattler: Any) -> None:
+    """The browser's own lines about requests that these tests make fail."""
+    tattler.expected += ["Failed to load resource", "MIME type", "ERR_"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda fault: fault.kind)
+def test_during_start(page: Page, own: Origin, kind: Fault) -> None:
+    """Slow is only slow; everything else is one error with the sentence on the page, and after it a reload is well."""
+    page.goto(f"{own.url}test-bare.html")
+    own.faults.active.append(Fault(kind.kind, r"wasm\.plan$", kind.amount))
+    said = page.evaluate(START, "models/device/")
+    if kind.kind in SLOW_ONLY:
+        assert said == "ready"
+        return
+    assert said in ("E_NETWORK", "E_INTEGRITY")
+    assert page.evaluate("() => errors.map(one => one.code)") == [said]
+    assert said in _status(page)
+    own.faults.clear()
+    page.reload()
+    assert page.evaluate(START, "models/device/") == "ready"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda fault: fault.kind)
+def test_during_an_update(
+    page: Page, own: Origin, kind: Fault, better: tuple[dict[str, Any], dict[str, bytes]]
+) -> None:
+    """A new release that cannot be fetched whole leaves the old one answering, and is taken when the weather is fair."""
+    page.goto(f"{own.url}test-bare.html")
+    assert page.evaluate(START, "models/device/") == "ready"
+    release, files = better
+    assert own.folder
+    for name, data in files.items():
+        (own.folder / "models" / "device" / name).write_bytes(data)
+    for stale in (own.folder / "models" / "device").glob("*.[bg][rz]"):
+        stale.unlink()
+    text = json.dumps({**release, "version": 2})
+    (own.folder / "models" / "device" / "release.json").write_text(text)
+    own.faults.active.append(Fault(kind.kind, r"wasm\.plan$", kind.amount))
+    page.reload()
+    assert page.evaluate(START, "models/device/") == "ready"
+    version = (
+        "async () => (await document.querySelector('py-edge').predict(new Float32Array(64))).model_version"
+    )
+    bad = kind.kind not in SLOW_ONLY
+    assert page.evaluate(version) == (1 if bad else 2)
+    assert len(page.evaluate("() => errors")) == bad
+    own.faults.clear()
+    page.reload()
+    assert page.evaluate(START, "models/device/") == "ready"
+    assert (page.evaluate(version), page.evaluate("() => errors")) == (2, [])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda fault: fault.kind)
+def test_during_an_ask(page: Page, own: Origin, kind: Fault) -> None:
+    """Nobody answers, or nonsense comes: the device's own answer stands, the question stays in the outbox, nothing throws."""
+    own.faults.active.append(Fault(kind.kind, r"/v1/", kind.amount))
+    page.goto(f"{own.url}test-ask.html")
+    page.evaluate(
+        "async () => { const edge = document.querySelector('py-edge'); edge.setAttribute('threshold', '1.1'); await edge.ready; }"
+    )
+    said = page.evaluate(ASK)
+    assert said["sequence"] == 1
+    page.wait_for_timeout(300)
+    counts = page.evaluate("() => document.querySelector('py-edge').edge.counts()")
+    assert counts["answered"] == 0
+    assert counts["outbox"] + counts["dead"] == 1
+    if kind.kind in ("drop", "refuse", "html"):
+        assert counts["outbox"] == 1
+
+
+def test_another_models_shard_is_found(page: Page, own: Origin, better: tuple[Any, dict[str, bytes]]) -> None:
+    """A shard of a different model under the right name does not match its digest: learning stops with a sentence,
+    predicting goes on."""
+    assert own.folder
+    shard = next(name for name in better[1] if name.endswith(".bin"))
+    (own.folder / "models" / "device" / shard).write_bytes(better[1][shard])
+    page.set_default_timeout(120_000)
+    page.goto(f"{own.url}test-learn.html")
+    told = page.evaluate("() => document.querySelector('py-edge').learning.catch(error => error.problem)")
+    assert told["code"] == "E_INTEGRITY"
+    assert shard in told["where"]
+    label = page.evaluate(
+        "async () => (await document.querySelector('py-edge').predict(new Float32Array(64))).label"
+    )
+    assert label
+
+
+def test_a_full_disk_is_told_and_the_page_goes_on(page: Page, own: Origin) -> None:
+    """Over quota (thrown as the browser would: its own quota lets small writes pass) the question cannot be kept:
+    E_STORAGE, the prediction stands, and with room again the next question is asked."""
+    page.goto(f"{own.url}test-ask.html")
+    page.evaluate(
+        "async () => { const edge = document.querySelector('py-edge'); edge.setAttribute('threshold', '1.1'); await edge.ready; }"
+    )
+    page.evaluate(
+        """() => {
+          self.put = IDBObjectStore.prototype.put;
+          IDBObjectStore.prototype.put = () => { throw new DOMException('full', 'QuotaExceededError'); };
+        }"""
+    )
+    said = page.evaluate(ASK)
+    assert said["label"]
+    assert said["sequence"] is None
+    assert [one["code"] for one in page.evaluate("() => errors")][:1] == ["E_STORAGE"]
+    page.evaluate("() => { IDBObjectStore.prototype.put = put; }")
+    assert page.evaluate(ASK)["sequence"] == 1
+
+
+def test_storage_wiped_under_an_open_page_loses_no_identity(page: Page, own: Origin) -> None:
+    """After a wipe the page goes on asking, with ids that were never used before."""
+    page.goto(f"{own.url}test-ask.html")
+    page.evaluate(
+        "async () => { const edge = document.querySelector('py-edge'); edge.setAttribute('threshold', '1.1'); await edge.ready; }"
+    )
+    assert page.evaluate(ASK)["sequence"] == 1
+    session = page.context.new_cdp_session(page)
+    session.send("Storage.clearDataForOrigin", {"origin": own.url.rstrip("/"), "storageTypes": "all"})
+    page.wait_for_timeout(300)
+    assert page.evaluate(ASK)["sequence"] == 2
+    rows = page.evaluate("() => document.querySelector('py-edge').edge.questions()")
+    assert [row["sequence"] for row in rows] == [2]
+
+
+@pytest.mark.slow
+def test_a_predict_worker_that_the_browser_ended_is_started_again(page: Page, own: Origin) -> None:
+    """A worker that silently goes away costs one timeout, told with a code; the next prediction is well."""
+    page.set_default_timeout(90_000)
+    page.goto(f"{own.url}test-predict.html")
+    page.evaluate("async () => (await document.querySelector('py-edge').ready).info")
+    next(worker for worker in page.workers if "predict" in worker.url).evaluate("() => self.close()")
+    predict = "() => document.querySelector('py-edge').predict(new Float32Array(64)).then(said => said.label, error => error.code)"
+    assert page.evaluate(predict) == "E_TIMEOUT"
+    page.wait_for_timeout(1000)
+    assert len(page.evaluate(predict)) == 1
+    assert "E_TIMEOUT" not in _status(page)
+
+
+def test_opened_from_disk_the_page_shows_its_own_words(page: Page, bundle: Bundle, tattler: Any) -> None:
+    """From file:// no module script runs in Chromium; what the page wrote into the element stays readable."""
+    tattler.expected += ["file:", "CORS"]
+    page.goto((bundle.folder / "test-predict.html").as_uri())
+    expect(page.locator("py-edge")).to_contain_text("Loading")
