@@ -6,6 +6,7 @@ Cases L1 to L118 by their numbers; made here, never stored. `CASES` maps a name 
 from __future__ import annotations
 
 import copy
+import gzip
 import json
 import struct
 from collections.abc import Callable
@@ -96,6 +97,15 @@ for key in ("__proto__", "constructor", "__class__"):
     put(f"L18 key {key}", "E_FORMAT", {**good(), key: 1})
 changed("L19 no topology", "E_FORMAT", "modelTopology", ..., place="/modelTopology")
 put("L20 gzip", "E_LIMIT|E_INTEGRITY", b"\x1f\x8b\x08\x00" + b"\0" * 20)
+PACKED = gzip.compress(TEXT, mtime=0)
+put("L20 whole model in gzip", "E_LIMIT|E_INTEGRITY", PACKED, place="model.json")
+put("L20 bomb", "E_LIMIT|E_INTEGRITY", gzip.compress(b" " * (24 << 20), mtime=0), place="model.json")
+put("L20 gzip twice", "E_LIMIT|E_INTEGRITY", gzip.compress(PACKED, mtime=0), place="model.json")
+put("L20 gzip and more", "E_LIMIT|E_INTEGRITY", PACKED + b"more", place="model.json")
+put("L20 gzip as shard", "E_INTEGRITY", good(), gzip.compress(DATA, mtime=0), place="w.bin")
+put("L21 xz", "E_LIMIT|E_INTEGRITY", b"\xfd7zXZ\x00\x00\x04" + b"\0" * 40, place="model.json")
+put("L21 bzip2", "E_LIMIT|E_INTEGRITY", b"BZh91AY&SY" + b"\0" * 40, place="model.json")
+put("L22 body without end", "E_LIMIT", TEXT[:-1] + b" " * (20 << 20) + b"}", place="model.json")
 put("L21 zstd", "E_LIMIT|E_INTEGRITY", b"\x28\xb5\x2f\xfd" + b"\0" * 20)
 for name, magic in (
     ("pickle", b"\x80\x04\x95"), ("hdf5", b"\x89HDF\r\n\x1a\n"), ("keras", b"PK\x03\x04"), ("tflite", b"\x1c\0\0\0TFL3"),
