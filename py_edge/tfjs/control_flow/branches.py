@@ -66,6 +66,14 @@ def switch(c: Call) -> list[Value]:
     return [data, data]
 
 
+def switch_n(c: Call) -> list[Value]:
+    """Case, lowered: the output that the index names is alive; an index outside means the last."""
+    n = c.typed("num_outs", int, 0)
+    index = int(c.trace.known(c.id(1))[0])
+    chosen = index if 0 <= index < n else n - 1
+    return [c.values[0] if i == chosen else DEAD for i in range(n)]
+
+
 class Restart(Exception):
     """Lower again, with this predicate known: its two sides have different shapes."""
 

@@ -230,7 +230,7 @@ _ARRAYS: dict[str, Lower] = {
     "TensorArraySplitV3": array_split, "TensorArraySizeV3": array_size, "TensorArrayCloseV3": nothing,
 }  # fmt: skip
 ROWS: dict[str, Lower] = {
-    **_LISTS, **_ARRAYS, "Switch": branches.switch, "RefSwitch": branches.switch, "Merge": branches.merge,
+    **_LISTS, **_ARRAYS, "_SwitchN": branches.switch_n, "Switch": branches.switch, "RefSwitch": branches.switch, "Merge": branches.merge,
     "RefMerge": branches.merge, "StatelessIf": branches.if_, "If": branches.if_,
     "StatelessWhile": loops.while_, "While": loops.while_, "PartitionedCall": calls.partitioned_call,
     "StatefulPartitionedCall": calls.partitioned_call, "LoopCond": stray, "Enter": stray, "Exit": stray,

@@ -337,6 +337,10 @@ def resize_bicubic(c: Call) -> Value:
     return resampling.resize(c.b, axes.cast(c.b, c.x, "float32"), c.ints(1), "bicubic")
 
 
+def resize_area(c: Call) -> Value:
+    return resampling.resize(c.b, axes.cast(c.b, c.x, "float32"), c.ints(1), "area")
+
+
 def scale_and_translate(c: Call) -> Value:
     """A resize by a kernel, when scale is the ratio of the sizes and nothing is moved."""
     size, scale, shift = c.ints(1), c.trace.known(c.id(2)), c.trace.known(c.id(3))
@@ -350,7 +354,7 @@ def scale_and_translate(c: Call) -> Value:
 
 
 ROWS: dict[str, Lower] = {
-    "ResizeBicubic": resize_bicubic, "ScaleAndTranslate": scale_and_translate, "Conv1D": conv1d, "Conv2D": conv(2), "_FusedConv2D": conv(2), "Conv3D": conv(3), "DepthwiseConv2d": depthwise,
+    "ResizeBicubic": resize_bicubic, "ResizeArea": resize_area, "ScaleAndTranslate": scale_and_translate, "Conv1D": conv1d, "Conv2D": conv(2), "_FusedConv2D": conv(2), "Conv3D": conv(3), "DepthwiseConv2d": depthwise,
     "DepthwiseConv2dNative": depthwise, "FusedDepthwiseConv2dNative": depthwise, "_FusedDepthwiseConv2dNative": depthwise,
     "Conv2DBackpropInput": conv_backprop_input(2), "Conv2dTranspose": conv_backprop_input(2),
     "Conv3DBackpropInputV2": conv_backprop_input(3), "AvgPool": pool("avg", 2), "MaxPool": pool("max", 2),

@@ -10,6 +10,7 @@ from functools import partial
 from py_edge.errors import UnsupportedError
 from py_edge.tfjs.idioms import axes
 from py_edge.tfjs.tf_ops import host_functions as functions
+from py_edge.tfjs.tf_ops.hashes import fingerprint64, siphash
 from py_edge.tfjs.trace import Call, Lower, Table, Value
 
 
@@ -113,7 +114,16 @@ def regex_replace(c: Call) -> Value:
 
 
 def hash_bucket(c: Call) -> Value:
-    return c.host(partial(functions.hash_bucket, c.typed("num_buckets", int, 1)), [c.x])[0]
+    """FarmHash, or SipHash where a key is given."""
+    key = c.row("key")
+    hash_ = partial(siphash, key0=int(key[0]), key1=int(key[1])) if len(key) == 2 else fingerprint64
+    return c.host(partial(functions.hash_bucket, c.typed("num_buckets", int, 1), hash_), [c.x])[0]
+
+
+def as_string(c: Call) -> Value:
+    if c.dtype() != "int32":
+        raise UnsupportedError("other than whole numbers as text", where=c.node.where, got=c.dtype())
+    return c.host(functions.as_string, [c.x])[0]
 
 
 # hash tables
@@ -159,7 +169,8 @@ ROWS: dict[str, Lower] = {
     "SparseSegmentMean": sparse("sparse_segment_mean"), "SparseSegmentSum": sparse("sparse_segment_sum"),
     "RaggedGather": ragged_gather, "RaggedRange": sparse("ragged_range"), "RaggedTensorToTensor": ragged_to_tensor,
     "StringSplit": string_split, "StringNGrams": string_ngrams, "StaticRegexReplace": regex_replace,
-    "StringToHashBucketFast": hash_bucket, "HashTable": hash_table, "HashTableV2": hash_table,
+    "StringToHashBucketFast": hash_bucket, "_TensorToHashBucketFast": hash_bucket,
+    "StringToHashBucketStrong": hash_bucket, "AsString": as_string, "HashTable": hash_table, "HashTableV2": hash_table,
     "LookupTableImport": table_import, "LookupTableImportV2": table_import, "InitializeTable": table_import,
     "InitializeTableV2": table_import, "LookupTableFind": table_find, "LookupTableFindV2": table_find,
     "LookupTableSize": table_size, "LookupTableSizeV2": table_size,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +12,6 @@ from py_edge.errors import GraphError, LimitError, ShapeError, UnsupportedError
 from py_edge.tensor import Tensor, count
 from py_edge.tfjs.limits import DEFAULT
 from py_edge.tfjs.static_values import places, walk
-from py_edge.tfjs.tf_ops.hashes import fingerprint64
 from py_edge.tfjs.weights import Strings
 
 Concrete = Tensor | Strings
@@ -411,11 +410,20 @@ def regex_replace(pattern: re.Pattern[bytes], rewrite: str, everywhere: bool, in
     return [Strings(tuple(pattern.sub(put, text, 0 if everywhere else 1) for text in x.values), x.shape)]
 
 
-def hash_bucket(buckets: int, inputs: list[Any]) -> list[Any]:
+def _texts(x: Any) -> Sequence[bytes]:
+    """Strings, or whole numbers in decimal."""
+    return x.values if isinstance(x, Strings) else [str(int(v)).encode() for v in x.flat]
+
+
+def as_string(inputs: list[Any]) -> list[Any]:
+    return [Strings(tuple(_texts(inputs[0])), inputs[0].shape)]
+
+
+def hash_bucket(buckets: int, hash_: Callable[[bytes], int], inputs: list[Any]) -> list[Any]:
     if buckets < 1:
         raise ShapeError("at least one bucket", got=buckets)
     x = inputs[0]
-    return [whole([fingerprint64(text) % buckets for text in x.values], x.shape)]
+    return [whole([hash_(text) % buckets for text in _texts(x)], x.shape)]
 
 
 def table_find(entries: Mapping[Any, Any], default: Any, dtype: str, inputs: list[Any]) -> list[Any]:
