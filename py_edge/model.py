@@ -13,7 +13,7 @@ from py_edge import tfjs
 from py_edge.errors import ShapeError
 from py_edge.graph import Graph
 from py_edge.kernels.load import library as load_library
-from py_edge.passes.pipeline import optimize
+from py_edge.passes import INFERENCE, PLAIN, optimize
 from py_edge.plan import Plan, Run, compile_graph, evaluate
 from py_edge.plan.run import Library
 from py_edge.tensor import Tensor
@@ -31,10 +31,15 @@ def load_model(source: str | os.PathLike[str] | Mapping[str, bytes]) -> Model:
 
 
 def compile_optimized(
-    graph: Graph, library: Library, panel: int | None = None, meta: dict[str, Any] | None = None
+    graph: Graph,
+    library: Library,
+    panel: int | None = None,
+    meta: dict[str, Any] | None = None,
+    winograd: bool = True,
 ) -> Plan:
     """All passes, then the plan. panel: that of another home's kernels, by default the library's own."""
-    graph = optimize(graph, lambda constants: evaluate(constants, library))
+    passes = INFERENCE if winograd else PLAIN
+    graph = optimize(graph, lambda constants: evaluate(constants, library), passes)
     return compile_graph(graph, panel or library.panel, meta)
 
 
@@ -101,9 +106,18 @@ class Model:
         """The model as written, as a graph for concrete input shapes; see tfjs.Model.graph."""
         return self.tfjs.graph(shapes, training=training, frozen=frozen, seed=seed)
 
-    def plan(self, shapes: Shapes = 1, panel: int | None = None, meta: dict[str, Any] | None = None) -> Plan:
-        """The plan for concrete input shapes. panel: 8 for a browser, by default that of this machine's kernels."""
-        return compile_optimized(self.forward(shapes), self.library, panel, meta)
+    def plan(
+        self,
+        shapes: Shapes = 1,
+        panel: int | None = None,
+        meta: dict[str, Any] | None = None,
+        winograd: bool = True,
+    ) -> Plan:
+        """The plan for concrete input shapes. panel: 8 for a browser, by default that of this machine's kernels.
+
+        winograd: wide 3 x 3 convolutions may differ from the plain sum by rounding, about 1e-6 of the largest result.
+        """
+        return compile_optimized(self.forward(shapes), self.library, panel, meta, winograd)
 
     def predict(self, inputs: Any) -> Any:
         """One input -> Tensor, or {name: input} -> what the model has: a Tensor, or {name: Tensor} if several outputs.

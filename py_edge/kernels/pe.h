@@ -10,7 +10,7 @@
 #define PE_H
 #include <stdint.h>
 
-#define PE_ABI_VERSION 1
+#define PE_ABI_VERSION 2
 #define PE_MAX_RANK 8
 
 enum pe_space { PE_ARENA = 0, PE_WEIGHTS = 1, PE_BLOB = 2 };
@@ -27,11 +27,15 @@ enum pe_status { PE_OK = 0, PE_BAD_CODE = 1, PE_BAD_INDEX = 2, PE_BAD_PARAM = 3,
 #define PE_SCRATCH_INPUT_GRAD(K, N) (64 * ((N) + PE_ROUND32(K)) + (N) * PE_ROUND32(K))
 #define PE_SCRATCH_FILTER_GRAD(K, N) (256 * ((K) + PE_ROUND32(N)))
 
+/* Winograd: inputs and sums of at most PE_WINOGRAD_TILES tiles of 2 x 2 outputs. */
+#define PE_WINOGRAD_TILES 60
+#define PE_SCRATCH_WINOGRAD(tiles, C, O) (16 * ((tiles) < PE_WINOGRAD_TILES ? (tiles) : PE_WINOGRAD_TILES) * ((C) + (O)))
+
 enum pe_kernel {
   PE_COPY = 1, PE_FILL, PE_ELEMENTWISE, PE_PACK_B, PE_MATMUL, PE_CONV2D, PE_DEPTHWISE_CONV2D, PE_POOL2D, PE_POOL2D_GRAD,
   PE_CONV2D_INPUT_GRAD, PE_CONV2D_FILTER_GRAD, PE_DEPTHWISE_INPUT_GRAD, PE_DEPTHWISE_FILTER_GRAD,
   PE_REDUCE, PE_CUMULATE, PE_SOFTMAX, PE_TOP_K, PE_GATHER, PE_SCATTER_ADD, PE_RESIZE, PE_RESIZE_GRAD, PE_RANDOM,
-  PE_SCAN, PE_COND, PE_WHILE, PE_NORMALIZE, PE_KERNEL_COUNT
+  PE_SCAN, PE_COND, PE_WHILE, PE_NORMALIZE, PE_PACK_WINOGRAD, PE_CONV2D_WINOGRAD, PE_KERNEL_COUNT
 };
 
 /* Unary functions: opcodes of elementwise chains and activations of product epilogues. `alpha` where it says so. */
@@ -74,7 +78,8 @@ typedef struct { int32_t dst, type, reg; } pe_chain_output;
 typedef struct { int32_t op, reg, a, b, extra; } pe_chain_code;
 
 /* Init only: b (K, N) with element strides -> panels of pe_panel() columns, each K x panel, zero padded; (groups) of them.
- * Size of one packed matrix: ceil(N / panel) * panel * K floats. */
+ * Size of one packed matrix: ceil(N / panel) * panel * K floats. PE_PACK_WINOGRAD has the same params, groups 9 (the taps
+ * of w (3, 3, C, O)), and makes 16 packed matrices (C, O). */
 typedef struct { int32_t dst, src, groups, src_group_stride, K, N, row_stride, col_stride; } pe_pack_b;
 
 /* y (batch.., M, N) = act(a x b + bias) + residual, then act if act_last. a: element (m, k) at m a_row + k a_col; b alike
@@ -86,7 +91,8 @@ typedef struct {
 } pe_matmul;
 
 /* y (N, OH, OW, O) = act(conv(x (N, H, W, C), w) + bias) + residual. w packed by PE_PACK_B as `groups` matrices
- * (KH KW C / groups, O / groups). Padding top and left; what lies outside is zero. */
+ * (KH KW C / groups, O / groups). Padding top and left; what lies outside is zero. PE_CONV2D_WINOGRAD has the same params,
+ * w packed by PE_PACK_WINOGRAD: 3 x 3, stride, dilation and groups 1, C and O multiples of 16. */
 typedef struct {
   int32_t y, x, w, bias, residual, scratch, scratch_bytes, N, H, W, C, OH, OW, O, KH, KW, SH, SW, DH, DW, PT, PL, groups;
   int32_t act, alpha, residual_before_act;

@@ -34,6 +34,8 @@ static const entry table[PE_KERNEL_COUNT] = {
   [PE_COND] = ROW(pe_do_cond, pe_cond),
   [PE_WHILE] = ROW(pe_do_while, pe_while),
   [PE_NORMALIZE] = ROW(pe_do_normalize, pe_normalize),
+  [PE_PACK_WINOGRAD] = ROW(pe_do_pack_winograd, pe_pack_b),
+  [PE_CONV2D_WINOGRAD] = ROW(pe_do_conv2d_winograd, pe_conv2d),
 };
 
 /* *step: index of the step that failed. */

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import struct
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 ARENA, WEIGHTS, BLOB = 0, 1, 2
 NONE = -1
 OPERAND_ALIGN = 16
+WINOGRAD_TILES = 60
 TYPE = {"float32": 0, "int32": 1, "bool": 2}
 
 _KERNELS = (
     "copy fill elementwise pack_b matmul conv2d depthwise_conv2d pool2d pool2d_grad conv2d_input_grad "
     "conv2d_filter_grad depthwise_input_grad depthwise_filter_grad reduce cumulate softmax top_k gather "
-    "scatter_add resize resize_grad random scan cond while normalize"
+    "scatter_add resize resize_grad random scan cond while normalize pack_winograd conv2d_winograd"
 )
 KERNEL = {name: index + 1 for index, name in enumerate(_KERNELS.split())}
 
@@ -71,6 +72,10 @@ def round32(n: int) -> int:
 # Scratch sizes in floats: PE_SCRATCH_* of the header.
 def scratch_packed(k: int) -> int:
     return 64 * k
+
+
+def scratch_winograd(tiles: int, c: int, o: int) -> int:
+    return 16 * min(tiles, WINOGRAD_TILES) * (c + o)
 
 
 def scratch_unpacked(k: int, n: int) -> int:

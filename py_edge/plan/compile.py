@@ -37,7 +37,7 @@ class _Compiler:
     def __init__(self, graph: Graph, panel: int) -> None:
         self.graph, self.panel = graph, panel
         self.constants: dict[int, Constant] = {}
-        self.panels: dict[tuple[int, ...], tuple[Constant, Slot]] = {}
+        self.panels: dict[tuple[str, *tuple[int, ...]], tuple[Constant, Slot]] = {}
         self.slots: list[Slot] = []
         self.words: list[int] = []
         self.end = 0
@@ -263,8 +263,8 @@ class _Compiler:
             ones, zeros = [1] * 7, [0] * 7
             words = [abi.WEIGHTS, abi.BLOB, 4, 1, self.resident_bytes // 4, *ones, 0, 1, *zeros, 0, 1, *zeros]
             steps.append(("copy", words))
-        for (_, *matrix), (source, panels) in self.panels.items():
-            steps.append(("pack_b", [_operand(panels), self.blob_at[id(source)] | abi.BLOB, *matrix]))
+        for (kernel, _, *matrix), (source, panels) in self.panels.items():
+            steps.append((kernel, [_operand(panels), self.blob_at[id(source)] | abi.BLOB, *matrix]))
         return steps
 
     # The second walk: words.
@@ -364,13 +364,30 @@ class _Memory:
         return slot.tensor if isinstance(slot, Constant) and slot.fixed else None
 
     def packed(self, value: int, groups: int, group: int, k: int, n: int, row: int, col: int) -> int | None:
+        return self._packed("pack_b", value, groups, groups, group, k, n, row, col)
+
+    def packed_winograd(self, value: int, c: int, o: int) -> int | None:
+        return self._packed("pack_winograd", value, 16, 9, c * o, c, o, o, 1)
+
+    def _packed(
+        self,
+        kernel: str,
+        value: int,
+        matrices: int,
+        groups: int,
+        group: int,
+        k: int,
+        n: int,
+        row: int,
+        col: int,
+    ) -> int | None:
         slot = self.scope.place[value]
         if not isinstance(slot, Constant) or not slot.fixed:
             return None
-        key = (id(slot), groups, group, k, n, row, col)
+        key = (kernel, id(slot), groups, group, k, n, row, col)
         if key not in self.compiler.panels:
             panel = self.compiler.panel
-            room = Slot(groups * -(-n // panel) * panel * k * 4, 0, 0, abi.WEIGHTS)
+            room = Slot(matrices * -(-n // panel) * panel * k * 4, 0, 0, abi.WEIGHTS)
             self.compiler.panels[key] = (slot, room)
         return 0 if self.time is not None else _operand(self.compiler.panels[key][1])
 

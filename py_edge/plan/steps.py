@@ -31,6 +31,9 @@ class Memory(Protocol):
     def packed(self, value: int, groups: int, group: int, k: int, n: int, row: int, col: int) -> int | None:
         """The operand of a constant's panels, packed at init (params as in pe_pack_b); None for a value that changes."""
 
+    def packed_winograd(self, value: int, c: int, o: int) -> int | None:
+        """The same of 3 x 3 filters for conv2d_winograd."""
+
     def temporary(self, size_bytes: int) -> int:
         """The operand of bytes that are free during this node."""
 
@@ -220,6 +223,14 @@ def conv2d(site: Site) -> list[Step]:
     groups = site.attr("groups", 1)
     k, n = w[0] * w[1] * w[2], w[3] // groups
     bias_residual, act = site.epilogue()
+    if site.attr("winograd"):
+        tiles = out[0] * -(-out[1] // 2) * -(-out[2] // 2)
+        scratch = site.scratch(abi.scratch_winograd(tiles, w[2], w[3]))
+        filters = site.memory.packed_winograd(site.node.inputs[1], w[2], w[3])
+        assert filters is not None, "the pass marks fixed filters only"
+        window = _window(site, (3, 3))
+        words = [site.out, site.at(0), filters, *bias_residual, *scratch, *x, *out[1:], *window, 1, *act]
+        return [("conv2d_winograd", words)]
     packed = site.memory.packed(site.node.inputs[1], groups, n, k, n, w[3], 1)
     steps: list[Step] = []
     if packed is None:

@@ -25,7 +25,7 @@ from py_edge.kernels.build import OUTPUT
 from py_edge.kernels.load import native_paths, open_library
 from tests.kernels.cases import NONE, Case, padded
 from tests.kernels.cases_elementwise import UNARY
-from tests.kernels.cases_products import pack, round32
+from tests.kernels.cases_products import pack, pack_winograd, round32
 
 HERE = Path(__file__).parent
 RNG = np.random.default_rng(0)
@@ -71,6 +71,16 @@ def conv2d(panel: int, H: int, C: int, out: int, k: int, s: int, act: str = "rel
     case.step("conv2d", case.space(4 * OH * OH * out), x, w, case.put(normal(out)), NONE, case.space(scratch), scratch,
               1, H, H, C, OH, OH, out, k, k, s, s, 1, 1, pad, pad, 1, UNARY.index(act), 0.0, 0)  # fmt: skip
     return Bench(case.name, case, run, 2.0 * OH * OH * out * k * k * C)
+
+
+def winograd(panel: int, H: int, C: int, out: int) -> Bench:
+    """Rated by the products of the plain sum, so that the line stands beside conv2d's."""
+    case = Case(f"winograd 3x3 s1 {H}x{H}x{C} -> {out}", panel)
+    x, w = case.put(normal(1, H, H, C)), pack_winograd(case, normal(3, 3, C, out))
+    run, scratch = len(case.code), 4 * 16 * min((H + 1) // 2 * ((H + 1) // 2), 60) * (C + out)
+    case.step("conv2d_winograd", case.space(4 * H * H * out), x, w, case.put(normal(out)), NONE, case.space(scratch), scratch,
+              1, H, H, C, H, H, out, 3, 3, 1, 1, 1, 1, 1, 1, 1, UNARY.index("relu"), 0.0, 0)  # fmt: skip
+    return Bench(case.name, case, run, 2.0 * H * H * out * 9 * C)
 
 
 def depthwise(panel: int, H: int, C: int, k: int, s: int) -> Bench:
@@ -160,7 +170,8 @@ def benches(panel: int) -> list[Callable[[], Bench]]:
         lambda: matmul(p, 128, 128, 32, 12, packed=False, tb=True), lambda: matmul(p, 128, 32, 128, 12, packed=False),
         lambda: conv2d(p, 224, 3, 32, 3, 2), lambda: conv2d(p, 224, 3, 64, 7, 2), lambda: conv2d(p, 128, 3, 8, 3, 2),
         lambda: conv2d(p, 56, 64, 64, 3, 1), lambda: conv2d(p, 28, 128, 128, 3, 1), lambda: conv2d(p, 14, 256, 256, 3, 1),
-        lambda: conv2d(p, 7, 512, 512, 3, 1), lambda: conv2d(p, 56, 256, 512, 1, 2),
+        lambda: conv2d(p, 7, 512, 512, 3, 1),
+        *(lambda s=s: winograd(p, *s) for s in ((56, 64, 64), (28, 128, 128), (14, 256, 256), (7, 512, 512))), lambda: conv2d(p, 56, 256, 512, 1, 2),
         lambda: conv2d(p, 14, 96, 576, 1, 1), lambda: conv2d(p, 14, 96, 576, 1, 1, "hard_swish"),
         *(lambda s=s: depthwise(p, *s) for s in ((112, 32, 3, 1), (112, 96, 3, 2), (56, 144, 3, 1), (28, 192, 3, 1),
                                                  (14, 576, 3, 1), (7, 960, 3, 1), (14, 480, 5, 1), (7, 960, 5, 1), (28, 72, 5, 2))),

@@ -42,6 +42,8 @@ KERNELS = [
     "cond",
     "while",
     "normalize",
+    "pack_winograd",
+    "conv2d_winograd",
 ]
 NUMBER = {name: i + 1 for i, name in enumerate(KERNELS)}
 NONE = -1

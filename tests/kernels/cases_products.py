@@ -138,6 +138,37 @@ def conv2d(rng: Rng, panel: int) -> Case:
     return case
 
 
+def conv2d_winograd(rng: Rng, panel: int) -> Case:
+    c, o, n = pick(rng, 16, 32, 48), pick(rng, 16, 32, 80), pick(rng, 1, 1, 2)
+    sizes = [pick(rng, 1, 2, 3, 4, 7, 12, 19) for _ in "hw"]
+    padding = tuple((int(rng.integers(0, 3)), int(rng.integers(0, 3))) for _ in "hw")
+    out = [sizes[i] + sum(padding[i]) - 2 for i in (0, 1)]
+    if min(out) < 1:
+        sizes, out = [3, 3], [1 + sum(pads) for pads in padding]
+    attrs = {"strides": (1, 1), "dilations": (1, 1), "padding": padding, "groups": 1}
+    x = rng.normal(size=(n, *sizes, c)).astype(np.float32)
+    filters = rng.normal(size=(3, 3, c, o)).astype(np.float32)
+    case = Case(f"conv2d_winograd {x.shape} {filters.shape} {padding}", panel)
+    y, extra, act = tail(
+        rng, windows.conv2d(x.astype(np.float64), filters.astype(np.float64), attrs), case, o
+    )
+    packed, dst = pack_winograd(case, filters), case.result(y, spread=True)
+    scratch = 4 * 16 * min(n * -(-out[0] // 2) * -(-out[1] // 2), 60) * (c + o)
+    case.step(
+        "conv2d_winograd", dst, case.put(x), packed, extra, case.space(scratch), scratch,
+        x.shape, out, o, [3, 3], [1, 1], [1, 1], padding[0][0], padding[1][0], 1, act,
+    )  # fmt: skip
+    return case
+
+
+def pack_winograd(case: Case, filters: Array) -> int:
+    """Append a pack_winograd step for filters (3, 3, C, O); the operand of the 16 packed matrices."""
+    c, o = filters.shape[2:]
+    dst = case.space(4 * 16 * c * (-(-o // case.panel) * case.panel))
+    case.step("pack_winograd", dst, case.put(filters), 9, c * o, c, o, o, 1)
+    return dst
+
+
 def _conv_grad(rng: Rng, panel: int, of_input: bool) -> Case:
     w, groups, x, filters = _conv_parts(rng)
     case = Case(f"conv2d grad input={of_input} {x.shape} {filters.shape} {w['attrs']}", panel)

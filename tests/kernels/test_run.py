@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from py_edge.errors import KernelError
 from py_edge.kernels.load import Library
-from tests.kernels.cases import Case, run_native
+from tests.kernels.cases import NUMBER, Case, run_native
 
 BAD = [0, -1, -7, 2**31 - 1, -(2**31), 1 << 30]
 # kernel: (number of params, those that are sizes, strides, counts or kinds and may hold anything)
@@ -24,6 +24,7 @@ SIZES = {
     "softmax": (5, [2, 3]), "normalize": (8, [4, 5]), "top_k": (8, range(4, 8)), "gather": (10, range(3, 9)),
     "scatter_add": (10, range(3, 9)), "resize": (10, range(2, 9)), "resize_grad": (10, range(2, 9)),
     "random": (6, [3, 4]), "scan": (7, range(7)), "cond": (5, range(1, 5)), "while": (7, range(1, 7)),
+    "pack_winograd": (8, [2, 4, 5]), "conv2d_winograd": (26, range(6, 24)),
 }  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def test_noise_is_no_code(libraries: list[Library], words: list[int]) -> None:
     """Random words are refused before any of them is used."""
     case = Case("noise", 8)
     case.space(1 << 12)
-    case.code = [words[0] if words and not 0 < words[0] < 27 else 99, *words]
+    case.code = [words[0] if words and not 0 < words[0] <= max(NUMBER.values()) else 99, *words]
     for library in libraries:
         status, _ = run_native(library, case)
         assert status == -65536

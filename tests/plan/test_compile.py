@@ -13,6 +13,7 @@ from py_edge.errors import UnsupportedError
 from py_edge.graph import Builder, Graph, Spec
 from py_edge.kernels import reference
 from py_edge.kernels.load import library
+from py_edge.passes import INFERENCE, PLAIN, optimize
 from py_edge.plan import Plan, Run, abi, compile_graph, evaluate
 from py_edge.tensor import Tensor
 
@@ -97,6 +98,24 @@ def test_an_unbroken_slice_is_read_where_it_lies() -> None:
     assert kernels_of(plan) == ["elementwise", "elementwise", "elementwise", "copy"]
     assert got["y"].tolist() == (np.square(-value[:, :8]) - value[:, 8:]).tolist()
     assert got["low"].tolist() == (-value[:, :8]).tolist()
+
+
+def test_a_wide_convolution_is_winograds_unless_switched_off() -> None:
+    """Both ways give the slow truth; only the passes with Winograd use it, and only for wide 3 x 3 of stride 1."""
+    rng = np.random.default_rng(3)
+    b = Builder()
+    x, padding = b.input("x", (2, 7, 9, 64)), ((1, 1), (1, 1))
+    for stride, o in ((1, 80), (2, 64), (1, 16)):
+        filters = b.constant(Tensor.of(rng.normal(size=(3, 3, b.shape(x)[3], o)).astype(np.float32)))
+        x = b.relu(b.op("conv2d", x, filters, strides=(stride, stride), padding=padding))
+    b.output("y", x)
+    value = rng.normal(size=(2, 7, 9, 64)).astype(np.float32)
+    (want,) = reference.evaluate(b.graph, {"x": value}).values()
+    for passes, first in ((INFERENCE, "conv2d_winograd"), (PLAIN, "conv2d")):
+        plan = compile_graph(optimize(b.graph, lambda graph: {}, passes), library().panel)
+        assert kernels_of(plan) == [first, "conv2d", "conv2d"]
+        got = np.asarray(Run(plan, library())({"x": value})["y"])
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5 * float(np.max(want)))
 
 
 def kernels_of(plan: Plan) -> list[str]:
