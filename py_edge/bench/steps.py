@@ -15,8 +15,11 @@ SHOWN = {
     "matmul": "batch M N K", "conv2d": "H W C OH OW O KH KW SH groups",
     "depthwise_conv2d": "H W C M OH OW KH KW SH", "pool2d": "kind H W C OH OW KH KW", "reduce": "kind outer n inner",
     "softmax": "rows n", "normalize": "rows n", "resize": "method H W C OH OW", "elementwise": "shape n_in n_code",
-    "copy": "bytes shape", "scan": "length", "gather": "axis inner count", "fill": "n",
+    "conv2d_winograd": "H W C OH OW O", "copy": "bytes shape", "scan": "length", "gather": "axis inner count", "fill": "n",
 }  # fmt: skip
+
+
+SAME_PARAMS = {"conv2d_winograd": "conv2d"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def _macs(kernel: str, values: dict[str, int | list[int]]) -> int:
 
     if kernel == "matmul":
         return product("batch M N K")
-    if kernel == "conv2d":
+    if kernel in ("conv2d", "conv2d_winograd"):  # by the plain sum, so that both can be compared
         return product("N OH OW O KH KW C") // product("groups")
     if kernel == "depthwise_conv2d":
         return product("N OH OW C M KH KW")
@@ -77,7 +80,7 @@ def _macs(kernel: str, values: dict[str, int | list[int]]) -> int:
 def _named(kernel: str, params: list[int]) -> list[tuple[str, int | list[int]]]:
     found: list[tuple[str, int | list[int]]] = []
     at = 0
-    for name, length in _fields().get(kernel, ()):
+    for name, length in _fields().get(SAME_PARAMS.get(kernel, kernel), ()):
         found.append((name, params[at] if length == 0 else params[at : at + length]))
         at += length or 1
     return found

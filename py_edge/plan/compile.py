@@ -37,7 +37,7 @@ class _Compiler:
     def __init__(self, graph: Graph, panel: int) -> None:
         self.graph, self.panel = graph, panel
         self.constants: dict[int, Constant] = {}
-        self.panels: dict[tuple[str, *tuple[int, ...]], tuple[Constant, Slot]] = {}
+        self.panels: dict[tuple[str, int, tuple[int, ...]], tuple[Constant, Slot]] = {}
         self.slots: list[Slot] = []
         self.words: list[int] = []
         self.end = 0
@@ -263,7 +263,7 @@ class _Compiler:
             ones, zeros = [1] * 7, [0] * 7
             words = [abi.WEIGHTS, abi.BLOB, 4, 1, self.resident_bytes // 4, *ones, 0, 1, *zeros, 0, 1, *zeros]
             steps.append(("copy", words))
-        for (kernel, _, *matrix), (source, panels) in self.panels.items():
+        for (kernel, _, matrix), (source, panels) in self.panels.items():
             steps.append((kernel, [_operand(panels), self.blob_at[id(source)] | abi.BLOB, *matrix]))
         return steps
 
@@ -384,7 +384,7 @@ class _Memory:
         slot = self.scope.place[value]
         if not isinstance(slot, Constant) or not slot.fixed:
             return None
-        key = (kernel, id(slot), groups, group, k, n, row, col)
+        key = (kernel, id(slot), (groups, group, k, n, row, col))
         if key not in self.compiler.panels:
             panel = self.compiler.panel
             room = Slot(matrices * -(-n // panel) * panel * k * 4, 0, 0, abi.WEIGHTS)
