@@ -163,8 +163,9 @@ def test_a_full_disk_is_told_and_the_page_goes_on(page: Page, own: Origin) -> No
     assert page.evaluate(ASK)["sequence"] == 1
 
 
-def test_storage_wiped_under_an_open_page_loses_no_identity(page: Page, own: Origin) -> None:
+def test_storage_wiped_under_an_open_page_loses_no_identity(page: Page, own: Origin, tattler: Any) -> None:
     """After a wipe the page goes on asking, with ids that were never used before."""
+    tattler.expected += ["Force close delete origin"]
     page.goto(f"{own.url}test-ask.html")
     page.evaluate(
         "async () => { const edge = document.querySelector('py-edge'); edge.setAttribute('threshold', '1.1'); await edge.ready; }"

@@ -59,10 +59,19 @@ def pick(path: Path, accepted: str) -> tuple[Path, str]:
         (quality.get(coding, quality.get("*", 0.0)), path.with_name(path.name + ending), coding)
         for coding, ending in ENCODINGS.items()
     ]
-    best = max((q for q, sibling, _ in offers if sibling.is_file()), default=0.0)
-    if best <= 0:
+    at_hand = [offer for offer in offers if offer[0] > 0 and _is_copy(offer[1], path)]
+    if not at_hand:
         return path, ""
-    return next((sibling, coding) for q, sibling, coding in offers if q == best and sibling.is_file())
+    _, sibling, coding = max(at_hand, key=lambda offer: offer[0])
+    return sibling, coding
+
+
+def _is_copy(sibling: Path, path: Path) -> bool:
+    """A copy older than the file was made of another one."""
+    try:
+        return sibling.stat().st_mtime_ns >= path.stat().st_mtime_ns
+    except OSError:
+        return False
 
 
 def _qualities(accepted: str) -> Mapping[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,14 @@ def test_the_coding_is_what_the_browser_prefers(
         b"packed by brotli" if coding == "br" else TEXT
     )
     assert int(answer.headers["content-length"]) == len(raw)
+
+
+def test_a_copy_older_than_the_file_is_not_sent(client: httpx.Client, tmp_path: Path) -> None:
+    """Whoever edits a file of a bundle is not shown the old one."""
+    (tmp_path / "a.js").write_bytes(b"edited")
+    later = (tmp_path / "a.js.br").stat().st_mtime_ns + 10**9
+    os.utime(tmp_path / "a.js", ns=(later, later))
+    assert client.get("/a.js", headers={"accept-encoding": "br"}).content == b"edited"
 
 
 def test_a_file_without_copies_a_range_and_a_second_request(client: httpx.Client) -> None:

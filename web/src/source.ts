@@ -65,8 +65,8 @@ export async function fetchFile(source: Source, store: Store, release: Release, 
     onbytes?.(kept.length);
     return kept;
   }
-  // Asked for anew: a browser may think that the file of the release before is still fresh.
-  const bytes = await fetchBytes(source.locate(release, file), { onbytes, signal, cache: "no-cache" });
+  // Past the browser's own cache, which may hold the file of the release before, or a damaged one, as still fresh.
+  const bytes = await fetchBytes(source.locate(release, file), { onbytes, signal, cache: "reload" });
   await store.write((tables) => tables.put("blobs", file.sha256, bytes)).catch(() => undefined);
   return bytes;
 }

@@ -86,7 +86,8 @@ export class Uplink {
       this.#again = true;
       return;
     }
-    this.#draining = this.#drainOnce().finally(() => {
+    // A store that fails here fails the page's own calls too, which tell; the next drain tries again.
+    this.#draining = this.#drainOnce().catch(() => undefined).finally(() => {
       this.#draining = null;
       if (this.#again && !this.#stop.signal.aborted) {
         this.#again = false;
@@ -114,7 +115,7 @@ export class Uplink {
       const receipt = await callNode<Receipt>(`${this.#base}questions/${question.device}/${question.sequence}`, {
         method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify(question satisfies Question),
       });
-      const sent = await this.#change(row.sequence, (now) => (now.state === "asked" ? { ...now, state: "sent", sent_ms: Date.now() } : now));
+      const sent = await this.#change(row, (now) => (now.state === "asked" ? { ...now, state: "sent", sent_ms: Date.now() } : now));
       this.#tell.online(true);
       this.#tell.accepted(sent, receipt);
       if (receipt.answer) await this.#take(receipt.answer, receipt.event);
@@ -128,21 +129,23 @@ export class Uplink {
     const problem = toProblem(error);
     const status = error instanceof EdgeError ? Number(problem.got) : NaN;
     if (status >= 400 && status < 500 && status !== 429 && status !== 408) {
-      this.#tell.refused(await this.#change(row.sequence, (now) => ({ ...now, state: "dead", problem })), problem);
+      this.#tell.refused(await this.#change(row, (now) => ({ ...now, state: "dead", problem })), problem);
       return Infinity;
     }
     this.#tell.online(false);
     const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** row.attempts);
     const next_ms = Date.now() + most * (0.5 + Math.random() / 2);
-    await this.#change(row.sequence, (now) => ({ ...now, attempts: now.attempts + 1, next_ms, problem }));
+    await this.#change(row, (now) => ({ ...now, attempts: now.attempts + 1, next_ms, problem }));
     return next_ms;
   }
 
-  #change(sequence: number, change: (row: QuestionRow) => QuestionRow): Promise<QuestionRow> {
+  #change(row: QuestionRow, change: (row: QuestionRow) => QuestionRow): Promise<QuestionRow> {
     return this.#store.write(async (tables) => {
-      const row = change((await tables.get("questions", sequence))!);
-      await tables.put("questions", sequence, row);
-      return row;
+      const now = await tables.get("questions", row.sequence);
+      if (!now) return row; // wiped meanwhile
+      const next = change(now);
+      await tables.put("questions", row.sequence, next);
+      return next;
     });
   }
 
