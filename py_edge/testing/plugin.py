@@ -1,22 +1,36 @@
 """pytest fixtures for testing pages with <py-edge>: `pytest_plugins = ["py_edge.testing.plugin"]` in your conftest.py.
 
 `browser` (session: the Chromium of this machine), `context` (a new profile per test), `page` (watched), `tattler` (fails
-the test when a page complained), `serve` (a folder or ASGI app on a free port, with faults). Needs the extra `demo`.
+the test when a page complained), `serve` (a folder or ASGI app on a free port, with faults), `bundle`, `origin`, `edge`
+and `chain`. What each gives and takes: README.md beside this file. Needs the extra `demo`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, sync_playwright
 
+from py_edge.bundle.collect import Bundle, collect
+from py_edge.bundle.parts import in_checkout, prepare
 from py_edge.host.chromium import chromium_flags, find_chromium
+from py_edge.node.app import create_app
+from py_edge.node.settings import Settings
 from py_edge.testing.origin import Origin
 
 TIMEOUT_MS = 30_000
+EMPTY = """<!doctype html><html lang="en"><title>test</title><link rel="icon" href="data:,">
+<script type="module" src="py-edge.js"></script></html>"""
+OPEN = """async attributes => {
+  const edge = document.createElement('py-edge');
+  for (const [name, value] of Object.entries(attributes)) edge.setAttribute(name, value);
+  document.body.append(edge);
+  await edge.ready;
+}"""
 
 
 class Tattler:
@@ -90,5 +104,62 @@ def serve() -> Iterator[Callable[..., Origin]]:
 
         def started(app: Any, **options: Any) -> Origin:
             return stack.enter_context(Origin(app, **options))
+
+        yield started
+
+
+@pytest.fixture(scope="session")
+def py_edge_models() -> Sequence[Path]:
+    """Model folders that `bundle` ships; override it in your conftest.py."""
+    return ()
+
+
+@pytest.fixture(scope="session")
+def bundle(py_edge_models: Sequence[Path], tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The static site as `py-edge bundle` makes it, with your models."""
+    if in_checkout():
+        prepare()
+    return collect(tmp_path_factory.mktemp("bundle") / "site", models=py_edge_models)
+
+
+@pytest.fixture
+def origin(bundle: Bundle) -> Iterator[Origin]:
+    """The bundle on a loopback port, with faults in front."""
+    with Origin(bundle.folder) as served:
+        yield served
+
+
+@pytest.fixture
+def edge(page: Page, origin: Origin) -> Callable[..., Locator]:
+    """`edge(src="models/mine/", threshold=0.9)`: an otherwise empty page of `origin` with one element, ready to answer.
+
+    Gives its locator; call the element by `edge.evaluate("(edge, x) => edge.predict(new Float32Array(x))", [...])`.
+    """
+
+    def opened(**attributes: object) -> Locator:
+        page.route(
+            f"{origin.url}edge-test.html", lambda route: route.fulfill(content_type="text/html", body=EMPTY)
+        )
+        page.goto(f"{origin.url}edge-test.html")
+        plain = {name.replace("_", "-"): str(value) for name, value in attributes.items()}
+        page.evaluate(OPEN, plain)
+        return page.locator("py-edge")
+
+    return opened
+
+
+@pytest.fixture
+def chain(bundle: Bundle) -> Iterator[Callable[[int], list[Origin]]]:
+    """`chain(3)`: real nodes, each the parent of the one before; the first serves the bundle, the last has the desk."""
+    with ExitStack() as stack:
+
+        def started(n: int) -> list[Origin]:
+            nodes: list[Origin] = []
+            for level in range(n, 0, -1):
+                parent = nodes[0].url if nodes else ""
+                site = str(bundle.folder) if level == 1 else ""
+                settings = Settings(name=f"tier-{level}", level=level, parent=parent, site_dir=site)
+                nodes.insert(0, stack.enter_context(Origin(create_app(settings))))
+            return nodes
 
         yield started
