@@ -21,6 +21,7 @@ COMMANDS = {
     "backup": "copy a running node's folder, consistent and checked",
     "restore": "make a node's folder from a backup",
     "dead-letters": "list what a node's parent refused, and send it again",
+    "desk": "take a node's tasks to Label Studio, and its annotations back",
     "bundle": "make the static site",
     "predict": "run a model on a .npy or .npz file",
     "bench": "measure speed against other runtimes, in a checkout",

@@ -1,7 +1,7 @@
 """Who looks at what: a lease that is judged when it is read, so an expired one frees its task by itself.
 
-Order: one's own open lease, then tasks begun by others that need more votes, then the most urgent. What one
-skipped comes back only when nothing else is left.
+Order: one's own open lease, then tasks begun by others that need more votes, then what its deadline would soon end,
+then by uncertainty and age. What one skipped comes back only when nothing else is left.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from py_edge.storage.ports import Reading, Row, Transaction, Where
 from py_edge.storage.tables import LEASES, QUESTIONS, TASKS, VOTES
 
 LOOK_AT = 200
+DEADLINE_NEAR_MS = 600_000
 LEASE_UNKNOWN_MS, LEASE_LEAST_MS, LEASE_MOST_MS = 60_000, 30_000, 3_600_000
 
 
@@ -55,7 +56,7 @@ def _own_lease(tx: Reading, annotator: str, now_ms: int) -> Row | None:
 def _pick(tx: Reading, annotator: str, now_ms: int, rules: Rules) -> Row | None:
     fresh: Row | None = None
     skipped: Row | None = None
-    for row in tx.select(TASKS, ("state", "=", "open"), order=("-priority",), limit=LOOK_AT):
+    for row in _most_urgent(tx, now_ms):
         votes = standing_votes(votes_of(tx, row["task"]))
         own = [vote for vote in votes if vote.annotator == annotator]
         if own and own[0].verdict != "skip":
@@ -72,6 +73,16 @@ def _pick(tx: Reading, annotator: str, now_ms: int, rules: Rules) -> Row | None:
             if rules.most == 1:
                 return row
     return fresh or skipped
+
+
+def _most_urgent(tx: Reading, now_ms: int) -> list[Row]:
+    """The open tasks with a near deadline, earliest first, then all by priority; some stand in both."""
+    near = (("deadline_ms", ">", now_ms), ("deadline_ms", "<=", now_ms + DEADLINE_NEAR_MS))
+    is_open = ("state", "=", "open")
+    return [
+        *tx.select(TASKS, is_open, *near, order=("deadline_ms",), limit=LOOK_AT),
+        *tx.select(TASKS, is_open, order=("-priority",), limit=LOOK_AT),
+    ]
 
 
 def _busy(tx: Reading, task: str, annotator: str, now_ms: int) -> int:

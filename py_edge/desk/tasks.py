@@ -62,6 +62,8 @@ def existing_task(tx: Reading, name: str) -> Row:
 def shown(tx: Reading, row: Row) -> dict[str, Any]:
     """What the page gets: no device, no digest."""
     question = question_of(tx, row)
+    if question["audit"] or row["gold"]:
+        question["candidates"] = []  # who judges a model must not be led by it
     words = ("input", "rung", "candidates", "labels", "model")
     return {
         "task": row["task"],

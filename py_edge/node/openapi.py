@@ -60,6 +60,7 @@ OBJECTS: dict[str, Mapping[str, Mapping[str, Any]]] = {
         "events": many(integer(1), most=1000).schema,
     },
     "cancel_question": {},
+    "import_desk": {"tasks": {"type": "array", "items": {"type": "object"}}},
     "post_rollback": {"to_version": integer(1, 1 << 31).schema, "reason": {"type": "string"}},
     "post_undo": {"annotator": text(longest=64).schema},
 }

@@ -1,4 +1,4 @@
-"""The desk: take a task, vote, take a vote back."""
+"""The desk: take a task, vote, take a vote back; everything as Label Studio's JSON, out and in."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from py_edge.desk.assignment import lease_next
+from py_edge.desk.label_studio import export_tasks, import_tasks
 from py_edge.desk.tasks import shown, waiting
 from py_edge.desk.verdict import Verdict
 from py_edge.desk.votes import cast_vote, undo_vote
+from py_edge.errors import ModelFormatError
 from py_edge.fields import text
 from py_edge.node.node import Node
 from py_edge.node.routes.answers import stream
@@ -53,6 +55,23 @@ async def post_undo(request: Request) -> Response:
     now = node.clock.now_ms()
     verdict = await node.store.write(lambda tx: undo_vote(tx, task, annotator, now, node.rules))
     return reply(_plain(task, verdict))
+
+
+async def export_desk(request: Request) -> Response:
+    """All tasks with their votes as Label Studio's JSON."""
+    return reply({"tasks": await node_of(request).store.read(export_tasks)})
+
+
+async def import_desk(request: Request) -> Response:
+    """Label Studio's tasks: annotations become votes, unknown ground truth becomes gold; all or nothing."""
+    node = node_of(request)
+    tasks = (await read_object(request)).get("tasks")
+    if not isinstance(tasks, list):
+        raise ModelFormatError(
+            "not a list", where="/tasks", got=type(tasks).__name__, want="Label Studio's tasks"
+        )
+    now = node.clock.now_ms()
+    return reply(await node.store.write(lambda tx: import_tasks(tx, tasks, now, node.rules)))
 
 
 async def stream_desk(request: Request) -> Response:

@@ -1,4 +1,5 @@
-// The desk as a part of a page: one doubtful picture, the model's guess, a key per label. Digits answer, s skips.
+// The desk as a part of a page: one doubtful picture, the model's guess, a key per label.
+// Digits answer, s skips, u takes the last vote back, arrows walk over the labels.
 import { toProblem, sentence } from "../problem.ts";
 import type { DeskTask } from "../protocol.ts";
 import { callNode, decodeTensor } from "../wire.ts";
@@ -6,6 +7,7 @@ import { el, percent } from "./dom.ts";
 import { picture } from "./digit.ts";
 
 const IDLE_MS = 1_000;
+const STEPS: Record<string, number> = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
 export class DeskPanel {
   readonly node = el("div", { class: "desk" });
@@ -19,6 +21,7 @@ export class DeskPanel {
   /** Told after each vote that was kept. */
   onvote: ((count: number) => void) | null = null;
   #count = 0;
+  #last: DeskTask | null = null;
 
   /** api: the node's `…/v1/`. */
   constructor(api: string, annotator: string) {
@@ -35,9 +38,14 @@ export class DeskPanel {
 
   /** True if the key meant something here. */
   key(key: string): boolean {
+    if (key === "u" && this.#last) {
+      void this.#undo();
+      return true;
+    }
     const task = this.#task;
     if (!task) return false;
-    if (key === "s") void this.#vote("skip", null);
+    if (key in STEPS) this.#walk(STEPS[key]!);
+    else if (key === "s") void this.#vote("skip", null);
     else if (key === "c") void this.#vote("cannot_tell", null);
     else if (key === "n") void this.#vote("none_of_these", null);
     else {
@@ -79,13 +87,49 @@ export class DeskPanel {
       picture(decodeTensor(task.input), "the doubtful picture", "large"),
       el("p", { role: "status" }, waiting ? `${waiting} more waiting. ` : "The last one waiting. ", guess ? el("span", { class: "hint" }, `The models' guess: ${guess}`) : ""),
       el("div", { class: "labels", role: "group", "aria-label": "labels" }, ...buttons),
-      el("div", { class: "row" }, ...others),
+      el("div", { class: "row" }, ...others, ...(this.#last ? [this.#undoButton()] : [])),
     );
+  }
+
+  #undoButton(): HTMLElement {
+    return el("button", { type: "button", class: "quiet", onclick: () => void this.#undo() }, "Undo the last", el("kbd", {}, "u"));
+  }
+
+  /** Move the focus over the labels; enter or space then votes, as on any button. */
+  #walk(step: number): void {
+    const buttons = [...this.node.querySelectorAll<HTMLButtonElement>("button.label")];
+    if (!buttons.length) return;
+    const here = buttons.indexOf(document.activeElement as HTMLButtonElement);
+    const next = here < 0 ? (step > 0 ? 0 : buttons.length - 1) : (here + step + buttons.length) % buttons.length;
+    buttons[next]!.focus();
   }
 
   #message(text: string): void {
     this.#task = null;
-    this.node.replaceChildren(el("p", { role: "status", class: "hint" }, text));
+    this.node.replaceChildren(el("p", { role: "status", class: "hint" }, text), ...(this.#last ? [el("div", { class: "row" }, this.#undoButton())] : []));
+  }
+
+  /** Take the last vote back and show its task again; the answer that went home is followed by a better one. */
+  async #undo(): Promise<void> {
+    const task = this.#last;
+    if (!task) return;
+    clearTimeout(this.#timer);
+    this.#task = this.#last = null;
+    try {
+      const { waiting } = await this.#post(task, "undo", {}).then(() => callNode<{ waiting: number }>(`${this.#api}desk/next?annotator=${encodeURIComponent(this.#annotator)}`));
+      this.#task = task;
+      this.onvote?.(--this.#count);
+      this.#show(task, Math.max(0, waiting - 1));
+    } catch (error) {
+      this.#message(sentence(toProblem(error)));
+      this.#timer = setTimeout(() => void this.next(), IDLE_MS);
+    }
+  }
+
+  #post(task: DeskTask, verb: "vote" | "undo", body: Record<string, unknown>): Promise<unknown> {
+    return callNode(`${this.#api}desk/${encodeURIComponent(task.task)}/${verb}`, {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ annotator: this.#annotator, ...body }),
+    });
   }
 
   async #vote(verdict: string, label_index: number | null): Promise<void> {
@@ -94,10 +138,8 @@ export class DeskPanel {
     this.#task = null;
     const seconds = (performance.now() - this.#shown_ms) / 1000;
     try {
-      await callNode(`${this.#api}desk/${encodeURIComponent(task.task)}/vote`, {
-        method: "POST", headers: { "content-type": "application/json" },
-        body: JSON.stringify({ annotator: this.#annotator, label_index, verdict, seconds }),
-      });
+      await this.#post(task, "vote", { label_index, verdict, seconds });
+      this.#last = task;
       this.onvote?.(++this.#count);
     } catch (error) {
       this.#message(sentence(toProblem(error)));
