@@ -127,7 +127,7 @@ PE_KERNEL(pe_do_elementwise) {
   int writes[REGISTERS] = {0}, used = total < TILE ? ((int)total + VW - 1) / VW * VW : TILE;
   for (int i = 0; i < e->registers; i++) {
     reg[i] = storage[i];
-    fill_register(storage[i], 0, used);
+    if (i >= e->n_in || used != total) fill_register(storage[i], 0, used);
   }
   for (int i = 0; i < e->n_code; i++) writes[code[i].reg]++;
   for (int i = 0; i < e->n_in; i++) {

@@ -115,7 +115,8 @@ static int one_row(const pe_gemm *g) {
     intptr_t a_step = g->a_columns ? g->a_row : 1, b_k = g->b_k, panel = g->b_panel;
     for (int s = 0; s < g->segments; s++, a += g->a_segment) {
       const float *p = a;
-      for (int k = 0; k < g->segment_k; k++, b += b_k, p += a_step) {
+      int K = g->segment_k;
+      for (int k = 0; k < K; k++, b += b_k, p += a_step) {
         vf v = splat(*p);
         UNROLL for (int j = 0; j < 4; j++) {
           acc[j][0] = fma(v, load(b + j * panel), acc[j][0]);
