@@ -23,9 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Load, run, write. Every error says where and what to do."""
     from py_edge import load_model
 
-    given = read_arrays(arguments.input)
     model = load_model(arguments.model)
-    found = model.predict(given)
+    found = model.predict(read_arrays(arguments.input))
     outputs = found if isinstance(found, dict) else {"output": found}
     write_arrays(arguments.output, outputs)
     for name, tensor in outputs.items():

@@ -15,34 +15,19 @@ if TYPE_CHECKING:
     from py_edge.node.node import Parts
 
 _LOOK_S = 5.0
-_HELP = {
-    "name": "name of this node, unique along the chain",
-    "level": "tier number: 0 is the device, then upward",
-    "data": "folder for database and blobs, or memory:",
-    "database": "postgresql+psycopg://… instead of SQLite in the data folder (with a password: PY_EDGE_DATABASE)",
-    "parent": "URL of the next tier; without one, questions end at the desk here",
-    "parent_token": "secret that the parent wants",
-    "host": "address to listen on",
-    "port": "port to listen on; 0 takes a free one",
-    "token": "secret that callers from other machines must bring",
-    "require_token": "callers on this machine must bring it too",
-    "origins": "other web origins whose pages may call, with commas",
-    "hosts": "names under which others reach this node, with commas",
-    "log": "text: what goes wrong; json: a line for every step of a question",
-    "site_dir": "folder of the built site to serve",
-}
+_METAVARS = {str: "TEXT", int: "N", float: "X", tuple: "A,B"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from py_edge.node.settings import Settings
 
     for field in dataclasses.fields(Settings):
-        flag, words = f"--{field.name.replace('_', '-')}", _HELP.get(field.name, field.name.replace("_", " "))
+        flag, words = f"--{field.name.replace('_', '-')}", field.metadata["meaning"]
         if isinstance(field.default, bool):
             parser.add_argument(flag, action="store_const", const=True, help=words)
         else:
             shown = f" (default {field.default})" if field.default not in ("", ()) else ""
-            parser.add_argument(flag, help=words + shown, metavar=type(field.default).__name__.upper())
+            parser.add_argument(flag, help=words + shown, metavar=_METAVARS.get(type(field.default)))
     parser.add_argument(
         "--model",
         type=Path,

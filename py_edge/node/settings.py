@@ -18,34 +18,43 @@ from py_edge.errors import EnvironmentProblem
 PREFIX = "PY_EDGE_"
 
 
+def setting(default: Any, meaning: str) -> Any:
+    """A field of Settings: its default and, in words, what it does; `py-edge serve --help` shows both."""
+    return dataclasses.field(default=default, metadata={"meaning": meaning})
+
+
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set; each field is also `PY_EDGE_<NAME>` and a key of the TOML file."""
+    """Everything that can be set; each field is also `PY_EDGE_<NAME>`, a key of the TOML file and a flag of serve."""
 
-    name: str = "site"  # unique along the chain; stands in hops
-    level: int = 1  # tier number: 0 device, then upward
-    data: str = "memory:"  # folder for database and blobs, or `memory:`
-    database: str = ""  # postgresql+psycopg://…; empty: SQLite in the data folder
-    parent: str = ""  # URL of the next tier; empty: questions end at the desk here
-    parent_token: str = ""
-    host: str = "127.0.0.1"
-    port: int = 8600
-    token: str = ""  # callers that are not on this machine must bring it
-    require_token: bool = False  # callers on this machine too
-    origins: tuple[str, ...] = ()  # other web origins whose pages may call
-    hosts: tuple[str, ...] = ()  # names under which others reach us, beside loopback
-    site_dir: str = ""  # folder of the built site
-    body_limit_bytes: int = 1 << 20
-    outbox_limit: int = 10_000  # waiting questions; above it new ones are refused with 503
-    rate_per_s: float = 0.0  # questions per second and asker; 0: no limit
-    retrain_after: int = 50
-    retrain_every_s: float = 3600.0
-    audit_share: float = 0.0  # share of own sure answers that a person checks
-    votes_least: int = 1
-    votes_most: int = 1
-    votes_sure: float = 0.95
-    seed: int = 0
-    log: str = "text"  # text: what goes wrong, for people; json: a line for every step of a question
+    name: str = setting("site", "name of this node, unique along the chain; stands in hops")
+    level: int = setting(1, "tier number: 0 is the device, then upward")
+    data: str = setting("memory:", "folder for database and blobs, or memory:")
+    database: str = setting(
+        "", "postgresql+psycopg://… instead of SQLite in the data folder (with a password: PY_EDGE_DATABASE)"
+    )
+    parent: str = setting("", "URL of the next tier; without one, questions end at the desk here")
+    parent_token: str = setting("", "secret that the parent wants")
+    host: str = setting("127.0.0.1", "address to listen on")
+    port: int = setting(8600, "port to listen on; 0 takes a free one")
+    token: str = setting("", "secret that callers from other machines must bring")
+    require_token: bool = setting(False, "callers on this machine must bring it too")
+    origins: tuple[str, ...] = setting((), "other web origins whose pages may call, with commas")
+    hosts: tuple[str, ...] = setting(
+        (), "names under which others reach this node, beside loopback, with commas"
+    )
+    site_dir: str = setting("", "folder of the built site to serve")
+    body_limit_bytes: int = setting(1 << 20, "largest request body; above it 413")
+    outbox_limit: int = setting(10_000, "waiting questions; above it new ones are refused with 503")
+    rate_per_s: float = setting(0.0, "questions per second and asker; 0 sets no limit")
+    retrain_after: int = setting(50, "new examples that start a retraining")
+    retrain_every_s: float = setting(3600.0, "seconds after which fewer examples start one too")
+    audit_share: float = setting(0.0, "share of this node's own sure answers that a person checks")
+    votes_least: int = setting(1, "fewest votes that make a verdict")
+    votes_most: int = setting(1, "votes after which the likeliest label stands")
+    votes_sure: float = setting(0.95, "probability at which a label stands before that")
+    seed: int = setting(0, "seed of retraining")
+    log: str = setting("text", "text: what goes wrong, for people; json: a line for every step of a question")
 
 
 def load_settings(
