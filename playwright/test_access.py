@@ -12,7 +12,16 @@ from py_edge.testing import Origin
 
 pytestmark = pytest.mark.browser
 AXE = Path(__file__).resolve().parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-PAGES = ("", "desk.html", "dashboard.html", "inspect.html", "playground.html", "teach.html")
+PAGES = (
+    "",
+    "desk.html",
+    "dashboard.html",
+    "inspect.html",
+    "playground.html",
+    "teach.html",
+    "stream.html",
+    "fleet.html",
+)
 READY = "() => document.fonts.ready"
 
 

@@ -22,10 +22,13 @@ def test_a_static_page_has_device_site_and_person(
     images, labels = digits
     page.evaluate("image => pyEdgeDemo.ask(image, { audit: true })", images[700])
     expect(page.locator("#counts")).to_contain_text("1 waiting")
+    newer = page.evaluate("image => pyEdgeDemo.ask(image, { audit: false })", images[0])
+    assert newer["sequence"] is None
     page.get_by_role("button", name="Take a seat at the desk").click()
     expect(page.locator("#person canvas")).to_be_visible()
     page.locator("#person .label", has_text=str(labels[700])).click()
     expect(page.locator("#counts")).to_contain_text("1 answered")
+    expect(page.locator("#chain .on")).to_have_text("device")  # of the picture on show, not of the older one
     answer = page.evaluate("() => pyEdgeDemo.answers()")["answers"][0]
     assert (answer["label_index"], answer["source"]) == (labels[700], "person")
     assert not [path for _, path in origin.faults.log if "/v1/" in path]

@@ -5,6 +5,18 @@ import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
 
 const TYPED = ["py-edge", "edge", "element", "problem", "protocol", "rpc", "runtime", "source", "store", "predict"].map((name) => `${name}.d.ts`);
+
+const PAGES = {
+  "index.html": "Device", "desk.html": "Desk", "dashboard.html": "Dashboard", "stream.html": "Stream", "fleet.html": "Fleet",
+  "teach.html": "Teach", "playground.html": "Playground", "inspect.html": "Inspect",
+};
+
+/** One navigation for all pages, told which one it stands on. */
+function navigation(here) {
+  const entries = Object.entries(PAGES).map(([name, title]) => `    <li><a href="${name === "index.html" ? "./" : name}"${name === here ? ' aria-current="page"' : ""}>${title}</a></li>`);
+  return `<nav aria-label="pages"><ul>\n${entries.join("\n")}\n  </ul></nav>`;
+}
+
 const common = { bundle: true, format: "esm", target: "es2022", minify: true, legalComments: "none", logLevel: "warning" };
 
 await rm("dist", { recursive: true, force: true });
@@ -13,12 +25,17 @@ await build({ ...common, entryPoints: ["src/py-edge.ts", "src/predict.ts", "src/
 await build({ ...common, entryPoints: ["src/predict.worker.ts", "src/learn.worker.ts", "src/node.worker.ts", "src/inpage.ts"], outdir: "dist/app" });
 await build({
   ...common,
-  entryPoints: ["demo.ts", "desk.ts", "dashboard.ts", "inspect.ts", "playground.ts", "teach.ts", "look.css"].map((name) => `src/pages/${name}`),
+  entryPoints: ["demo.ts", "desk.ts", "dashboard.ts", "inspect.ts", "playground.ts", "teach.ts", "stream.ts", "fleet.ts", "look.css"].map((name) => `src/pages/${name}`),
   outdir: "dist/app",
   external: ["../py-edge.js"],
 });
 await cp("src/pages/icon.svg", "dist/app/icon.svg");
+await cp("node_modules/uplot/LICENSE", "dist/app/uPlot.LICENSE.txt");
 await cp("pages", "dist", { recursive: true });
+for (const name of (await readdir("dist")).filter((file) => file.endsWith(".html"))) {
+  const page = await readFile(`dist/${name}`, "utf8");
+  await writeFile(`dist/${name}`, page.replace("__NAV__", navigation(name)));
+}
 
 // Types of the public modules: what tsc declares, one file a module, behind an entry beside each script.
 execFileSync("npx", ["--no-install", "tsc", "--noEmit", "false", "--declaration", "--emitDeclarationOnly", "--stripInternal", "--outDir", "dist/types", "--rootDir", "src"]);

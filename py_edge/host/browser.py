@@ -24,7 +24,7 @@ _learners: dict[str, Learner] = {}
 _classrooms: dict[str, Classroom] = {}
 
 
-def _told(function: Callable[P, Any]) -> Callable[P, dict[str, Any]]:
+def told(function: Callable[P, Any]) -> Callable[P, dict[str, Any]]:
     """The function's value or problem as a dictionary."""
 
     @functools.wraps(function)
@@ -66,7 +66,7 @@ def start() -> dict[str, str]:
     return {"python": sys.version.split()[0], "py_edge": py_edge.__version__}
 
 
-@_told
+@told
 def load(
     name: str, files: Mapping[str, Any], metadata: Mapping[str, Any], options: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -80,13 +80,13 @@ def load(
     return {"parameters": learner.parameters}
 
 
-@_told
+@told
 def plan(name: str) -> bytes:
     """The released model as a plan file for one input at a time."""
     return _learner(name).plan()
 
 
-@_told
+@told
 def learn(
     name: str,
     inputs: Any,
@@ -105,13 +105,13 @@ def learn(
     )
 
 
-@_told
+@told
 def certify(name: str, audited_inputs: Any, audited_labels: Sequence[int]) -> dict[str, Any]:
     """Temperature and threshold for the model as it is now, from the audited answers alone."""
     return _learner(name).certify(audited_inputs, list(audited_labels))
 
 
-@_told
+@told
 def class_open(
     name: str, inputs: int, hidden: Sequence[int], labels: Sequence[str], options: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -120,19 +120,19 @@ def class_open(
     return {"epoch": 0}
 
 
-@_told
+@told
 def class_fit(name: str, inputs: Any, labels: Sequence[int], epochs: int) -> dict[str, Any]:
     """Some epochs on these examples; see Classroom.fit."""
     return _classroom(name).fit(inputs, list(labels), epochs)
 
 
-@_told
+@told
 def class_predict(name: str, inputs: Any, n: int) -> bytes:
     """Probabilities of n inputs, float32 row after row."""
     return _classroom(name).predict(inputs, n)
 
 
-@_told
+@told
 def class_files(name: str) -> dict[str, bytes]:
     """The net as TF.js files."""
     return _classroom(name).files()

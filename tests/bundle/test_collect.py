@@ -28,6 +28,8 @@ ENTRIES = {
     "inspect.html",
     "playground.html",
     "teach.html",
+    "stream.html",
+    "fleet.html",
     "py-edge.js",
     "predict.js",
     "sw.js",
@@ -109,6 +111,8 @@ def test_nothing_points_outside_of_the_folder(bundle: Bundle) -> None:
         "inspect.html",
         "playground.html",
         "teach.html",
+        "stream.html",
+        "fleet.html",
     ):
         text = (bundle.folder / name).read_text()
         assert not re.search(r'(?:src|href)="(?:/|https?:)', text), name

@@ -27,6 +27,7 @@ export interface Python {
   report: StartReport;
   /** Resolves when the worker has died; whoever holds it must ask for a new one. */
   lost: Promise<void>;
+  /** A function of py_edge.host.browser, or `module.function` of another module of py_edge.host. */
   call<T>(name: string, ...args: unknown[]): Promise<T>;
 }
 
@@ -67,8 +68,9 @@ async function launch(): Promise<Python> {
       },
     );
     const call = async <T>(name: string, ...args: unknown[]) => {
+      const [module, own] = name.includes(".") ? name.split(".") : ["browser", name];
       try {
-        return (await remote.call("call", { module: "py_edge.host.browser", name, args }, { timeout_ms: LEARN_TIMEOUT_MS })) as T;
+        return (await remote.call("call", { module: `py_edge.host.${module}`, name: own!, args }, { timeout_ms: LEARN_TIMEOUT_MS })) as T;
       } catch (error) {
         if (error instanceof EdgeError && error.code === "E_TIMEOUT") {
           remote.close();

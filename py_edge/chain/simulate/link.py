@@ -35,6 +35,7 @@ class Link:
     log: list[tuple[Any, ...]]
     faults: Faults = field(default_factory=Faults)
     cut: bool = False
+    look_s: float = 5.0  # a stream looks again, even when nobody wakes it
     repeats: set[asyncio.Task[Response]] = field(default_factory=set)
 
     async def request(self, method: str, path: str, body: bytes | None = None) -> Response:
@@ -85,7 +86,7 @@ class Link:
                         raise NetworkError("the stream broke")
                     kind = "answer" if delivery.answer else "outcome"
                     yield ServerEvent(kind, canonical_json(delivery.to_json()[kind]).decode(), str(after))
-                await waiter.wait(5.0)
+                await waiter.wait(self.look_s)
 
     async def _later(self, method: str, path: str, body: bytes | None) -> Response:
         await asyncio.sleep(self.rng.random() * 60)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -11,21 +10,39 @@ T = TypeVar("T")
 LONGEST_S = 30_000.0
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """Single threaded, no I/O: what runs next depends on nothing but the program and its seeds."""
+class VirtualLoop(asyncio.BaseEventLoop):
+    """Single threaded, no I/O: what runs next depends on nothing but the program and its seeds.
+
+    It needs no socket and may run inside of another loop's callback, so it works in Pyodide too.
+    """
 
     def __init__(self) -> None:
+        super().__init__()
         self.virtual_s = 0.0
-        super().__init__(_Jump(self))
+        self._selector = _Jump(self)
 
     def time(self) -> float:
         """Virtual seconds."""
         return self.virtual_s
 
+    def run_until_complete(self, future: Any) -> Any:
+        """Run to the end of this future, with whatever loop called us set aside meanwhile."""
+        outer = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+        try:
+            return super().run_until_complete(future)
+        finally:
+            asyncio._set_running_loop(outer)
 
-class _Jump(selectors.SelectSelector):
+    def _process_events(self, event_list: list[Any]) -> None:
+        """There are none."""
+
+    def _write_to_self(self) -> None:
+        """There is no sleep to wake from."""
+
+
+class _Jump:
     def __init__(self, loop: VirtualLoop) -> None:
-        super().__init__()
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[Any]:
@@ -42,7 +59,8 @@ def run_virtually(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in a new virtual world; gives what it returns."""
     loop = VirtualLoop()
     try:
-        return loop.run_until_complete(main)
+        value: T = loop.run_until_complete(main)
+        return value
     finally:
         for task in asyncio.all_tasks(loop):
             task.cancel()

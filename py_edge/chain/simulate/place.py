@@ -77,6 +77,8 @@ def truth(digest: str) -> int:
 class Place:
     """A device, a node, or the top with its person."""
 
+    house_s = 1.0
+
     def __init__(self, name: str, level: int, rng: random.Random, top: bool = False) -> None:
         self.name, self.level, self.rng, self.top = name, level, rng, top
         self.disk, self.clock = SimDisk(rng), SimClock()
@@ -122,7 +124,7 @@ class Place:
     async def _keep_house(self) -> None:
         while True:
             await self.tier.expire()
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(self.house_s)
 
     async def _person(self) -> None:
         """Looks at one waiting question after the other, and sometimes thinks again."""

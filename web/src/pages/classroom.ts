@@ -1,4 +1,4 @@
-// A net that a page teaches from nothing: the calls of py_edge/host/classroom.py, one net per page.
+// A net that a page teaches from nothing: the calls of py_edge/host/classroom.py, one net per name.
 import { startPython } from "../py-edge.js";
 import type { Progress } from "../protocol.ts";
 import type { Python } from "../runtime.ts";
@@ -22,12 +22,13 @@ export interface Lessons {
   labels: Int32Array;
 }
 
-const NAME = "page";
-
 export class Classroom {
   readonly #python: Promise<Python>;
 
-  constructor(onprogress: (progress: Progress) => void) {
+  readonly #name: string;
+
+  constructor(onprogress: (progress: Progress) => void, name = "page") {
+    this.#name = name;
     this.#python = startPython(onprogress);
   }
 
@@ -36,22 +37,22 @@ export class Classroom {
   }
 
   async open({ inputs, hidden, labels, options }: Net): Promise<void> {
-    await (await this.#python).call("class_open", NAME, inputs, hidden, labels, options);
+    await (await this.#python).call("class_open", this.#name, inputs, hidden, labels, options);
   }
 
   async fit({ inputs, labels }: Lessons, epochs: number): Promise<Fitted> {
-    return (await this.#python).call<Fitted>("class_fit", NAME, inputs, labels, epochs);
+    return (await this.#python).call<Fitted>("class_fit", this.#name, inputs, labels, epochs);
   }
 
   /** Probabilities, row after row. */
   async predict(inputs: Float32Array, count: number): Promise<Float32Array> {
-    const bytes = await (await this.#python).call<Uint8Array>("class_predict", NAME, inputs, count);
+    const bytes = await (await this.#python).call<Uint8Array>("class_predict", this.#name, inputs, count);
     return new Float32Array(bytes.slice().buffer);
   }
 
   /** The net as TF.js files. */
   async files(): Promise<Record<string, Uint8Array<ArrayBuffer>>> {
-    return (await this.#python).call<Record<string, Uint8Array<ArrayBuffer>>>("class_files", NAME);
+    return (await this.#python).call<Record<string, Uint8Array<ArrayBuffer>>>("class_files", this.#name);
   }
 }
 

@@ -104,6 +104,9 @@ function showCurve(): void {
 
 // ---- what happens ----
 
+/** The question of the picture on show: an answer to an older one must not be said of a newer picture. */
+let shown: number | null = null;
+
 async function ask(input: ArrayLike<number>, options: { show?: boolean; audit?: boolean } = {}): Promise<{ prediction: Prediction; sequence: number | null }> {
   const edge = await element.ready;
   const image = Float32Array.from(input);
@@ -111,6 +114,7 @@ async function ask(input: ArrayLike<number>, options: { show?: boolean; audit?: 
   if (options.show ?? true) {
     showImage(image);
     showPrediction(result.prediction);
+    shown = result.sequence;
     showPlace(result.sequence === null ? "device" : "site");
   }
   if (result.sequence !== null) listQuestion(result.sequence, image, result.prediction);
@@ -128,7 +132,7 @@ element.addEventListener("pyedge:answered", (event) => {
     entry.row.querySelector(".state")!.textContent = `${name}${answer.provisional ? ", for now" : ""}`;
     entry.row.className = kind;
   }
-  showPlace(kind);
+  if (answer.sequence === shown) showPlace(kind);
   void counts();
 });
 element.addEventListener("pyedge:escalated", (event) => {
