@@ -15,7 +15,7 @@ interface Hour {
   risk: number;
   at_desk: number;
   unanswered: number;
-  waited_s: number | null;
+  waited_s?: number;
   bytes_per_device_hour: number;
 }
 
@@ -34,7 +34,7 @@ const COLUMNS: [string, (hour: Hour) => string][] = [
   ["asked", ({ asked }) => String(asked)],
   ["answered by a person", ({ answered }) => String(answered)],
   ["queue at the desk", ({ at_desk }) => String(at_desk)],
-  ["median wait", ({ waited_s }) => (waited_s === null ? "–" : `${Math.round(waited_s)} s`)],
+  ["median wait", ({ waited_s }) => (waited_s === undefined ? "–" : `${Math.round(waited_s)} s`)],
   ["sent and received, per device and hour", ({ bytes_per_device_hour: bytes }) => `${(bytes / 1000).toFixed(1)} kB`],
 ];
 
@@ -69,7 +69,7 @@ function showWish(): void {
 }
 
 function say(hour: Hour): string {
-  const wait = hour.waited_s === null ? "nobody got an answer" : `half of the answers came within ${Math.round(hour.waited_s)} seconds`;
+  const wait = hour.waited_s === undefined ? "nobody got an answer" : `half of the answers came within ${Math.round(hour.waited_s)} seconds`;
   return `After ${hour.minute} minutes: ${percent(hour.coverage)} of ${hour.seen} pictures answered on the device, ${(hour.risk * 100).toFixed(1)}\u00a0% of them wrong; ${hour.unanswered} questions unanswered, ${hour.at_desk} of them at the desk; ${wait}.`;
 }
 
