@@ -72,6 +72,8 @@ export class TimeChart {
     const { ctx: pen, bbox } = chart;
     pen.save();
     pen.strokeStyle = pen.fillStyle = ink;
+    pen.textAlign = "left";
+    pen.setLineDash([]);
     pen.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
     this.#moments.forEach(({ at, name }, i) => {
       const x = chart.valToPos(at, "x", true);
