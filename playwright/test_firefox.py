@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from py_edge.bundle.collect import Bundle
+from py_edge.model import load_model
 from py_edge.node.app import create_app
 from py_edge.node.settings import Settings
 from py_edge.testing import Origin
@@ -71,15 +72,20 @@ def _answer(node: Origin, image: list[float], label: int) -> None:
 
 
 def test_the_page_opens_predicts_asks_hears_the_answer_and_learns(
-    firefox: Any, bundle: Bundle, digits: tuple[list[list[float]], list[int]]
+    firefox: Any,
+    bundle: Bundle,
+    digits: tuple[list[list[float]], list[int]],
+    released: tuple[dict[str, Any], dict[str, bytes]],
 ) -> None:
     """From a real node, with a person at its desk, in one tab of Firefox; Chromium is not needed for any of it."""
     images, labels = digits
+    files = {name: data for name, data in released[1].items() if name not in ("memory.json", "wasm.plan")}
+    native = load_model(files).predict(images[600:620]).tolist()
     with Origin(create_app(Settings(site_dir=str(bundle.folder)))) as node:
         firefox.navigate(f"{node.url}test-bare")
         assert _run(firefox, OPEN) == 1
-        right = sum(_run(firefox, PREDICT, images[i]) == labels[i] for i in range(600, 620))
-        assert right >= 12
+        said = [_run(firefox, PREDICT, image) for image in images[600:620]]
+        assert said == [max(range(10), key=row.__getitem__) for row in native]
         asked = _run(firefox, ASK, images[620])
         assert asked["sequence"] == 1
         for _ in range(100):
