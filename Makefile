@@ -67,9 +67,11 @@ bench-models: install ## Make the benchmark's models with TensorFlow, in an envi
 bench: build ## Speed against TF.js, ONNX Runtime Web and LiteRT.js in one Chromium; makes what it needs.
 	@$(BIN)/py-edge bench $(ARGS)
 
-experiments: build ## Forgetting and regional recovery, with controls: one JSON and one picture each.
+experiments: build ## Forgetting, regional recovery, votes at the desk, times in the chain: a table with controls each.
 	@$(BIN)/python -m tests.train.experiments.forgetting $(ARGS)
 	@$(BIN)/python -m tests.train.experiments.regional $(ARGS)
+	@$(BIN)/python -m tests.desk.experiments.votes $(ARGS)
+	@$(BIN)/python -m tests.desk.experiments.chain $(ARGS)
 
 check: install ## Format, lint and types.
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
