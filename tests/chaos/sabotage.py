@@ -136,6 +136,31 @@ def no_turns() -> None:
     postgres._PostgresConnection.begin = begin  # type: ignore[method-assign]
 
 
+EPOCH_OF_ONES_OWN = """
+let mine;
+const put = IDBObjectStore.prototype.put, get = IDBObjectStore.prototype.get;
+IDBObjectStore.prototype.put = function (value, key) { if (key === "epoch") mine = value; return put.call(this, value, key); };
+IDBObjectStore.prototype.get = function (key) {
+  const request = get.call(this, key);
+  if (key === "epoch" && mine !== undefined) Object.defineProperty(request, "result", { get: () => mine });
+  return request;
+};"""
+
+
+def no_fencing_epoch() -> None:
+    """A tab that was overtaken always finds its own epoch."""
+    from playwright.sync_api import Browser
+
+    new_context = Browser.new_context
+
+    def with_script(self: Browser, *rest: Any, **options: Any) -> Any:
+        context = new_context(self, *rest, **options)
+        context.add_init_script(EPOCH_OF_ONES_OWN)
+        return context
+
+    Browser.new_context = with_script  # type: ignore[method-assign]
+
+
 HISTORIES = "tests/chain/test_simulate.py::test_histories_end_well"
 MECHANISMS = {
     "fsync": Mechanism(no_fsync, "tests/chaos/test_disk.py::test_every_acknowledgement_follows_a_sync"),
@@ -151,6 +176,9 @@ MECHANISMS = {
     ),
     "id-check": Mechanism(
         no_id_check, "tests/node/test_app.py::test_asking_again_is_harmless_and_other_content_is_refused"
+    ),
+    "fencing-epoch": Mechanism(
+        no_fencing_epoch, "playwright/test_tabs.py::test_an_overtaken_tab_writes_nothing"
     ),
     "lease-expiry": Mechanism(
         no_lease_expiry, "tests/chaos/test_mechanisms.py::test_an_expired_lease_frees_its_task"

@@ -7,6 +7,7 @@ import type {
 import { ASSETS, BASE } from "./assets.ts";
 import { type Assets, executorsAt } from "./layout.ts";
 import type { Remote } from "./rpc.ts";
+import { fence, nextEpoch } from "./lead.ts";
 import { fetchFile, keepRelease, makeSource, MEMORY_FILE, PLAN_FILE, type Source } from "./source.ts";
 import { deviceId, openStore, type ExampleRow, type QuestionRow, releaseOf, type Store, type Tuned } from "./store.ts";
 import { Uplink } from "./uplink.ts";
@@ -395,23 +396,39 @@ export class Edge extends EventTarget {
       this.#channel = new BroadcastChannel(name);
       this.#channel.addEventListener("message", (event: MessageEvent<{ kind: string; detail?: unknown }>) => void this.#heard(event.data));
     }
-    const lead = () => {
-      this.#uplink = new Uplink(this.source.api, this.device, this.#store, {
+    const lead = async () => {
+      const store = fence(this.#store, await nextEpoch(this.#store), () => stepDown());
+      if (this.#closed) return;
+      this.#uplink = new Uplink(this.source.api, this.device, store, {
         accepted: (row, receipt) => this.#emit("escalated", { device: this.device, sequence: row.sequence, state: receipt.state, place: String(receipt.place ?? ""), estimate_s: receipt.estimate_s }),
-        answered: (answer) => this.#answered(answer),
-        ended: ({ sequence, state }) => this.#ended(sequence, state),
+        answered: (answer) => this.#answered(answer, store),
+        ended: ({ sequence, state }) => this.#ended(sequence, state, store),
         released: (release) => void this.#offered(release),
         refused: (_row, problem) => this.#emit("error", problem),
         online: (online) => void this.#setOnline(online),
       });
       this.#uplink.start();
     };
-    if (!navigator.locks) return lead();
-    void navigator.locks.request(name, () => {
-      if (this.#closed) return;
-      lead();
-      return new Promise<void>((resolve) => (this.#release = resolve));
-    });
+    const stand = () => {
+      navigator.locks
+        .request(name, async () => {
+          if (this.#closed) return;
+          const released = new Promise<void>((resolve) => (this.#release = resolve));
+          await lead();
+          await released;
+        })
+        .catch(() => stepDown()); // another tab took the lock away
+    };
+    const stepDown = () => {
+      const was = this.#uplink;
+      if (!was) return;
+      this.#uplink = null;
+      was.close();
+      this.#release?.();
+      if (navigator.locks && !this.#closed) stand();
+    };
+    if (navigator.locks) stand();
+    else void lead();
   }
 
   async #heard({ kind, detail }: { kind: string; detail?: unknown }): Promise<void> {
@@ -423,8 +440,8 @@ export class Edge extends EventTarget {
     }
   }
 
-  async #answered(answer: Answer): Promise<void> {
-    const fresh = await this.#store.write(async (tables) => {
+  async #answered(answer: Answer, store: Store): Promise<void> {
+    const fresh = await store.write(async (tables) => {
       const row = await tables.get("questions", answer.sequence);
       if (!row || answer.device !== this.device || (row.answer && row.answer.revision >= answer.revision)) return false;
       await tables.put("questions", answer.sequence, { ...row, answer, state: answer.provisional ? row.state : "answered", answered_ms: Date.now() });
@@ -441,9 +458,9 @@ export class Edge extends EventTarget {
     void this.#learnIfDue();
   }
 
-  async #ended(sequence: number, state: State): Promise<void> {
+  async #ended(sequence: number, state: State, store: Store): Promise<void> {
     const problem: Problem = { code: "E_NOT_FOUND", message: `no answer will come: ${state}`, where: `question ${sequence}` };
-    await this.#store.write(async (tables) => {
+    await store.write(async (tables) => {
       const row = await tables.get("questions", sequence);
       if (row && row.state !== "answered") await tables.put("questions", sequence, { ...row, state: "dead", problem });
     });
@@ -481,7 +498,7 @@ export class Edge extends EventTarget {
       for (const row of await tables.all("questions")) await tables.delete("questions", row.sequence);
       for (const row of await tables.all("examples")) await tables.delete("examples", row.sequence);
       for (const file of this.release?.files ?? []) await tables.delete("blobs", file.sha256);
-      for (const key of ["device", "sequence", "taught", "release", "tuned"]) await tables.delete("pointers", key);
+      for (const key of ["device", "sequence", "taught", "release", "tuned", "epoch"]) await tables.delete("pointers", key);
     });
     this.close();
   }

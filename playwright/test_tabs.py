@@ -1,0 +1,197 @@
+"""Many tabs are one device: frozen out, offline, away for a month, an answer takes effect exactly once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, Page
+
+from py_edge.bundle.collect import Bundle
+from py_edge.node.app import create_app
+from py_edge.node.node import Parts, SystemClock
+from py_edge.node.settings import Settings
+from py_edge.testing import Origin
+
+pytestmark = pytest.mark.browser
+MONTH_MS = 30 * 86_400_000
+IMAGE = [0.25 + n / 256 for n in range(64)]
+
+OPEN = """async () => {
+  const element = document.getElementById("edge");
+  globalThis.effects = [];
+  element.addEventListener("pyedge:answered", (event) => effects.push(event.detail.sequence));
+  await element.ready;
+}"""
+ASK = "image => document.getElementById('edge').edge.ask(new Float32Array(image), undefined, { audit: true })"
+# Everything that the device keeps: its store by name of table.
+KEPT = """async () => {
+  const [{ name }] = (await indexedDB.databases()).filter((one) => one.name.includes("device"));
+  const db = await new Promise((resolve) => { const r = indexedDB.open(name); r.onsuccess = () => resolve(r.result); });
+  const all = (store) => new Promise((resolve) => { const r = db.transaction(store).objectStore(store).getAll(); r.onsuccess = () => resolve(r.result); });
+  const epoch = await new Promise((resolve) => { const r = db.transaction("pointers").objectStore("pointers").get("epoch"); r.onsuccess = () => resolve(r.result); });
+  const kept = { questions: (await all("questions")).map((row) => row.state), examples: (await all("examples")).map((row) => row.sequence), epoch };
+  db.close();
+  return kept;
+}"""
+# What a new leader does in another tab while this one is frozen.
+OVERTAKE = """async () => {
+  const [{ name }] = (await indexedDB.databases()).filter((one) => one.name.includes("device"));
+  const db = await new Promise((resolve) => { const r = indexedDB.open(name); r.onsuccess = () => resolve(r.result); });
+  const transaction = db.transaction("pointers", "readwrite");
+  transaction.objectStore("pointers").put(1000, "epoch");
+  await new Promise((resolve) => { transaction.oncomplete = resolve; });
+  db.close();
+}"""
+
+
+class LaterClock(SystemClock):
+    """The time of this machine, or a month later."""
+
+    later_ms = 0
+
+    def now_ms(self) -> int:
+        """See chain.ports.Clock."""
+        return super().now_ms() + self.later_ms
+
+
+@pytest.fixture
+def clock() -> LaterClock:
+    """The node's clock."""
+    return LaterClock()
+
+
+@pytest.fixture
+def node(bundle: Bundle, clock: LaterClock) -> Iterator[Origin]:
+    """A node with a desk that serves the bundle."""
+    with Origin(create_app(Settings(site_dir=str(bundle.folder)), Parts(clock=clock))) as origin:
+        yield origin
+
+
+@pytest.fixture
+def open_tab(context: BrowserContext, node: Origin, tattler: Any) -> Callable[..., Page]:
+    """Open one more tab of the device, perhaps with a script that runs first."""
+
+    def opened(script: str = "") -> Page:
+        tab = context.new_page()
+        tattler.watch(tab)
+        if script:
+            tab.add_init_script(script)
+        tab.goto(f"{node.url}test-ask.html")
+        tab.evaluate(OPEN)
+        return tab
+
+    return opened
+
+
+def test_an_overtaken_tab_writes_nothing(
+    open_tab: Callable[..., Page], context: BrowserContext, node: Origin
+) -> None:
+    """A tab that leads under an old epoch lets no answer take effect; it stands for the lead again, and then it does, once."""
+    tab = open_tab()
+    tab.evaluate(ASK, IMAGE)
+    until(lambda: status(node)["tasks_open"] == 1 and tab.evaluate(KEPT)["questions"] == ["sent"])
+    tab.evaluate(OVERTAKE)
+    vote(node, 1)
+    until(lambda: status(node)["unacknowledged"] == 0 and tab.evaluate("() => effects.length") == 1)
+    kept = tab.evaluate(KEPT)
+    assert kept == {"questions": ["answered"], "examples": [1], "epoch": 1001}
+
+
+def test_a_stolen_lock_is_stood_for_again(open_tab: Callable[..., Page], node: Origin) -> None:
+    """Another script steals the Web Lock and lets it go: no error, one line, and answers come."""
+    tab = open_tab()
+    tab.evaluate(
+        "async () => { const { held } = await navigator.locks.query();"
+        " await navigator.locks.request(held[0].name, { steal: true }, async () => {}); }"
+    )
+    tab.evaluate(ASK, IMAGE)
+    vote(node, 1)
+    until(lambda: status(node)["unacknowledged"] == 0 and tab.evaluate("() => effects") == [1])
+    assert tab.evaluate(KEPT)["epoch"] == 2
+
+
+def test_without_web_locks_the_newest_tab_leads(open_tab: Callable[..., Page], node: Origin) -> None:
+    """Both tabs stand; the epoch lets one of them write: each answer has one effect in the store."""
+    no_locks = "Object.defineProperty(navigator, 'locks', { value: undefined });"
+    first, second = open_tab(no_locks), open_tab(no_locks)
+    for tab in (first, second):
+        tab.evaluate(ASK, [*IMAGE[:-1], 0.5 if tab is first else 0.75])
+    vote(node, 2)
+    until(
+        lambda: status(node)["unacknowledged"] == 0 and first.evaluate(KEPT)["questions"] == ["answered"] * 2
+    )
+    assert first.evaluate(KEPT)["examples"] == [1, 2]
+    assert sorted(second.evaluate("() => effects")) == [1, 2]
+
+
+def test_two_tabs_offline_and_back(
+    open_tab: Callable[..., Page], context: BrowserContext, node: Origin, tattler: Any
+) -> None:
+    """Asked in both while the network is away: counted as not yet sent, then sent, answered, once each."""
+    tattler.expected += ["ERR_INTERNET_DISCONNECTED", "Failed to load resource"]
+    tabs = open_tab(), open_tab()
+    context.set_offline(True)
+    for number, tab in enumerate(tabs):
+        tab.evaluate(ASK, [*IMAGE[:-1], number / 2])
+    tabs[0].wait_for_timeout(300)
+    counts = [tab.evaluate("() => document.getElementById('edge').edge.counts()") for tab in tabs]
+    assert [count["outbox"] for count in counts] == [2, 2]
+    assert status(node)["tasks_open"] == 0
+    context.set_offline(False)
+    vote(node, 2)
+    until(
+        lambda: (
+            status(node)["unacknowledged"] == 0 and tabs[1].evaluate(KEPT)["questions"] == ["answered"] * 2
+        )
+    )
+    assert [sorted(tab.evaluate("() => effects")) for tab in tabs] == [[1, 2], [1, 2]]
+    assert tabs[0].evaluate(KEPT)["examples"] == [1, 2]
+
+
+def test_a_device_that_was_away_for_a_month(
+    open_tab: Callable[..., Page], node: Origin, clock: LaterClock
+) -> None:
+    """Answered when no tab was open; thirty days later, by the clocks of both, it comes home and has its effect once."""
+    tab = open_tab()
+    tab.evaluate(ASK, IMAGE)
+    until(lambda: status(node)["tasks_open"] == 1)
+    tab.close()
+    vote(node, 1)
+    clock.later_ms = MONTH_MS
+    late = open_tab(f"const now = Date.now; Date.now = () => now() + {MONTH_MS};")
+    until(lambda: status(node)["unacknowledged"] == 0 and late.evaluate("() => effects") == [1])
+    assert late.evaluate(KEPT)["examples"] == [1]
+
+
+def status(node: Origin) -> dict[str, Any]:
+    """What the node says."""
+    found: dict[str, Any] = httpx.get(f"{node.url}v1/status", timeout=10).json()
+    return found
+
+
+def vote(node: Origin, count: int) -> None:
+    """A person who answers as many tasks as are wanted, through the desk's HTTP interface."""
+    done = 0
+    with httpx.Client(base_url=node.url, timeout=10) as desk:
+        end = time.monotonic() + 30
+        while done < count and time.monotonic() < end:
+            task = desk.get("v1/desk/next", params={"annotator": "ann"}).json()["task"]
+            if task is None:
+                time.sleep(0.05)
+                continue
+            body = {"annotator": "ann", "verdict": "label", "label_index": 3, "seconds": 1.0}
+            desk.post(f"v1/desk/{task['task']}/vote", json=body).raise_for_status()
+            done += 1
+    assert done == count
+
+
+def until(check: Callable[[], Any], seconds: float = 20.0) -> None:
+    """Wait for something to become true."""
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
