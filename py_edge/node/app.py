@@ -24,7 +24,7 @@ from py_edge.node.bodies import MsgpackReplies
 from py_edge.node.limits import Rates
 from py_edge.node.node import Node, Parts
 from py_edge.node.openapi import get_openapi
-from py_edge.node.routes import answers, desk, models, questions, status
+from py_edge.node.routes import answers, desk, models, questions, status, table
 from py_edge.node.settings import Settings
 from py_edge.node.site import Site
 from py_edge.node.wire import problem
@@ -53,6 +53,7 @@ API: list[BaseRoute] = [
     Route("/v1/desk/{task}/vote", desk.post_vote, methods=["POST"]),
     Route("/v1/desk/{task}/undo", desk.post_undo, methods=["POST"]),
     Route("/v1/status", status.get_status, methods=["GET"]),
+    Route("/v1/status/table", table.get_table, methods=["GET"]),
     Route("/v1/status/stream", status.stream_status, methods=["GET"]),
     Route("/v1/gates", status.list_gates, methods=["GET"]),
     Route("/v1/dead-letters", status.list_dead_letters, methods=["GET"]),

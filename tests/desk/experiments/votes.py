@@ -24,7 +24,7 @@ from tests.train.experiments.forgetting import interval
 CLASSES, ITEMS, GOLD_EVERY, MODEL_RIGHT = 10, 1000, 10, 0.6
 SKILLS = [0.6 + 0.38 * place / 11 for place in range(12)]
 ARMS = ("one", "majority3", "majority5", "adaptive", "adaptive_model", "oracle_model")
-RULES = Rules(least=1, most=5, sure=0.95)
+RULES = Rules(least=1, most=5, sure=0.90)
 
 
 class Desk:

@@ -64,7 +64,7 @@ export class DeskPanel {
     try {
       const { task, waiting } = await callNode<{ task: DeskTask | null; waiting: number }>(`${this.#api}desk/next?annotator=${encodeURIComponent(this.#annotator)}`);
       this.#task = task;
-      if (task) return this.#show(task, waiting);
+      if (task) return this.#show(task, waiting - 1);
       this.#message("Nobody is waiting. New questions appear here by themselves.");
     } catch (error) {
       this.#message(sentence(toProblem(error)));
@@ -118,8 +118,8 @@ export class DeskPanel {
     try {
       const { waiting } = await this.#post(task, "undo", {}).then(() => callNode<{ waiting: number }>(`${this.#api}desk/next?annotator=${encodeURIComponent(this.#annotator)}`));
       this.#task = task;
-      this.onvote?.(--this.#count);
       this.#show(task, Math.max(0, waiting - 1));
+      this.onvote?.(--this.#count);
     } catch (error) {
       this.#message(sentence(toProblem(error)));
       this.#timer = setTimeout(() => void this.next(), IDLE_MS);
@@ -140,13 +140,13 @@ export class DeskPanel {
     try {
       await this.#post(task, "vote", { label_index, verdict, seconds });
       this.#last = task;
-      this.onvote?.(++this.#count);
     } catch (error) {
       this.#message(sentence(toProblem(error)));
       this.#timer = setTimeout(() => void this.next(), IDLE_MS);
       return;
     }
     await this.next();
+    this.onvote?.(++this.#count); // told when the next can be answered
   }
 }
 

@@ -1,0 +1,52 @@
+"""The status as plain HTML tables, for a browser without JavaScript: made from what `/v1/status` says, nothing else."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from py_edge.node.routes.status import status_of
+from py_edge.node.wire import NO_STORE, node_of
+
+REFRESH_S = 5
+STYLE = (
+    ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;margin:1rem}"
+    "th,td{text-align:left;padding:.25rem .75rem;overflow-wrap:anywhere}caption{font-weight:700;text-align:left}"
+)
+
+
+async def get_table(request: Request) -> Response:
+    """The status as HTML tables that load themselves again every five seconds."""
+    status = await status_of(node_of(request))
+    plain = {name: value for name, value in status.items() if not isinstance(value, (dict, list))}
+    rest = {name: value for name, value in status.items() if isinstance(value, (dict, list))}
+    tables = "".join(_table(name, value) for name, value in {str(status["name"]): plain, **rest}.items())
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Status of {escape(str(status["name"]))}</title>'
+        f'<meta http-equiv="refresh" content="{REFRESH_S}"><meta name="viewport" content="width=device-width">'
+        f"<style>{STYLE}</style></head><body><main><h1>Status</h1>{tables}</main></body></html>"
+    )
+    return HTMLResponse(page, headers=NO_STORE)
+
+
+def _table(name: str, value: Any) -> str:
+    rows = value.items() if isinstance(value, dict) else enumerate(value, 1)
+    cells = "".join(
+        f'<tr><th scope="row">{_words(key)}</th><td>{_text(fact)}</td></tr>' for key, fact in rows
+    )
+    return (
+        f"<table><caption>{_words(name)}</caption><tbody>{cells or '<tr><td>none</td></tr>'}</tbody></table>"
+    )
+
+
+def _text(fact: Any) -> str:
+    if isinstance(fact, dict):
+        return ", ".join(f"{_words(key)} {_text(each)}" for key, each in fact.items())
+    return escape("none" if fact in (None, "") else str(fact))
+
+
+def _words(name: Any) -> str:
+    return escape(str(name).replace("_", " "))
