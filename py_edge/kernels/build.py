@@ -25,6 +25,7 @@ SOURCE = Path(__file__).parent
 OUTPUT = SOURCE / "_build"
 PARALLEL = 2
 EXPORTS = ("pe_run", "pe_panel", "pe_abi_version")
+CREW_EXPORTS = ("pe_crew_private", "pe_crew_open", "pe_crew_call", "pe_crew_serve", "pe_crew_stop")
 
 _COMPILE = (
     "-std=c11",
@@ -45,6 +46,12 @@ _SIDE_LINK = ("-shared", "--experimental-pic", "--no-entry", "--strip-all")
 _ALONE_LINK = (
     "--no-entry", "--strip-all", "--stack-first", "-z", "stack-size=262144", "--export=__heap_base", "--initial-memory=1048576",
     "--max-memory=4294967296", *(f"--export={name}" for name in EXPORTS),
+)  # fmt: skip
+# Shared memory is made by the host; every thread has an instance and sets its own stack.
+_CREW_LINK = (
+    "--no-entry", "--strip-all", "--stack-first", "-z", "stack-size=262144", "--initial-memory=1048576",
+    "--max-memory=4294967296", "--shared-memory", "--import-memory", "--export=__stack_pointer",
+    *(f"--export={name}" for name in (*EXPORTS, *CREW_EXPORTS)),
 )  # fmt: skip
 
 
@@ -82,6 +89,8 @@ TARGETS: tuple[Target, ...] = (
     Target("side-relaxed.wasm", "wasm32-emscripten", "wasm", ("-fPIC", *_RELAXED), _SIDE_LINK),
     Target("alone-simd128.wasm", "wasm32-freestanding", "wasm", _SIMD, _ALONE_LINK),
     Target("alone-relaxed.wasm", "wasm32-freestanding", "wasm", _RELAXED, _ALONE_LINK),
+    Target("crew-simd128.wasm", "wasm32-freestanding", "wasm", (*_SIMD, "-matomics"), _CREW_LINK),
+    Target("crew-relaxed.wasm", "wasm32-freestanding", "wasm", (*_RELAXED, "-matomics"), _CREW_LINK),
 )
 
 

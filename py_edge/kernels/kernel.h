@@ -53,6 +53,9 @@ __attribute__((visibility("hidden"))) extern const pe_lane_fn pe_lane[PE_OPCODES
 /* y = f(y) for a unary opcode and any n. */
 void pe_apply(int op, float alpha, float *y, int n);
 
+/* Whether a whole step of a known kernel stands at pc; and the kernel on these params, which may be a copy. */
+int pe_step_ok(const int32_t *code, int32_t pc, int32_t end);
+int pe_run_step(const pe_memory *m, int32_t kernel, const int32_t *params, int32_t words);
 int pe_run_range(const pe_memory *m, int32_t begin, int32_t end, int32_t *step);
 
 #define PE_KERNEL(name) int name(const pe_memory *m, const int32_t *params, int32_t words)

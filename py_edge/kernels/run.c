@@ -38,17 +38,25 @@ static const entry table[PE_KERNEL_COUNT] = {
   [PE_CONV2D_WINOGRAD] = ROW(pe_do_conv2d_winograd, pe_conv2d),
 };
 
+int pe_step_ok(const int32_t *code, int32_t pc, int32_t end) {
+  if (end - pc < 2) return 0;
+  int32_t kernel = code[pc], words = code[pc + 1];
+  return kernel > 0 && kernel < PE_KERNEL_COUNT && words >= table[kernel].words && words <= end - pc - 2;
+}
+
+int pe_run_step(const pe_memory *m, int32_t kernel, const int32_t *params, int32_t words) {
+  return table[kernel].run(m, params, words);
+}
+
 /* *step: index of the step that failed. */
 int pe_run_range(const pe_memory *m, int32_t begin, int32_t end, int32_t *step) {
   const int32_t *code = m->code;
   *step = 0;
   for (int32_t pc = begin; pc < end; ++*step) {
-    if (end - pc < 2) return PE_BAD_CODE;
-    int32_t kernel = code[pc], words = code[pc + 1];
-    if (kernel <= 0 || kernel >= PE_KERNEL_COUNT || words < table[kernel].words || words > end - pc - 2) return PE_BAD_CODE;
-    int status = table[kernel].run(m, code + pc + 2, words);
+    if (!pe_step_ok(code, pc, end)) return PE_BAD_CODE;
+    int status = pe_run_step(m, code[pc], code + pc + 2, code[pc + 1]);
     if (status != PE_OK) return status;
-    pc += 2 + words;
+    pc += 2 + code[pc + 1];
   }
   return PE_OK;
 }

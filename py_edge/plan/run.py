@@ -6,10 +6,11 @@ import ctypes
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from py_edge.errors import KernelError, LimitError, NotFoundError, ShapeError
+from py_edge.errors import KernelError, NotFoundError, ShapeError
 from py_edge.graph.graph import Graph
-from py_edge.plan.arena import ALIGN
 from py_edge.plan.compile import compile_graph
+from py_edge.plan.crew import Crew, make_crew
+from py_edge.plan.memory import Memory
 from py_edge.plan.plan import Plan, Port
 from py_edge.tensor import ITEM_BYTES, Tensor, count
 
@@ -25,49 +26,53 @@ class Library(Protocol):
     """The compiled kernels, see kernels/load.py."""
 
     panel: int
+    handle: ctypes.CDLL
 
     def run(self, code: int, begin: int, end: int, arena: int, weights: int, blob: int) -> int: ...
 
 
-class _Memory:
-    """Zeroed bytes at an aligned address."""
-
-    def __init__(self, size: int) -> None:
-        try:
-            self._raw = bytearray(size + ALIGN)
-        except MemoryError as error:
-            raise LimitError("not enough memory for this plan", got=size) from error
-        base = ctypes.addressof((ctypes.c_char * len(self._raw)).from_buffer(self._raw))
-        skip = -base % ALIGN
-        self.address = base + skip
-        self.view = memoryview(self._raw)[skip : skip + size]
-
-
 class Run:
-    """Holds arena and weights of one plan; call it with the inputs, get the outputs."""
+    """Holds arena and weights of one plan; call it with the inputs, get the outputs.
 
-    def __init__(self, plan: Plan, library: Library) -> None:
+    threads: at most so many, where the plan has enough to share (kernels/crew.c); the results are the same bits.
+    """
+
+    def __init__(self, plan: Plan, library: Library, threads: int = 1) -> None:
         if plan.panel != library.panel:
             raise ShapeError(
                 "plan was made for another build of the kernels", got=plan.panel, want=library.panel
             )
         self.plan, self.library = plan, library
-        self._arena, self._weights = _Memory(plan.arena_bytes), _Memory(plan.weights_bytes)
-        self._code = _Memory(len(plan.code))
+        self._arena, self._weights = Memory(plan.arena_bytes), Memory(plan.weights_bytes)
+        self._code = Memory(len(plan.code))
         self._code.view[:] = plan.code
+        self._crew: Crew | None = None
         self._inputs = {port.name: (port, self._port(port, self._arena)) for port in plan.inputs}
         self._outputs = {port.name: (port, self._port(port, self._arena)) for port in plan.outputs}
         self._variables = {port.name: (port, self._port(port, self._weights)) for port in plan.variables}
-        blob = _Memory(len(plan.blob))
+        blob = Memory(len(plan.blob))
         blob.view[:] = plan.blob
         self._execute(plan.init, blob.address)
+        self._crew = make_crew(
+            library.handle, threads, self._code.address, plan.run, self._arena, self._weights
+        )
+
+    @property
+    def threads(self) -> int:
+        """How many threads a run takes."""
+        return self._crew.threads if self._crew else 1
 
     @staticmethod
-    def _port(port: Port, memory: _Memory) -> memoryview:
+    def _port(port: Port, memory: Memory) -> memoryview:
         return memory.view[port.offset : port.offset + count(port.shape) * ITEM_BYTES[port.dtype]]
 
     def _execute(self, part: tuple[int, int], blob: int = 0) -> None:
-        status = self.library.run(self._code.address, *part, self._arena.address, self._weights.address, blob)
+        if self._crew and part == self.plan.run:
+            status = self._crew.run(*part)
+        else:
+            status = self.library.run(
+                self._code.address, *part, self._arena.address, self._weights.address, blob
+            )
         if status:
             kind, step = divmod(-status, 65536)
             raise KernelError(_STATUS.get(kind, "a kernel failed"), where=f"plan step {step}", got=status)
