@@ -22,7 +22,7 @@ const common = { bundle: true, format: "esm", target: "es2022", minify: true, le
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist/app", { recursive: true });
 await build({ ...common, entryPoints: ["src/py-edge.ts", "src/predict.ts", "src/sw.ts"], outdir: "dist" });
-await build({ ...common, entryPoints: ["src/predict.worker.ts", "src/learn.worker.ts", "src/node.worker.ts", "src/inpage.ts"], outdir: "dist/app" });
+await build({ ...common, entryPoints: ["src/predict.worker.ts", "src/crew.worker.ts", "src/learn.worker.ts", "src/node.worker.ts", "src/inpage.ts"], outdir: "dist/app" });
 await build({
   ...common,
   entryPoints: ["demo.ts", "desk.ts", "dashboard.ts", "inspect.ts", "playground.ts", "teach.ts", "stream.ts", "fleet.ts", "look.css"].map((name) => `src/pages/${name}`),

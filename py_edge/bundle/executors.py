@@ -9,13 +9,14 @@ from pathlib import Path
 from py_edge.bundle.parts import PACKAGE, ROOT
 from py_edge.errors import EnvironmentProblem
 
-VARIANTS = ("simd128", "relaxed")
+VARIANTS = ("simd128", "relaxed", "crew-simd128", "crew-relaxed")
+"""SIMD variants; with `crew`, those whose memory several threads share."""
 FOLDER = PACKAGE / "kernels" / "_build"
 
 
 def executor_path(variant: str) -> Path:
     """Where the kernels' build puts the executor of this variant."""
-    return FOLDER / f"alone-{variant}.wasm"
+    return FOLDER / (f"{variant}.wasm" if variant.startswith("crew-") else f"alone-{variant}.wasm")
 
 
 def build_executors() -> dict[str, Path]:

@@ -16,7 +16,8 @@ from typing import Any, ParamSpec
 import py_edge
 from py_edge.errors import NotFoundError, PyEdgeError
 from py_edge.host.classroom import Classroom
-from py_edge.host.learner import Learner
+from py_edge.host.learner import BROWSER_PANEL, Learner
+from py_edge.model import load_model
 
 P = ParamSpec("P")
 
@@ -84,6 +85,13 @@ def load(
 def plan(name: str) -> bytes:
     """The released model as a plan file for one input at a time."""
     return _learner(name).plan()
+
+
+@told
+def compile_plan(files: Mapping[str, Any], batch: int) -> bytes:
+    """TF.js files (path -> bytes) as a plan file for `batch` examples at a time."""
+    model = load_model({path: bytes(data) for path, data in files.items()})
+    return model.plan(batch, BROWSER_PANEL).to_bytes()
 
 
 @told

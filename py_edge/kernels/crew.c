@@ -12,8 +12,8 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* A step below STEP_WORK multiply-adds (about 2 us) is not cut; a plan with less than PLAN_WORK to share has one thread. */
-enum { MOST_THREADS = 16, STEP_WORK = 60000, PLAN_WORK = 1000000, SPINS = 1000, IDLE_SPINS = 30000 };
+/* A step below STEP_WORK multiply-adds (about 2 us) is not cut. */
+enum { MOST_THREADS = 16, STEP_WORK = 60000, SPINS = 1000, IDLE_SPINS = 30000 };
 
 typedef struct {
   int32_t threads, private_bytes, begin, end, stop;
@@ -101,7 +101,7 @@ static int walk(crew *c, int32_t thread, int32_t begin, int32_t end, int32_t *st
   return status;
 }
 
-EXPORT int32_t pe_crew_private(const int32_t *code, int32_t begin, int32_t end, int32_t threads) {
+EXPORT int32_t pe_crew_private(const int32_t *code, int32_t begin, int32_t end, int32_t threads, int32_t least_work) {
   int64_t work = 0;
   int32_t most = 0;
   if (!code || begin < 0 || threads < 2 || threads > MOST_THREADS) return -1;
@@ -113,7 +113,7 @@ EXPORT int32_t pe_crew_private(const int32_t *code, int32_t begin, int32_t end, 
     work += one;
     most = scratch > most ? scratch : most;
   }
-  return work < PLAN_WORK || most > INT32_MAX - 64 ? -1 : (most + 63) / 64 * 64;
+  return work < least_work || most > INT32_MAX - 64 ? -1 : (most + 63) / 64 * 64;
 }
 
 EXPORT void pe_crew_open(void *room, int32_t threads, const int32_t *code, uint8_t *arena, uint8_t *weights, uint8_t *private,

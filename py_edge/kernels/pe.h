@@ -159,9 +159,10 @@ int32_t pe_panel(void);
 int32_t pe_run(const int32_t *code, int32_t begin, int32_t end, uint8_t *arena, uint8_t *weights, const uint8_t *blob);
 
 /* Several threads on one plan (crew.c); `crew` is PE_CREW_BYTES of zeroed memory, aligned to 64.
- * private: bytes of scratch that each thread but the first needs for this range; -1 where one thread is better. */
+ * private: bytes of scratch that each thread but the first needs for this range; -1 where less than least_work
+ * multiply-adds, or about as much, can be shared. */
 #define PE_CREW_BYTES 512
-int32_t pe_crew_private(const int32_t *code, int32_t begin, int32_t end, int32_t threads);
+int32_t pe_crew_private(const int32_t *code, int32_t begin, int32_t end, int32_t threads, int32_t least_work);
 void pe_crew_open(void *crew, int32_t threads, const int32_t *code, uint8_t *arena, uint8_t *weights, uint8_t *private_space,
                   int32_t private_bytes);
 /* One thread's part of a run; every thread 0..threads-1 calls it with the same range. To thread 0: status as of pe_run. */

@@ -15,6 +15,8 @@ from py_edge.plan.memory import Memory
 
 _CREW_BYTES = 512
 MOST_THREADS = 16
+LEAST_WORK = 50_000_000
+"""Multiply-adds that a run must have to share: Python threads wake in about 100 us."""
 
 
 class Crew:
@@ -51,7 +53,7 @@ def make_crew(
     threads = min(threads, MOST_THREADS)
     if threads < 2 or sys.platform == "emscripten":
         return None
-    private = handle.pe_crew_private(code, *part, threads)
+    private = handle.pe_crew_private(code, *part, threads, LEAST_WORK)
     return Crew(handle, threads, (code, arena.address, weights.address), private) if private >= 0 else None
 
 

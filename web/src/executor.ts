@@ -1,9 +1,10 @@
 // The stand-alone executor: the C kernels as one WebAssembly module with its own memory, driven without Python.
 // Memory from __heap_base up: weights | arena | code | blob (read only while `init` runs).
-import { fetchBytes, type FetchOptions, request } from "./fetching.ts";
-import { parsePlan, type Plan } from "./plan.ts";
+import { type Crew, type CrewExports, INITIAL_PAGES, makeCrew, roomOfCrew } from "./crew.ts";
+import { type FetchOptions, readFile, requestFile } from "./fetching.ts";
+import { count, parsePlan, type Plan } from "./plan.ts";
 import { EdgeError } from "./problem.ts";
-import type { Executors, Locked, PlanHeader } from "./protocol.ts";
+import type { Executors, Locked, PlanHeader, PlanSlot } from "./protocol.ts";
 
 // Tiny modules that use one instruction of the feature: i8x16.splat, i8x16.relaxed_swizzle.
 const SIMD = "0061736d010000000105016000017b030201000a0a0108004100fd0ffd620b";
@@ -19,6 +20,11 @@ interface Exports {
   pe_run(code: number, begin: number, end: number, arena: number, weights: number, blob: number): number;
 }
 
+/** Data of one tensor: float32, int32, or bool as bytes 0 and 1. */
+export type Data = Float32Array | Int32Array | Uint8Array;
+
+const VIEWS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
+
 const valid = (text: string) => WebAssembly.validate(Uint8Array.from(text.match(/../g)!, (pair) => parseInt(pair, 16)));
 
 /** Which executor this engine can run. Throws E_ENVIRONMENT if none. */
@@ -30,83 +36,154 @@ export function chooseVariant(): "relaxed" | "simd128" {
   });
 }
 
-/** Fetch and compile the executor for this engine; compiled while it streams where the server names the type. */
-export async function compileExecutor(executors: Executors, options: FetchOptions = {}): Promise<{ module: WebAssembly.Module; variant: "relaxed" | "simd128" }> {
+/** Fetch and compile the executor for this engine; compiled while it streams where the server names the type. shared: the
+ * one whose memory several threads can share. */
+export async function compileExecutor(
+  executors: Executors, options: FetchOptions = {}, shared = false,
+): Promise<{ module: WebAssembly.Module; variant: "relaxed" | "simd128" }> {
   const variant = chooseVariant();
-  const file: Locked = executors[variant];
-  if (!file.sha256) {
-    const response = await request(file.url, options);
-    if (response.headers.get("content-type") === "application/wasm") return { module: await WebAssembly.compileStreaming(response), variant };
-    return { module: await WebAssembly.compile(await response.arrayBuffer()), variant };
-  }
-  return { module: await WebAssembly.compile(await fetchBytes(file, options)), variant };
+  const file: Locked = shared ? executors.crew[variant] : executors[variant];
+  const response = await requestFile(file.url, options);
+  if (response.headers.get("content-type") !== "application/wasm")
+    return { module: await WebAssembly.compile(await readFile(response, file, options)), variant };
+  // Compiled while it streams; the module is used only once the bytes are known to be the promised ones.
+  const compiling = WebAssembly.compileStreaming(file.sha256 ? response.clone() : response);
+  compiling.catch(() => undefined);
+  if (file.sha256) await readFile(response, file, options);
+  return { module: await compiling, variant };
 }
 
 /** One plan in one memory. Not to be shared between callers: `run` uses the one arena. */
 export class Executor {
   readonly header: PlanHeader;
+  readonly #module: WebAssembly.Module;
   readonly #exports: Exports;
+  readonly #memory: WebAssembly.Memory;
   readonly #at: { weights: number; arena: number; code: number; blob: number };
+  readonly #inputs: Data[];
+  readonly #outputs: Data[];
+  #crew: Crew | null = null;
 
-  constructor(module: WebAssembly.Module, bytes: Uint8Array) {
+  /** threads: how many `enlist` may ask for; more than one needs the module whose memory can be shared.
+   * Throws E_FORMAT, E_CAPACITY, E_KERNEL. */
+  constructor(module: WebAssembly.Module, bytes: Uint8Array, threads = 1) {
     const plan: Plan = parsePlan(bytes);
-    this.header = plan.header;
-    this.#exports = new WebAssembly.Instance(module, {}).exports as unknown as Exports;
+    const { header } = plan;
+    this.header = header;
+    this.#module = module;
+    const heap = (base: number) => {
+      const weights = align(base);
+      const arena = align(weights + header.weights_bytes);
+      const code = align(arena + header.arena_bytes);
+      const blob = align(code + plan.code.byteLength);
+      return { weights, arena, code, blob, end: blob + plan.blob.length };
+    };
+    let at: ReturnType<typeof heap>;
+    if (threads > 1) {
+      // The module's own data lies below its initial memory; helpers need a stack and at most an arena of scratch each.
+      at = heap(INITIAL_PAGES * PAGE);
+      this.#memory = makeMemory(at.end, at.end + roomOfCrew(header.arena_bytes, threads));
+      this.#exports = new WebAssembly.Instance(module, { env: { memory: this.#memory } }).exports as unknown as Exports;
+    } else {
+      this.#exports = new WebAssembly.Instance(module, {}).exports as unknown as Exports;
+      this.#memory = this.#exports.memory;
+      at = heap(Number(this.#exports.__heap_base.value));
+      reserve(this.#memory, at.end);
+    }
+    this.#at = at;
     const abi = this.#exports.pe_abi_version();
     const panel = this.#exports.pe_panel();
-    if (abi !== plan.header.abi || panel !== plan.header.panel)
+    if (abi !== header.abi || panel !== header.panel)
       throw new EdgeError({
         code: "E_FORMAT", where: "plan", message: "the plan was made for another executor",
-        got: `abi ${plan.header.abi}, panel ${plan.header.panel}`, want: `abi ${abi}, panel ${panel}`,
+        got: `abi ${header.abi}, panel ${header.panel}`, want: `abi ${abi}, panel ${panel}`,
       });
-    const align = (address: number) => Math.ceil(address / ALIGN) * ALIGN;
-    const weights = align(Number(this.#exports.__heap_base.value));
-    const arena = align(weights + plan.header.weights_bytes);
-    const code = align(arena + plan.header.arena_bytes);
-    const blob = align(code + plan.code.byteLength);
-    this.#at = { weights, arena, code, blob };
-    this.#reserve(blob + plan.blob.length);
-    const memory = new Uint8Array(this.#exports.memory.buffer);
-    memory.set(new Uint8Array(plan.code.buffer), code);
-    memory.set(plan.blob, blob);
-    this.#step(plan.header.init);
+    const memory = new Uint8Array(this.#memory.buffer);
+    memory.set(new Uint8Array(plan.code.buffer), at.code);
+    memory.set(plan.blob, at.blob);
+    this.#step(header.init);
+    this.#inputs = header.inputs.map((slot) => this.#view(slot));
+    this.#outputs = header.outputs.map((slot) => this.#view(slot));
   }
 
   /** Bytes of this instance's memory. */
   get memoryBytes(): number {
-    return this.#exports.memory.buffer.byteLength;
+    return this.#memory.buffer.byteLength;
   }
 
-  /** Inputs in plan order, float32 in row-major order; outputs copied out. Throws E_SHAPE, E_KERNEL. */
-  run(inputs: readonly Float32Array[]): Float32Array[] {
-    this.header.inputs.forEach((slot, i) => {
-      const view = this.#view(slot.offset, slot.shape);
+  /** How many threads a run takes. */
+  get threads(): number {
+    return this.#crew?.threads ?? 1;
+  }
+
+  /** Take helpers, where the plan has enough to share; else, or when they do not start, it stays with one thread. */
+  async enlist(threads: number, worker: string): Promise<void> {
+    const { code, arena, weights } = this.#at;
+    this.#crew = await makeCrew(this.#exports as unknown as CrewExports, this.#module, this.#memory, { code, arena, weights }, this.header.run, threads, worker);
+  }
+
+  /** Inputs in plan order, row-major; outputs copied out. Throws E_SHAPE, E_VALUE, E_KERNEL. */
+  run(inputs: readonly (Data | undefined)[]): Data[] {
+    for (let i = 0; i < this.#inputs.length; i++) {
+      const view = this.#inputs[i]!;
       const got = inputs[i];
-      if (got?.length !== view.length)
-        throw new EdgeError({ code: "E_SHAPE", message: "the input has the wrong size", where: slot.name, got: got?.length ?? 0, want: `${view.length} for ${slot.shape.join("×")}` });
+      if (got?.length !== view.length || got.constructor !== view.constructor) throw refused(this.header.inputs[i]!, got, view.length);
       view.set(got);
-    });
+    }
     this.#step(this.header.run);
-    return this.header.outputs.map((slot) => this.#view(slot.offset, slot.shape).slice());
+    return this.#outputs.map((view) => view.slice());
   }
 
-  #view(offset: number, shape: readonly number[]): Float32Array {
-    return new Float32Array(this.#exports.memory.buffer, this.#at.arena + offset, shape.reduce((a, b) => a * b, 1));
+  dispose(): void {
+    this.#crew?.stop();
+    this.#crew = null;
+  }
+
+  #view({ offset, shape, dtype }: PlanSlot): Data {
+    return new VIEWS[dtype as keyof typeof VIEWS](this.#memory.buffer as ArrayBuffer, this.#at.arena + offset, count(shape));
   }
 
   #step([begin, end]: [number, number]): void {
     const { code, arena, weights, blob } = this.#at;
-    const status = this.#exports.pe_run(code, begin, end, arena, weights, blob);
+    let status: number;
+    try {
+      status = this.#crew ? this.#crew.call(begin, end) : this.#exports.pe_run(code, begin, end, arena, weights, blob);
+    } catch (error) {
+      throw new EdgeError({ code: "E_KERNEL", message: "the plan reaches outside of its memory", where: "pe_run", got: String(error) });
+    }
     if (status !== 0) throw new EdgeError({ code: "E_KERNEL", message: "a kernel refused its arguments", where: "pe_run", got: status, want: 0 });
   }
+}
 
-  #reserve(end: number): void {
-    const missing = end - this.#exports.memory.buffer.byteLength;
-    if (missing <= 0) return;
-    try {
-      this.#exports.memory.grow(Math.ceil(missing / PAGE));
-    } catch {
-      throw new EdgeError({ code: "E_CAPACITY", message: "the model does not fit in this tab's memory", where: "executor", want: `${end} bytes` });
-    }
+function refused(slot: PlanSlot, got: unknown, length: number): EdgeError {
+  const facts = { where: slot.name, got: ArrayBuffer.isView(got) ? `${got.constructor.name} of ${(got as Data).length}` : typeof got };
+  const wanted = VIEWS[slot.dtype as keyof typeof VIEWS];
+  return got instanceof wanted
+    ? new EdgeError({ code: "E_SHAPE", message: "the input has the wrong size", ...facts, want: `${length} for ${slot.shape.join("×")}` })
+    : new EdgeError({ code: "E_VALUE", message: "the input has the wrong type", ...facts, want: `${wanted.name} for ${slot.dtype}` });
+}
+
+const align = (address: number) => Math.ceil(address / ALIGN) * ALIGN;
+
+function tooLarge(bytes: number): EdgeError {
+  return new EdgeError({ code: "E_CAPACITY", message: "the model does not fit in this tab's memory", where: "executor", want: `${bytes} bytes` });
+}
+
+/** Let the memory reach to `end`. Throws E_CAPACITY. */
+function reserve(memory: WebAssembly.Memory, end: number): void {
+  const missing = end - memory.buffer.byteLength;
+  if (missing <= 0) return;
+  try {
+    memory.grow(Math.ceil(missing / PAGE));
+  } catch {
+    throw tooLarge(end);
+  }
+}
+
+function makeMemory(bytes: number, most: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE), maximum: Math.ceil(most / PAGE), shared: true });
+  } catch {
+    throw tooLarge(most);
   }
 }

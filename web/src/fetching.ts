@@ -43,7 +43,11 @@ export async function requestFile(url: string, options: FetchOptions = {}): Prom
 
 /** The whole file, checked against what was promised. Throws E_INTEGRITY on a wrong length or digest. */
 export async function fetchBytes(file: Locked, options: FetchOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await requestFile(file.url, options);
+  return readFile(await requestFile(file.url, options), file, options);
+}
+
+/** What `fetchBytes` checks, on a response that is here already. */
+export async function readFile(response: Response, file: Locked, options: FetchOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = await readAll(response, file.size, options.onbytes).catch((error: unknown) => {
     if (error instanceof EdgeError || options.signal?.aborted) throw error;
     throw new EdgeError({ code: "E_NETWORK", message: "the connection broke", where: file.url, remedy: "try again" });

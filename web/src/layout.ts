@@ -20,10 +20,9 @@ export function locked(assets: Assets, base: string, path: string): Locked {
 }
 
 export function executorsAt(assets: Assets, base: string): Executors {
-  return {
-    relaxed: locked(assets, base, `${assets.app}executor.relaxed.wasm`),
-    simd128: locked(assets, base, `${assets.app}executor.simd128.wasm`),
-  };
+  const executor = (name: string) => locked(assets, base, `${assets.app}executor.${name}.wasm`);
+  const crew = { relaxed: executor("crew-relaxed"), simd128: executor("crew-simd128"), worker: new URL(`${assets.app}crew.worker.js`, base).href };
+  return { relaxed: executor("relaxed"), simd128: executor("simd128"), crew };
 }
 
 /** What a worker needs to start Python, with these wheels besides ours. */

@@ -10,6 +10,7 @@ export interface Plan {
 
 const MAGIC = 0x4c504550; // "PEPL"
 const FIXED = 16;
+const BYTES: Record<string, number> = { float32: 4, int32: 4, bool: 1 };
 
 /** Split a plan file. Throws E_FORMAT if it is not one, is truncated, or points outside of itself. */
 export function parsePlan(bytes: Uint8Array): Plan {
@@ -31,8 +32,14 @@ export function parsePlan(bytes: Uint8Array): Plan {
   }
   if (header.abi !== view.getUint32(4, true)) wrong("the ABI is given twice and differs", header.abi, view.getUint32(4, true));
   if (header.blob_bytes !== bytes.length - blobAt) wrong("the blob has the wrong length", bytes.length - blobAt, header.blob_bytes);
-  for (const slot of [...header.inputs, ...header.outputs])
-    if (slot.offset < 0 || slot.offset + count(slot.shape) * 4 > header.arena_bytes) wrong(`${slot.name} lies outside of the arena`);
+  for (const size of [header.arena_bytes, header.weights_bytes])
+    if (!Number.isSafeInteger(size) || size < 0) wrong("a size is not a number of bytes", size);
+  for (const slot of [...header.inputs, ...header.outputs]) {
+    const width = BYTES[slot.dtype] ?? wrong(`${slot.name} has a type that no kernel takes`, slot.dtype, Object.keys(BYTES));
+    const end = slot.offset + count(slot.shape) * width;
+    if (!Number.isSafeInteger(end) || slot.offset < 0 || slot.offset % width || slot.shape.some((extent) => extent < 0) || end > header.arena_bytes)
+      wrong(`${slot.name} lies outside of the arena`);
+  }
   for (const [begin, end] of [header.init, header.run])
     if (begin < 0 || end < begin || end > words) wrong("a step range lies outside of the code", `${begin}-${end}`, words);
   const code = new Int32Array(words);

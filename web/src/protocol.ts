@@ -189,6 +189,8 @@ export interface PredictCalls {
 export interface Executors {
   relaxed: Locked;
   simd128: Locked;
+  /** With memory that threads share, and the address of the helpers' script. */
+  crew: { relaxed: Locked; simd128: Locked; worker: string };
 }
 
 /** What overrides the values carried by the plan; absent = the plan's own. */

@@ -1,4 +1,4 @@
-// Ours, as a page has it: predict.js of the bundle and a plan file.
+// Ours, as a page has it: predict.js of the bundle and a plan file; the worker is a classic one.
 let library, used;
 
 const runtime = {
@@ -11,10 +11,9 @@ const runtime = {
     used = model.threads;
     const [{ name }] = model.inputs;
     const names = model.outputs.map((output) => output.name);
-    if (model.run.length === 0) return { run: (data) => model.run(data), dispose: () => model.dispose() };
     return {
-      async run(data) {
-        const outputs = await model.run({ [name]: data });
+      run(data) {
+        const outputs = model.runSync({ [name]: data });
         return names.map((output) => outputs[output].data);
       },
       dispose: () => model.dispose(),
