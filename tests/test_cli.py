@@ -92,6 +92,7 @@ def test_inspect_tells_all_facts(model: Path, capsys: pytest.CaptureFixture[str]
     assert facts["unsupported"] == []
     assert facts["plan_steps"] >= 1
     assert facts["arena_bytes"] > 0
+    assert facts["arena_bytes"] >= facts["live_bytes"] > 0
     assert facts["arena_ratio"] >= 1
     assert main(["inspect", str(model)]) == 0
     assert "15 parameters" in capsys.readouterr().out

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def facts_of(source: Path) -> dict[str, Any]:
-    """Format, layers, parameters, unsupported, plan steps, arena bytes and their ratio to the largest live set."""
+    """Format, layers, parameters, unsupported, plan steps, bytes of the arena and of the largest live set."""
     from py_edge.tfjs.load import load_model
 
     model = load_model(source, inspect=True)
@@ -40,6 +40,7 @@ def facts_of(source: Path) -> dict[str, Any]:
         "unsupported": [{"code": p.code, "where": p.where, "message": p.message} for p in model.unsupported],
         "plan_steps": None,
         "arena_bytes": None,
+        "live_bytes": None,
         "arena_ratio": None,
     }
     if not model.unsupported:
@@ -47,7 +48,10 @@ def facts_of(source: Path) -> dict[str, Any]:
 
         plan = Model(model).plan()
         ratio = plan.arena_bytes / plan.live_bytes if plan.live_bytes else 1.0
-        facts |= {"plan_steps": plan.steps, "arena_bytes": plan.arena_bytes, "arena_ratio": round(ratio, 4)}
+        facts |= {
+            "plan_steps": plan.steps, "arena_bytes": plan.arena_bytes, "live_bytes": plan.live_bytes,
+            "arena_ratio": round(ratio, 4),
+        }  # fmt: skip
     return facts
 
 
@@ -64,5 +68,6 @@ def _print(facts: dict[str, Any]) -> None:
         print(f"  unsupported: {problem['where']}: {problem['message']} [{problem['code']}]", file=sys.stderr)
     if facts["plan_steps"] is not None:
         print(
-            f"{facts['plan_steps']} plan steps, arena {facts['arena_bytes']:,} bytes, {facts['arena_ratio']} of the largest live set"
+            f"{facts['plan_steps']} plan steps, arena {facts['arena_bytes']:,} bytes, "
+            f"largest live set {facts['live_bytes']:,} bytes, ratio {facts['arena_ratio']}"
         )

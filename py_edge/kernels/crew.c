@@ -12,11 +12,10 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* A step below STEP_WORK multiply-adds (about 2 us) is not cut. */
-enum { MOST_THREADS = 16, STEP_WORK = 60000, SPINS = 1000, IDLE_SPINS = 30000 };
+enum { MOST_THREADS = 16, SPINS = 1000, IDLE_SPINS = 30000 };
 
 typedef struct {
-  int32_t threads, private_bytes, begin, end, stop;
+  int32_t threads, private_bytes, step_work, begin, end, stop;
   const int32_t *code;
   uint8_t *arena, *weights, *private;
   uint32_t passed[MOST_THREADS];
@@ -88,7 +87,7 @@ static int walk(crew *c, int32_t thread, int32_t begin, int32_t end, int32_t *st
     }
     int32_t kernel = c->code[pc], words = c->code[pc + 1];
     const int32_t *params = c->code + pc + 2;
-    int shared = pe_share_work(kernel, params, words, c->threads) >= STEP_WORK;
+    int shared = pe_share_work(kernel, params, words, c->threads) >= c->step_work;
     if (dirty && (shared || was_shared)) barrier(c, thread);
     if (status == PE_OK && (shared || thread == 0)) {
       status = shared ? one_share(&m, c, thread, kernel, params, words) : pe_run_step(&m, kernel, params, words);
@@ -101,14 +100,15 @@ static int walk(crew *c, int32_t thread, int32_t begin, int32_t end, int32_t *st
   return status;
 }
 
-EXPORT int32_t pe_crew_private(const int32_t *code, int32_t begin, int32_t end, int32_t threads, int32_t least_work) {
+EXPORT int32_t pe_crew_private(const int32_t *code, int32_t begin, int32_t end, int32_t threads, int32_t step_work,
+                                int32_t least_work) {
   int64_t work = 0;
   int32_t most = 0;
-  if (!code || begin < 0 || threads < 2 || threads > MOST_THREADS) return -1;
+  if (!code || begin < 0 || threads < 2 || threads > MOST_THREADS || step_work < 1) return -1;
   for (int32_t pc = begin; pc < end; pc += 2 + code[pc + 1]) {
     if (!pe_step_ok(code, pc, end)) return -1;
     int64_t one = pe_share_work(code[pc], code + pc + 2, code[pc + 1], threads);
-    if (one < STEP_WORK) continue;
+    if (one < step_work) continue;
     int32_t scratch = pe_share_scratch(code[pc], code + pc + 2);
     work += one;
     most = scratch > most ? scratch : most;
@@ -117,9 +117,9 @@ EXPORT int32_t pe_crew_private(const int32_t *code, int32_t begin, int32_t end, 
 }
 
 EXPORT void pe_crew_open(void *room, int32_t threads, const int32_t *code, uint8_t *arena, uint8_t *weights, uint8_t *private,
-                         int32_t private_bytes) {
+                         int32_t private_bytes, int32_t step_work) {
   crew *c = room;
-  c->threads = threads, c->private_bytes = private_bytes;
+  c->threads = threads, c->private_bytes = private_bytes, c->step_work = step_work > 0 ? step_work : 1;
   c->code = code, c->arena = arena, c->weights = weights, c->private = private;
 }
 

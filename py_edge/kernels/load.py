@@ -66,9 +66,9 @@ def open_library(path: Path) -> Library:
     word, address = ctypes.c_int32, ctypes.c_void_p
     run.argtypes = [address, word, word, address, address, address]
     run.restype = word
-    handle.pe_crew_private.argtypes = [address, word, word, word, word]
+    handle.pe_crew_private.argtypes = [address, word, word, word, word, word]
     handle.pe_crew_private.restype = word
-    handle.pe_crew_open.argtypes = [address, word, address, address, address, address, word]
+    handle.pe_crew_open.argtypes = [address, word, address, address, address, address, word, word]
     handle.pe_crew_open.restype = None
     handle.pe_crew_run.argtypes = [address, word, word, word]
     handle.pe_crew_run.restype = word

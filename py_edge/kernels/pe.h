@@ -158,13 +158,15 @@ int32_t pe_panel(void);
 /* Run code words [begin, end). blob may be null after init. */
 int32_t pe_run(const int32_t *code, int32_t begin, int32_t end, uint8_t *arena, uint8_t *weights, const uint8_t *blob);
 
-/* Several threads on one plan (crew.c); `crew` is PE_CREW_BYTES of zeroed memory, aligned to 64.
+/* Several threads on one plan (crew.c); `crew` is PE_CREW_BYTES of zeroed memory, aligned to 64. A step with less than
+ * step_work multiply-adds (60000 take about 2 us), or about as much, is not cut.
  * private: bytes of scratch that each thread but the first needs for this range; -1 where less than least_work
  * multiply-adds, or about as much, can be shared. */
 #define PE_CREW_BYTES 512
-int32_t pe_crew_private(const int32_t *code, int32_t begin, int32_t end, int32_t threads, int32_t least_work);
+int32_t pe_crew_private(const int32_t *code, int32_t begin, int32_t end, int32_t threads, int32_t step_work,
+                        int32_t least_work);
 void pe_crew_open(void *crew, int32_t threads, const int32_t *code, uint8_t *arena, uint8_t *weights, uint8_t *private_space,
-                  int32_t private_bytes);
+                  int32_t private_bytes, int32_t step_work);
 /* One thread's part of a run; every thread 0..threads-1 calls it with the same range. To thread 0: status as of pe_run. */
 int32_t pe_crew_run(void *crew, int32_t thread, int32_t begin, int32_t end);
 /* WebAssembly: thread 0 calls, the others serve until stopped. */

@@ -15,6 +15,8 @@ from py_edge.plan.memory import Memory
 
 _CREW_BYTES = 512
 MOST_THREADS = 16
+STEP_WORK = 60_000
+"""Multiply-adds of a step that is worth a barrier, about 2 us."""
 LEAST_WORK = 50_000_000
 """Multiply-adds that a run must have to share: Python threads wake in about 100 us."""
 
@@ -30,7 +32,9 @@ class Crew:
         self._handle = handle
         self._room = Memory(_CREW_BYTES)
         self._private = Memory(private_bytes * (threads - 1))
-        handle.pe_crew_open(self._room.address, threads, *addresses, self._private.address, private_bytes)
+        handle.pe_crew_open(
+            self._room.address, threads, *addresses, self._private.address, private_bytes, STEP_WORK
+        )
         self._queues: list[SimpleQueue[tuple[int, int] | None]] = [SimpleQueue() for _ in range(threads - 1)]
         for index, queue in enumerate(self._queues):
             arguments = (handle, self._room, index + 1, queue)
@@ -53,7 +57,7 @@ def make_crew(
     threads = min(threads, MOST_THREADS)
     if threads < 2 or sys.platform == "emscripten":
         return None
-    private = handle.pe_crew_private(code, *part, threads, LEAST_WORK)
+    private = handle.pe_crew_private(code, *part, threads, STEP_WORK, LEAST_WORK)
     return Crew(handle, threads, (code, arena.address, weights.address), private) if private >= 0 else None
 
 

@@ -7,12 +7,13 @@ const ALIGN = 64;
 const CREW_BYTES = 512;
 const STACK_BYTES = 262_144;
 const START_TIMEOUT_MS = 10_000;
-/** Multiply-adds that a run must have to share; a sleeping helper wakes in some tens of microseconds. */
+/** Multiply-adds of a step that is worth a barrier, about 2 us; and those that a run must have to share; a sleeping helper wakes in some tens of microseconds. */
+const STEP_WORK = 60_000;
 const LEAST_WORK = 1_000_000;
 
 export interface CrewExports {
-  pe_crew_private(code: number, begin: number, end: number, threads: number, leastWork: number): number;
-  pe_crew_open(crew: number, threads: number, code: number, arena: number, weights: number, own: number, ownBytes: number): void;
+  pe_crew_private(code: number, begin: number, end: number, threads: number, stepWork: number, leastWork: number): number;
+  pe_crew_open(crew: number, threads: number, code: number, arena: number, weights: number, own: number, ownBytes: number, stepWork: number): void;
   pe_crew_call(crew: number, begin: number, end: number): number;
   pe_crew_serve(crew: number, thread: number): void;
   pe_crew_stop(crew: number): void;
@@ -51,7 +52,7 @@ export async function makeCrew(
   exports: CrewExports, module: WebAssembly.Module, memory: WebAssembly.Memory, at: { code: number; arena: number; weights: number },
   [begin, end]: [number, number], threads: number, worker: string,
 ): Promise<Crew | null> {
-  const own = exports.pe_crew_private(at.code, begin, end, threads, LEAST_WORK);
+  const own = exports.pe_crew_private(at.code, begin, end, threads, STEP_WORK, LEAST_WORK);
   if (own < 0) return null;
   const crew = align(memory.buffer.byteLength);
   const privates = crew + CREW_BYTES;
@@ -59,7 +60,7 @@ export async function makeCrew(
   const helpers: Worker[] = [];
   try {
     memory.grow(Math.ceil((stacks + STACK_BYTES * (threads - 1) - memory.buffer.byteLength) / PAGE));
-    exports.pe_crew_open(crew, threads, at.code, at.arena, at.weights, privates, own);
+    exports.pe_crew_open(crew, threads, at.code, at.arena, at.weights, privates, own, STEP_WORK);
     const started = Array.from({ length: threads - 1 }, (_, i) => {
       const helper = new Worker(worker, { type: "module", name: `py-edge kernels ${i + 1}` });
       helpers.push(helper);

@@ -4,7 +4,7 @@ import { type Crew, type CrewExports, INITIAL_PAGES, makeCrew, roomOfCrew } from
 import { type FetchOptions, readFile, requestFile } from "./fetching.ts";
 import { count, parsePlan, type Plan } from "./plan.ts";
 import { EdgeError } from "./problem.ts";
-import type { Executors, Locked, PlanHeader, PlanSlot } from "./protocol.ts";
+import type { Data, Executors, Locked, PlanHeader, PlanSlot } from "./protocol.ts";
 
 // Tiny modules that use one instruction of the feature: i8x16.splat, i8x16.relaxed_swizzle.
 const SIMD = "0061736d010000000105016000017b030201000a0a0108004100fd0ffd620b";
@@ -19,9 +19,6 @@ interface Exports {
   pe_panel(): number;
   pe_run(code: number, begin: number, end: number, arena: number, weights: number, blob: number): number;
 }
-
-/** Data of one tensor: float32, int32, or bool as bytes 0 and 1. */
-export type Data = Float32Array | Int32Array | Uint8Array;
 
 const VIEWS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
 

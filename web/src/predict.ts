@@ -2,12 +2,12 @@
 // unless it is asked for threads. A page or a worker imports it; a classic worker does so with `await import(...)`.
 import { ASSETS, BASE } from "./assets.ts";
 import { canShare } from "./crew.ts";
-import { compileExecutor, type Data, Executor } from "./executor.ts";
+import { compileExecutor, Executor } from "./executor.ts";
 import { fetchBytes } from "./fetching.ts";
 import { executorsAt } from "./layout.ts";
 import { compilePlan } from "./planner.ts";
 import { EdgeError } from "./problem.ts";
-import type { Executors, PlanSlot, Progress } from "./protocol.ts";
+import type { Data, Executors, PlanSlot, Progress } from "./protocol.ts";
 import { PLAN_FILE } from "./source.ts";
 
 export { EdgeError };

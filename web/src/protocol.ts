@@ -111,6 +111,9 @@ export interface DeskTask {
 
 // ---- the plan file ------------------------------------------------------------------------------------------
 
+/** Data of one tensor: float32, int32, or bool as bytes 0 and 1. */
+export type Data = Float32Array | Int32Array | Uint8Array;
+
 export interface PlanSlot {
   name: string;
   shape: number[];
