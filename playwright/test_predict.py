@@ -253,9 +253,14 @@ def test_an_absurd_plan_is_an_error_and_never_a_trap(
 
 
 def test_a_model_without_a_plan_is_compiled_once_and_kept(
-    page: Page, bundle: Bundle, released: tuple[dict[str, Any], dict[str, bytes]], tmp_path: Path
+    page: Page,
+    tattler: Any,
+    bundle: Bundle,
+    released: tuple[dict[str, Any], dict[str, bytes]],
+    tmp_path: Path,
 ) -> None:
     """A model.json alone is compiled by Python, also for several examples; the next page finds both plans kept."""
+    tattler.expected += ["wasm.plan"]
     site = tmp_path / "site"
     shutil.copytree(bundle.folder, site)
     (site / "models" / "device" / "wasm.plan").unlink()
