@@ -163,6 +163,12 @@ WINDOWS(depthwise, pe_depthwise_conv2d, &p->residual, p->C * p->M, PER_TAP, 1, (
 WINDOWS(pool2d, pe_pool2d, 0, p->C, PER_TAP, 1, (void)0)
 /* clang-format on */
 
+/* Tiles are two rows high, and stay the same tiles. */
+static cut winograd_cut(const int32_t *params, int32_t words) {
+  cut c = conv2d_cut(params, words);
+  return c.unit == 1 && ((const pe_conv2d *)params)->N == 1 ? (cut){c.total, 2} : c;
+}
+
 /* Elementwise and copies: the outermost axis that is longer than 1. */
 
 static int outermost(const int32_t *shape, int32_t rank) {
@@ -268,7 +274,7 @@ typedef struct {
 static const row rows[PE_KERNEL_COUNT] = {
   [PE_MATMUL] = ROW(matmul), [PE_CONV2D] = ROW(conv2d), [PE_DEPTHWISE_CONV2D] = ROW(depthwise), [PE_POOL2D] = ROW(pool2d),
   [PE_ELEMENTWISE] = ROW(elementwise), [PE_COPY] = ROW(copy), [PE_SOFTMAX] = ROW(softmax), [PE_NORMALIZE] = ROW(normalize),
-  [PE_REDUCE] = ROW(reduce),
+  [PE_REDUCE] = ROW(reduce), [PE_CONV2D_WINOGRAD] = {winograd_cut, conv2d_share, conv2d_work},
 };
 
 int64_t pe_share_work(int32_t kernel, const int32_t *params, int32_t words, int32_t threads) {
@@ -279,8 +285,8 @@ int64_t pe_share_work(int32_t kernel, const int32_t *params, int32_t words, int3
 
 int32_t pe_share_scratch(int32_t kernel, const int32_t *params) {
   int32_t bytes = kernel == PE_MATMUL   ? ((const pe_matmul *)params)->scratch_bytes
-                  : kernel == PE_CONV2D ? ((const pe_conv2d *)params)->scratch_bytes
-                                        : 0;
+                  : kernel == PE_CONV2D || kernel == PE_CONV2D_WINOGRAD ? ((const pe_conv2d *)params)->scratch_bytes
+                                                                        : 0;
   return bytes > 0 ? bytes : 0;
 }
 

@@ -51,7 +51,18 @@ def test_shares_are_the_whole(libraries: list[Library], name: str, threads: int)
                 case.judge(*found)
 
 
-CUT = ("matmul", "conv2d", "depthwise_conv2d", "pool2d", "chain", "copy", "softmax", "reduce", "normalize")
+CUT = (
+    "matmul",
+    "conv2d",
+    "conv2d_winograd",
+    "depthwise_conv2d",
+    "pool2d",
+    "chain",
+    "copy",
+    "softmax",
+    "reduce",
+    "normalize",
+)
 
 
 def test_every_kernel_with_shares_was_cut(libraries: list[Library]) -> None:
