@@ -30,7 +30,7 @@ LOOK_S = 120.0
 ANSWER_S = 10.0
 TAKE_S = 30.0
 SURE = (6.0, 1.0)  # Beta: most pictures are easy, their mean confidence 0.86
-MOST_DEVICES = 200
+BOUNDS = {"devices": (1, 200), "threshold": (0, 1), "people_minutes": (0, 6000), "loss": (0, 0.9)}
 
 
 @dataclass(frozen=True)
@@ -102,17 +102,20 @@ class Fleet:
     """`run` some minutes of virtual time, as often as wanted. Raises ValueRangeError: a world out of bounds."""
 
     def __init__(self, world: World) -> None:
-        bounds = {"devices": MOST_DEVICES, "threshold": 1, "people_minutes": 6000, "loss": 0.9}
-        for name, most in bounds.items():
-            if not (name == "devices") <= getattr(world, name) <= most:
-                raise ValueRangeError(f"at most {most}", where=name, got=getattr(world, name))
+        for name, (least, most) in BOUNDS.items():
+            if not least <= getattr(world, name) <= most:
+                raise ValueRangeError(f"{least} to {most}", where=name, got=getattr(world, name))
         self.world, self.tally = world, Tally()
         self.rng = random.Random(world.seed)
         self.loop = VirtualLoop()
         self.loop.run_until_complete(self._begin())
 
     def run(self, minutes: float) -> dict[str, Any]:
-        """Live so many minutes. Gives minute, seen, coverage, risk, waiting, answered, waited_s (median), bytes_per_device_hour."""
+        """Live so many minutes; gives where the world stands since its beginning.
+
+        minute; seen, asked, answered, unanswered, at_desk: counts; coverage: share answered on the device; risk: share
+        of those that is wrong; waited_s: median seconds to an answer, None without one; bytes_per_device_hour.
+        """
         told: dict[str, Any] = self.loop.run_until_complete(self._live(minutes * 60))
         return told
 
