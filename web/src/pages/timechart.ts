@@ -96,5 +96,5 @@ export class TimeChart {
 
 function key(index: number): SVGElement {
   const line = svg("line", { x1: -12, x2: 12, y1: 0, y2: 0, class: "line", "stroke-dasharray": DASHES[index % DASHES.length]!.join(" ") });
-  return svg("svg", { viewBox: "-12 -6 24 12", class: "key chart", style: "width: 1.8rem; display: inline-block", "aria-hidden": "true" }, line);
+  return svg("svg", { viewBox: "-12 -6 24 12", class: "key stroke", "aria-hidden": "true" }, line);
 }
