@@ -16,6 +16,7 @@ from typing import Any, ParamSpec
 import py_edge
 from py_edge.errors import NotFoundError, PyEdgeError
 from py_edge.host.classroom import Classroom
+from py_edge.host.fit import Fit
 from py_edge.host.learner import BROWSER_PANEL, Learner
 from py_edge.model import load_model
 
@@ -23,6 +24,7 @@ P = ParamSpec("P")
 
 _learners: dict[str, Learner] = {}
 _classrooms: dict[str, Classroom] = {}
+_fits: dict[str, Fit] = {}
 
 
 def told(function: Callable[P, Any]) -> Callable[P, dict[str, Any]]:
@@ -95,22 +97,53 @@ def compile_plan(files: Mapping[str, Any], batch: int) -> bytes:
 
 
 @told
-def learn(
+def learn_begin(
     name: str,
     inputs: Any,
     labels: Sequence[int],
     weights: Sequence[float],
-    audited_inputs: Any,
-    audited_labels: Sequence[int],
     options: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Fine-tune the released model on these n examples (inputs n D) and certify it with the audited ones.
+    kept: Mapping[str, Any],
+) -> None:
+    """Begin to fine-tune the released model on these n examples (inputs n D), in place of a fine-tune before.
 
-    Gives plan, temperature, threshold, coverage, bound, reason, loss (per epoch), train_ms. Raises TrainingError.
+    kept: generations (name -> bytes) of the very same fine-tune that was broken off; others are passed over.
     """
-    return _learner(name).learn(
-        inputs, list(labels), list(weights), audited_inputs, list(audited_labels), dict(options)
-    )
+    learn_stop(name)
+    shelf = {key: bytes(data) for key, data in kept.items()}
+    _fits[name] = _learner(name).begin(inputs, list(labels), list(weights), dict(options), shelf)
+
+
+@told
+def learn_on(
+    name: str, piece_ms: float, audited_inputs: Any, audited_labels: Sequence[int]
+) -> dict[str, Any]:
+    """Train for about so long. Gives progress (see Fit.go_on), generations (what must be kept now, or None) and trained.
+
+    trained is None until the end, then it is certified with the audited examples: plan, temperature, threshold,
+    coverage, bound, reason, loss (per epoch), examples, train_ms. Raises TrainingError when it diverged.
+    """
+    if name not in _fits:
+        raise NotFoundError("no fine-tune has begun", where="learn worker", got=name)
+    fit, trained = _fits[name], None
+    try:
+        progress = fit.go_on(piece_ms)
+        if fit.history:
+            trained = _learner(name).finish(fit, audited_inputs, list(audited_labels))
+    except Exception:
+        _fits.pop(name)
+        raise
+    if trained:
+        _fits.pop(name)
+    return {"progress": progress, "generations": fit.new_generations(), "trained": trained}
+
+
+@told
+def learn_stop(name: str) -> None:
+    """Break off the fine-tune that has begun, if there is one."""
+    fit = _fits.pop(name, None)
+    if fit:
+        fit.close()
 
 
 @told

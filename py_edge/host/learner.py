@@ -7,7 +7,7 @@ release and the answers only, never on when the tab was closed. D: values of one
 from __future__ import annotations
 
 import json
-import time
+import math
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,15 @@ from typing import Any
 
 from py_edge.confidence.policy import Promise, make_policy
 from py_edge.errors import ModelFormatError, ShapeError, TrainingError
+from py_edge.host.fit import Fit
 from py_edge.model import Model, load_model
 from py_edge.tensor import ITEM_BYTES, Tensor, count
-from py_edge.train.finetune import finetune
+from py_edge.train.checkpoint import Generations, Kept
+from py_edge.train.finetune import finetuning
 from py_edge.train.schedules import polynomial_decay
 
 BROWSER_PANEL = 8
+GENERATION_S = 0.1
 NOT_MODEL = (".plan",)
 USUAL: Mapping[str, Any] = {
     "epochs": 10,
@@ -72,19 +75,16 @@ class Learner:
         known = {name: self.metadata[name] for name in names if name in self.metadata}
         return self.model.plan(1, BROWSER_PANEL, known).to_bytes()
 
-    def learn(
+    def begin(
         self,
         inputs: Any,
         labels: Sequence[int],
         weights: Sequence[float],
-        audited_inputs: Any,
-        audited_labels: Sequence[int],
         options: Mapping[str, Any],
-    ) -> dict[str, Any]:
-        """Fine-tune and certify. inputs: n D floats in one buffer. See host/browser.py for what comes back.
-
-        Raises TrainingError without examples or when it diverges; the model is the released one again then.
-        """
+        kept: Mapping[str, bytes] | None = None,
+    ) -> Fit:
+        """A fine-tune to be gone through in pieces. inputs: n D floats in one buffer; kept: generations of the same
+        fine-tune that was broken off, from which it goes on. Raises TrainingError without examples."""
         wish = {**USUAL, **self.metadata.get("training", {}), **options}
         if not labels:
             raise TrainingError(
@@ -92,10 +92,10 @@ class Learner:
             )
         came = Lesson(self._rows(inputs, len(labels)), list(labels))
         lesson, weights = self._newest(came, weights or [1.0] * len(labels), int(wish["per_class"]))
-        began = time.perf_counter()
         self.model.set_weights(self.released)
         steps = int(wish["epochs"]) * -(-len(lesson) // int(wish["batch"]))
-        history = finetune(
+        shelf = Kept(kept)
+        going = finetuning(
             self.model,
             lesson.inputs,
             lesson.labels,
@@ -106,14 +106,44 @@ class Learner:
             seed=int(wish["seed"]),
             sample_weight=weights,
             metrics=(),
+            generations=Generations(shelf, every=1, every_s=GENERATION_S, keep=1),
         )
-        train_ms = (time.perf_counter() - began) * 1000
+        return Fit(going, shelf, len(came))
+
+    def learn(
+        self,
+        inputs: Any,
+        labels: Sequence[int],
+        weights: Sequence[float],
+        audited_inputs: Any,
+        audited_labels: Sequence[int],
+        options: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Fine-tune and certify at once. See host/browser.py for what comes back.
+
+        Raises TrainingError without examples or when it diverges; the model is the released one again then.
+        """
+        fit = self.begin(inputs, labels, weights, options)
+        while not fit.history:
+            fit.go_on(math.inf)
+        return self.finish(fit, audited_inputs, audited_labels)
+
+    def finish(self, fit: Fit, audited_inputs: Any, audited_labels: Sequence[int]) -> dict[str, Any]:
+        """What an ended fine-tune gives. Raises TrainingError when it diverged; the model is the released one then."""
+        history = fit.history
+        assert history is not None
         if history.rolled_back:
             self.model.set_weights(self.released)
-            raise TrainingError(history.message, where="fine-tune")
+            raise TrainingError(history.message, where="fine-tune", remedy="a smaller learning rate")
         certified = self.certify(audited_inputs, audited_labels)
         losses = history.history.get("loss", [])
-        return {"plan": self.plan(), **certified, "loss": losses, "examples": len(came), "train_ms": train_ms}
+        return {
+            "plan": self.plan(),
+            **certified,
+            "loss": losses,
+            "examples": fit.examples,
+            "train_ms": fit.train_ms,
+        }
 
     def certify(self, audited_inputs: Any, audited_labels: Sequence[int]) -> dict[str, Any]:
         """Temperature and threshold for the present weights. Without audits the released threshold cannot be

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import struct
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,11 +66,21 @@ class Generation:
 
 
 class Generations:
-    """The last `keep` generations of one run on a shelf. every: steps between two of them."""
+    """The last `keep` generations of one run on a shelf.
 
-    def __init__(self, shelf: Shelf, *, every: int = 50, keep: int = 2, name: str = "generation") -> None:
+    One is due every so many steps and after each epoch, but not before `every_s` seconds have passed since the last.
+    """
+
+    def __init__(
+        self, shelf: Shelf, *, every: int = 50, every_s: float = 0.0, keep: int = 2, name: str = "generation"
+    ) -> None:
         self.shelf, self.every, self.keep, self.name = shelf, max(1, every), max(1, keep), name
+        self.every_s, self._last_s = every_s, time.monotonic()
         self.problem = ""
+
+    def due(self, iteration: int = 0) -> bool:
+        """Whether to write one after this many steps; 0: at the end of an epoch."""
+        return iteration % self.every == 0 and time.monotonic() - self._last_s >= self.every_s
 
     def _names(self) -> list[str]:
         return sorted(n for n in self.shelf.names() if n.startswith(f"{self.name}-"))
@@ -87,6 +98,7 @@ class Generations:
 
     def write(self, fingerprint: str, state: Mapping[str, bytes], notes: Mapping[str, Any]) -> bool:
         """Returns False, and tells why in `problem`, when the shelf is full: learning goes on in memory."""
+        self._last_s = time.monotonic()
         names = self._names()
         number = int(names[-1].rpartition("-")[2]) + 1 if names else 0
         try:
@@ -104,6 +116,25 @@ class Generations:
     def clear(self) -> None:
         for name in self._names():
             self.shelf.delete(name)
+
+
+class Kept:
+    """A shelf in memory whose owner puts `blobs` away: the page writes them into IndexedDB between two pieces of a fit."""
+
+    def __init__(self, blobs: Mapping[str, bytes] | None = None) -> None:
+        self.blobs = dict(blobs or {})
+
+    def names(self) -> list[str]:
+        return list(self.blobs)
+
+    def read(self, name: str) -> bytes:
+        return self.blobs[name]
+
+    def write(self, name: str, data: bytes) -> None:
+        self.blobs[name] = data
+
+    def delete(self, name: str) -> None:
+        self.blobs.pop(name, None)
 
 
 class Folder:

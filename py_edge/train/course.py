@@ -53,18 +53,18 @@ class Course:
         """All rows of a full batch."""
         return self.rows + (round(self.rows * self.replay) if len(self.examples) > self.fresh else 0)
 
-    def run(self) -> History:
+    def run(self) -> Iterator[Progress]:
+        """Go step by step; the history is whole when it ends."""
         if not self.fresh or not self.epochs:
-            return self.history
+            return
         self.trainer.loop(self.size)
         epoch, step = self._resume()
         self.good = (self.trainer.state(), self.trainer.iteration)
         while epoch < self.epochs and not self.history.stopped:
-            self._epoch(epoch, step)
+            yield from self._epoch(epoch, step)
             epoch, step = epoch + 1, 0
         if self.generations is not None and self.history.stopped in ("", "diverged"):
             self.generations.clear()
-        return self.history
 
     def batches(self, epoch: int) -> Iterator[Sequence[int]]:
         """Indices of each batch: new ones in this epoch's order, then remembered ones; a function of seed and epoch."""
@@ -73,7 +73,7 @@ class Course:
             n = round(len(chunk) * self.replay) if total > self.fresh else 0
             yield [*chunk, *(pick.randrange(self.fresh, total) for _ in range(n))]
 
-    def _epoch(self, epoch: int, begin: int) -> None:
+    def _epoch(self, epoch: int, begin: int) -> Iterator[Progress]:
         trainer, steps = self.trainer, -(-self.fresh // self.rows)
         if not begin:
             trainer.begin()
@@ -90,18 +90,16 @@ class Course:
             if not math.isfinite(loss) or abs(loss) > EXPLODED * (self.first_loss + 1):
                 self._roll_back(f"the loss became {loss:g} in epoch {epoch + 1}")
                 return
-            if not self._tell(Progress(epoch, self.epochs, step, steps, {"loss": loss}, False)):
+            progress = Progress(epoch, self.epochs, step, steps, {"loss": loss}, False)
+            if not self._tell(progress):
                 self._stop("callback", f"a callback stopped it in epoch {epoch + 1}")
                 return
-            if (
-                self.generations is not None
-                and trainer.iteration % self.generations.every == 0
-                and step + 1 < steps
-            ):
+            if self.generations is not None and step + 1 < steps and self.generations.due(trainer.iteration):
                 self._write(epoch, step + 1)
-        self._end(epoch, steps)
+            yield progress
+        yield from self._end(epoch, steps)
 
-    def _end(self, epoch: int, steps: int) -> None:
+    def _end(self, epoch: int, steps: int) -> Iterator[Progress]:
         state = self.trainer.state()
         if not all(_finite(state[name]) for name in self.trainer.trained if name in state):
             self._roll_back(f"a weight was no number after epoch {epoch + 1}")
@@ -111,10 +109,12 @@ class Course:
         if self.checker is not None:
             logs |= {f"val_{name}": value for name, value in self.checker.logs(state).items()}
         self.history.add(epoch, logs)
-        if self.generations is not None and epoch + 1 < self.epochs:
+        if self.generations is not None and epoch + 1 < self.epochs and self.generations.due():
             self._write(epoch + 1, 0)
-        if not self._tell(Progress(epoch, self.epochs, steps, steps, logs, True)):
+        progress = Progress(epoch, self.epochs, steps, steps, logs, True)
+        if not self._tell(progress):
             self._stop("callback", f"a callback stopped it after epoch {epoch + 1}")
+        yield progress
 
     def _tell(self, progress: Progress) -> bool:
         wishes = [callback(progress) for callback in self.callbacks]

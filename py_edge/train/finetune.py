@@ -6,10 +6,12 @@ is a pure function of seed and epoch, so a resumed run repeats an unbroken one b
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ParamSpec
 
 from py_edge.errors import ValueRangeError
 from py_edge.tensor import Tensor
@@ -19,7 +21,7 @@ from py_edge.train.checkpoint import Generations
 from py_edge.train.course import Course
 from py_edge.train.data import Rows
 from py_edge.train.engine import Start, Trainable
-from py_edge.train.history import Callback, History
+from py_edge.train.history import Callback, History, Progress
 from py_edge.train.losses import loss_named
 from py_edge.train.optimizers import Optimizer, Schedule
 from py_edge.train.rehearsal import Reservoir
@@ -28,8 +30,26 @@ from py_edge.train.start import start as start_graph
 from py_edge.train.step import Objective
 from py_edge.train.trainer import Examples, Trainer
 
+P = ParamSpec("P")
 
-def finetune(
+
+def _at_once(steps: Callable[P, Generator[Progress, None, History]]) -> Callable[P, History]:
+    """The same fit without a stop between its steps."""
+
+    @functools.wraps(steps)
+    def run(*args: P.args, **kwargs: P.kwargs) -> History:
+        going = steps(*args, **kwargs)
+        while True:
+            try:
+                next(going)
+            except StopIteration as end:
+                history: History = end.value
+                return history
+
+    return run
+
+
+def finetuning(
     model: Trainable,
     x: Any,
     y: Any,
@@ -60,8 +80,10 @@ def finetune(
     penalties: Mapping[str, Mapping[str, Any]] | None = None,
     constraints: Mapping[str, Mapping[str, Any]] | None = None,
     start: Start = start_graph,
-) -> History:
+) -> Generator[Progress, None, History]:
     """Train `layers` of a one-output model on (x, y), leave the new weights in it, return the History.
+
+    `finetune` does it at once; `finetuning` stops after each step, and closing it early leaves the model untouched.
 
     x: one array or name -> array, rows first; y: classes (n,) int, or targets of the output's shape.
     layers: "last" (features before it are cached), k (the last k layers), "all", "biases", or names and patterns.
@@ -135,16 +157,24 @@ def finetune(
         history=history,
     )
     if generations is not None:
-        settings = repr((trained, objective, rule, epochs, batch, seed, shuffle, replay, distill))
-        course.fingerprint = fingerprint(
-            settings, model.weights, [*inputs.values(), *examples.truths.values()], examples.weights
-        )
-    course.run()
+        settings = repr((trained, objective, _numbers(rule), epochs, batch, seed, shuffle, replay, distill))
+        groups = (inputs, examples.truths, examples.logits)
+        rows = [own for group in groups for own in group.values()]
+        course.fingerprint = fingerprint(settings, model.weights, rows, examples.weights)
+    yield from course.run()
     model.set_weights({name: t for name, t in trainer.weights().items() if name in model.weights})
     if rehearsal is not None and not history.rolled_back:
         remember(model, rehearsal, xs, data.class_indices(truth), output, trained if distill else None, start)
     history.seconds = time.perf_counter() - began
     return history
+
+
+finetune = _at_once(finetuning)
+
+
+def _numbers(rule: Optimizer) -> tuple[Any, ...]:
+    """An optimizer without addresses: a schedule, which is any function, by some of its values."""
+    return replace(rule, learning_rate=0.0), [rule.rate_at(2**k - 1) for k in range(20)]
 
 
 def fingerprint(

@@ -141,7 +141,8 @@ class KerasLike:
         )  # fmt: skip
         self._fits += 1
         chorus.begin()
-        course.run()
+        for _ in course.run():
+            pass
         self._store(trainer)
         chorus.end(course.history.last)
         return course.history

@@ -49,6 +49,23 @@ def loaded(released: tuple[dict[str, Any], dict[str, bytes]]) -> str:
     return "device"
 
 
+def _learn(
+    name: str,
+    inputs: Any,
+    labels: list[int],
+    weights: list[float],
+    audited_inputs: Any,
+    audited_labels: list[int],
+    options: dict[str, Any],
+    kept: dict[str, bytes] | None = None,
+) -> dict[str, Any]:
+    """As the page does it: begin, go on until it is trained or a problem comes."""
+    told = browser.learn_begin(name, inputs, labels, weights, options, kept or {})
+    while not told.get("problem") and not (told["value"] or {}).get("trained"):
+        told = browser.learn_on(name, 5.0, audited_inputs, audited_labels)
+    return {"value": told["value"]["trained"]} if "value" in told else told
+
+
 def _flat(rows: list[list[float]]) -> array[float]:
     return array("f", [value for row in rows for value in row])
 
@@ -59,7 +76,7 @@ def test_a_fine_tune_gives_a_plan_for_the_page_and_starts_from_the_release(
     """Learning twice from the same answers gives the same bytes: nothing is carried over but the release."""
     images, labels = helper.digits()
     given: Any = (loaded, _flat(images[300:360]), labels[300:360], [], _flat([]), [], {"epochs": 3})
-    first, second = browser.learn(*given)["value"], browser.learn(*given)["value"]
+    first, second = _learn(*given)["value"], _learn(*given)["value"]
     assert first["plan"] == second["plan"]
     plan = Plan.from_bytes(first["plan"])
     assert (plan.panel, plan.inputs[0].shape, plan.outputs[0].shape) == (8, (1, 64), (1, 10))
@@ -71,14 +88,14 @@ def test_a_fine_tune_gives_a_plan_for_the_page_and_starts_from_the_release(
 def test_without_audits_changed_weights_are_never_sure(loaded: str, helper: ModuleType) -> None:
     """A threshold that nothing vouches for is not kept: everything climbs."""
     images, labels = helper.digits()
-    told = browser.learn(loaded, _flat(images[300:330]), labels[300:330], [], _flat([]), [], {"epochs": 1})
+    told = _learn(loaded, _flat(images[300:330]), labels[300:330], [], _flat([]), [], {"epochs": 1})
     assert told["value"]["threshold"] == NEVER_SURE
 
 
 def test_audits_certify_a_threshold_and_are_not_trained_on(loaded: str, helper: ModuleType) -> None:
     """Audited answers change temperature and threshold, never the weights."""
     images, labels = helper.digits()
-    learn = partial(browser.learn, loaded, _flat(images[300:500]), labels[300:500], [])
+    learn = partial(_learn, loaded, _flat(images[300:500]), labels[300:500], [])
     plain = learn(_flat([]), [], {"epochs": 5})["value"]
     audited = learn(_flat(images[:110]), labels[:110], {"epochs": 5})["value"]
     assert Plan.from_bytes(plain["plan"]).blob == Plan.from_bytes(audited["plan"]).blob
@@ -90,20 +107,69 @@ def test_audits_certify_a_threshold_and_are_not_trained_on(loaded: str, helper: 
 def test_newest_examples_win_and_classes_stay_balanced(loaded: str, helper: ModuleType) -> None:
     """At most `per_class` of each class are trained on, the newest of what came home first."""
     images, labels = helper.digits()
-    few = browser.learn(
-        loaded, _flat(images[:400]), labels[:400], [], _flat([]), [], {"epochs": 1, "per_class": 5}
-    )
+    few = _learn(loaded, _flat(images[:400]), labels[:400], [], _flat([]), [], {"epochs": 1, "per_class": 5})
     assert few["value"]["examples"] == 400
     newest = _flat(images[300:400]), labels[300:400]
-    same = browser.learn(loaded, *newest, [], _flat([]), [], {"epochs": 1, "per_class": 5})
+    same = _learn(loaded, *newest, [], _flat([]), [], {"epochs": 1, "per_class": 5})
     assert Plan.from_bytes(few["value"]["plan"]).blob == Plan.from_bytes(same["value"]["plan"]).blob
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 8])
+def test_a_worker_that_dies_is_resumed_to_the_same_bytes(
+    released: tuple[dict[str, Any], dict[str, bytes]],
+    loaded: str,
+    helper: ModuleType,
+    pieces: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A new worker that gets the last generation ends with the plan of an unbroken fine-tune, after fewer steps."""
+    monkeypatch.setattr("py_edge.host.learner.GENERATION_S", 0.0)
+    images, labels = helper.digits()
+    given: Any = _flat(images[300:500]), labels[300:500], []
+    options = {"epochs": 12, "batch": 16}
+    whole = _learn(loaded, *given, _flat([]), [], options)["value"]
+    browser.learn_begin(loaded, *given, options, {})
+    kept: dict[str, bytes] = {}
+    for _ in range(pieces):
+        told = browser.learn_on(loaded, 0.0, _flat([]), [])["value"]
+        kept = told["generations"] or kept
+    release, files = released
+    browser.load(loaded, {p: d for p, d in files.items() if p != "wasm.plan"}, release["metadata"], {"memory": "memory.json"})  # fmt: skip
+    browser.learn_begin(loaded, *given, options, kept)
+    next_piece = browser.learn_on(loaded, 0.0, _flat([]), [])["value"]["progress"]
+    assert next_piece["epoch"] * next_piece["steps"] + next_piece["step"] >= pieces
+    again = _learn(loaded, *given, _flat([]), [], options, kept)["value"]
+    assert (again["plan"], again["loss"]) == (whole["plan"], whole["loss"])
+
+
+def test_a_fit_that_explodes_says_so_and_the_release_stays(loaded: str, helper: ModuleType) -> None:
+    """A learning rate beyond reason: a problem with its code and remedy, and the released plan as before."""
+    images, labels = helper.digits()
+    before = browser.plan(loaded)["value"]
+    told = _learn(
+        loaded, _flat(images[300:400]), labels[300:400], [], b"", [], {"learning_rate": 1e6, "epochs": 50}
+    )
+    assert told["problem"]["code"] == "E_TRAINING"
+    assert "the last good weights are back" in told["problem"]["message"]
+    assert browser.plan(loaded)["value"] == before
+
+
+def test_a_fit_that_is_stopped_leaves_the_release(loaded: str, helper: ModuleType) -> None:
+    """After a stop there is nothing to go on with, and the model is the released one."""
+    images, labels = helper.digits()
+    before = browser.plan(loaded)["value"]
+    browser.learn_begin(loaded, _flat(images[300:400]), labels[300:400], [], {"epochs": 50}, {})
+    browser.learn_on(loaded, 0.0, b"", [])
+    browser.learn_stop(loaded)
+    assert browser.learn_on(loaded, 0.0, b"", [])["problem"]["code"] == "E_NOT_FOUND"
+    assert browser.plan(loaded)["value"] == before
 
 
 @pytest.mark.parametrize(
     ("call", "code"),
     [
-        (lambda name: browser.learn(name, b"", [], [], b"", [], {}), "E_TRAINING"),
-        (lambda name: browser.learn(name, b"\0" * 8, [1], [], b"", [], {}), "E_SHAPE"),
+        (lambda name: _learn(name, b"", [], [], b"", [], {}), "E_TRAINING"),
+        (lambda name: _learn(name, b"\0" * 8, [1], [], b"", [], {}), "E_SHAPE"),
         (lambda name: browser.load("other", {"model.json": b"{"}, {}, {}), "E_FORMAT"),
         (lambda name: browser.plan("never loaded"), "E_NOT_FOUND"),
     ],

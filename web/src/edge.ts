@@ -2,14 +2,14 @@
 import { PYTHON_BYTES, startPredictor, startPython, type Python } from "./runtime.ts";
 import { EdgeError, toProblem } from "./problem.ts";
 import type {
-  Answer, Certified, Events, LearnOptions, ModelInfo, Policy, Prediction, PredictCalls, Problem, Progress, Question, Release, StartReport, State, Trained,
+  Answer, Certified, Events, Learning, LearnOptions, ModelInfo, Policy, Prediction, PredictCalls, Problem, Progress, Question, Release, StartReport, State, Trained,
 } from "./protocol.ts";
 import { ASSETS, BASE } from "./assets.ts";
 import { type Assets, executorsAt } from "./layout.ts";
 import type { Remote } from "./rpc.ts";
 import { fence, nextEpoch } from "./lead.ts";
 import { fetchFile, keepRelease, makeSource, MEMORY_FILE, PLAN_FILE, type Source } from "./source.ts";
-import { deviceId, openStore, type ExampleRow, type QuestionRow, releaseOf, type Store, type Tuned } from "./store.ts";
+import { deviceId, openStore, type ExampleRow, type Lesson, type QuestionRow, releaseOf, type Store, type Tables, type Tuned } from "./store.ts";
 import { Uplink } from "./uplink.ts";
 import { decodeTensor, encodeTensor, IN_PAGE, inPageLine, type InPageLine, makeQuestion } from "./wire.ts";
 
@@ -29,6 +29,20 @@ export interface EdgeOptions {
 }
 
 type Name = keyof Events;
+/** How to learn, and what stops it. */
+type Wish = LearnOptions & { signal?: AbortSignal };
+
+const PIECE_MS = 100;
+const MOST_ATTEMPTS = 4;
+/** Why a fine-tune may fail today and go on tomorrow. */
+const AGAIN = new Set(["E_WORKER", "E_NETWORK", "E_ENVIRONMENT", "E_TIMEOUT"]);
+
+/** What one piece of a fine-tune gives. */
+interface Piece {
+  progress: Partial<Learning>;
+  generations: Record<string, Uint8Array<ArrayBuffer>> | null;
+  trained: Trained | null;
+}
 
 /** Load the module of the node in the tab, which most pages never need. */
 async function startInPage(): Promise<InPageLine> {
@@ -59,6 +73,7 @@ export class Edge extends EventTarget {
   #sequence = 0;
   /** Bytes done and in all of the two parts of a start; both totals stand before the first byte is fetched. */
   readonly #bytes = { model: [0, 0], python: [0, 0] };
+  #full = false;
 
   private constructor(options: EdgeOptions) {
     super();
@@ -86,7 +101,7 @@ export class Edge extends EventTarget {
     }
     edge.#emit("ready", { stage: "predict", ms: performance.now() - begin });
     edge.#join();
-    if (options.learn !== "off") edge.learner().catch((error: unknown) => edge.#emit("error", toProblem(error)));
+    if (options.learn !== "off") Promise.all([edge.learner(), edge.resume()]).catch((error: unknown) => edge.#emit("error", toProblem(error)));
     return edge;
   }
 
@@ -200,13 +215,30 @@ export class Edge extends EventTarget {
   }
 
   /** Fine-tune on what came home, and on these inputs (with their label indices) first if any are given; swaps the new
-   * plan in between two predictions. */
-  async learn(inputs: Float32Array[] | LearnOptions = [], labels: number[] = [], options: LearnOptions = {}): Promise<Trained> {
+   * plan in between two predictions. They go on from the old weights until then, and for good when the signal stops it. */
+  async learn(inputs: Float32Array[] | Wish = [], labels: number[] = [], options: Wish = {}): Promise<Trained> {
     const given = Array.isArray(inputs);
     if (given) for (const [i, input] of inputs.entries()) await this.teach(input, labels[i]!);
-    const run = this.#learning.then(() => this.#learnNow(given ? options : inputs));
+    const { signal, ...wish } = given ? options : inputs;
+    const run = this.#learning.then(() => this.#alone(() => this.#learnNow(wish, signal)));
     this.#learning = run.catch(() => undefined);
     return run;
+  }
+
+  /** Go on with the fine-tune during which this tab, or another one, died. */
+  resume(): Promise<Trained | null> {
+    const run = this.#learning.then(() => this.#alone(async () => {
+      const lesson = await this.#lesson();
+      return lesson && lesson.base_digest === this.release!.digest && lesson.attempts < MOST_ATTEMPTS ? this.#learnNow(lesson.options, undefined, lesson) : null;
+    }));
+    this.#learning = run.catch(() => undefined);
+    return run;
+  }
+
+  /** One tab fine-tunes at a time. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    if (!navigator.locks) return work();
+    return navigator.locks.request(`py-edge learn:${this.source.place}:${this.source.name}`, work) as Promise<T>;
   }
 
   /** Add an example of the page's own, as if an answer had come home. */
@@ -225,15 +257,76 @@ export class Edge extends EventTarget {
     return run;
   }
 
-  async #learnNow(options: LearnOptions): Promise<Trained> {
+  async #learnNow(options: LearnOptions, signal?: AbortSignal, broken?: Lesson): Promise<Trained> {
     const begin = performance.now();
-    const python = await this.#ownLearner();
     const { lessons, audits } = await this.#examples();
-    const trained = await python.call<Trained>("learn", this.source.name, ...this.#arrays(lessons), ...this.#arrays(audits).slice(0, 2), options);
-    await this.#install(trained, trained.plan, lessons);
-    const result = { ...trained, examples: lessons.length, ms: performance.now() - begin };
-    this.#emit("trained", { examples: lessons.length, ms: result.ms, train_ms: trained.train_ms, loss: trained.loss, model_version: this.release!.version });
+    const chosen = broken ? lessons.filter((row) => broken.examples.includes(row.sequence)) : lessons;
+    const lesson: Lesson = broken ?? { base_digest: this.release!.digest, options, examples: chosen.map((row) => row.sequence), kept: new Map(), attempts: 0 };
+    const trained = await this.#train(lesson, chosen, audits, signal);
+    await this.#install(trained, trained.plan, chosen);
+    const result = { ...trained, examples: chosen.length, ms: performance.now() - begin };
+    this.#emit("trained", { examples: chosen.length, ms: result.ms, train_ms: trained.train_ms, loss: trained.loss, model_version: this.release!.version });
     return result;
+  }
+
+  /** Train, and go on from the last generation when the worker dies. */
+  async #train(lesson: Lesson, lessons: ExampleRow[], audits: ExampleRow[], signal?: AbortSignal): Promise<Trained> {
+    for (let deaths = 0; ; deaths++) {
+      const before = lesson.kept;
+      try {
+        return await this.#inPieces(lesson, lessons, audits, signal);
+      } catch (error) {
+        if (this.#closed) throw error;
+        const { code } = toProblem(error);
+        if (lesson.kept !== before) deaths = 0;
+        if (code === "E_WORKER" && deaths < MOST_ATTEMPTS) continue;
+        if (!AGAIN.has(code) || lesson.attempts >= MOST_ATTEMPTS) await this.#keepLesson(null);
+        throw error;
+      }
+    }
+  }
+
+  async #inPieces(lesson: Lesson, lessons: ExampleRow[], audits: ExampleRow[], signal?: AbortSignal): Promise<Trained> {
+    const python = await this.#ownLearner();
+    const name = this.source.name;
+    const tests = this.#arrays(audits).slice(0, 2);
+    lesson.attempts++;
+    let writing = this.#keepLesson(lesson);
+    await python.call("learn_begin", name, ...this.#arrays(lessons), lesson.options, lesson.kept);
+    for (;;) {
+      if (signal?.aborted || this.#closed) {
+        await python.call("learn_stop", name);
+        throw new EdgeError({ code: "E_ABORTED", message: "stopped", where: "fine-tune" });
+      }
+      const { progress, generations, trained } = await python.call<Piece>("learn_on", name, PIECE_MS, ...tests);
+      await writing;
+      if (progress.epochs) this.#emit("learning", progress as Learning);
+      if (trained) return trained;
+      if (!generations) continue;
+      lesson.kept = new Map(Object.entries(generations));
+      lesson.attempts = 1;
+      writing = this.#keepLesson(lesson);
+    }
+  }
+
+  async #lesson(): Promise<Lesson | undefined> {
+    return (await this.#store.read((tables) => tables.get("pointers", "lesson"))) as Lesson | undefined;
+  }
+
+  /** Put the fine-tune's state away, as a whole or not at all. A full or broken storage does not stop it: the page is told. */
+  async #keepLesson(lesson: Lesson | null): Promise<void> {
+    await this.#keep((tables) => (lesson ? tables.put("pointers", "lesson", lesson) : tables.delete("pointers", "lesson")));
+  }
+
+  async #keep(work: (tables: Tables) => Promise<void>): Promise<void> {
+    try {
+      await this.#store.write(work);
+      this.#full = false;
+    } catch (error) {
+      if (this.#closed) return;
+      if (!this.#full) this.#emit("error", { ...toProblem(error), where: "fine-tune", remedy: "learning goes on in memory and lasts until the tab closes" });
+      this.#full = true;
+    }
   }
 
   async #certifyNow(): Promise<Certified> {
@@ -268,8 +361,9 @@ export class Edge extends EventTarget {
     const tuned: Tuned = { base_digest: this.release!.digest, plan, temperature, threshold, examples: seen.length };
     await this.#swap(plan ?? (await this.#ownPlan()), tuned);
     this.tuned = plan !== null;
-    await this.#store.write(async (tables) => {
+    await this.#keep(async (tables) => {
       await tables.put("pointers", "tuned", tuned);
+      if (seen.length) await tables.delete("pointers", "lesson");
       for (const row of seen) await tables.put("examples", row.sequence, { ...row, generation: row.generation + 1 });
     });
     this.#post("tuned");
@@ -498,7 +592,7 @@ export class Edge extends EventTarget {
       for (const row of await tables.all("questions")) await tables.delete("questions", row.sequence);
       for (const row of await tables.all("examples")) await tables.delete("examples", row.sequence);
       for (const file of this.release?.files ?? []) await tables.delete("blobs", file.sha256);
-      for (const key of ["device", "sequence", "taught", "release", "tuned", "epoch"]) await tables.delete("pointers", key);
+      for (const key of ["device", "sequence", "taught", "release", "tuned", "epoch", "lesson"]) await tables.delete("pointers", key);
     });
     this.close();
   }

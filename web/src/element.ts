@@ -3,7 +3,7 @@ import { Edge, type EdgeOptions } from "./edge.ts";
 import { sentence, toProblem } from "./problem.ts";
 import type { Events, Prediction, Progress, StartReport, Trained } from "./protocol.ts";
 
-const NAMES: (keyof Events)[] = ["progress", "ready", "prediction", "escalated", "answered", "trained", "released", "state", "error"];
+const NAMES: (keyof Events)[] = ["progress", "ready", "prediction", "escalated", "answered", "learning", "trained", "released", "state", "error"];
 
 const SKIN = `
 :host { display: block; font: inherit; }
@@ -187,6 +187,10 @@ export class PyEdgeElement extends HTMLElement {
       const { label, source } = detail as Events["answered"];
       this.#paint(label ?? "no label fits");
       this.#say(`Answered by ${source === "person" ? "a person" : source}`);
+    }
+    if (name === "learning") {
+      const { epoch, epochs, loss } = detail as Events["learning"];
+      this.#say(`Learning, epoch ${epoch + 1} of ${epochs}, loss ${loss.toFixed(3)}`);
     }
     if (name === "trained") this.#say(`Learnt from ${(detail as Events["trained"]).examples} answers`);
     if (name === "released") this.#say(`New model, version ${(detail as Events["released"]).version}`);

@@ -219,6 +219,15 @@ export interface LearnOptions {
   seed?: number;
 }
 
+/** How far a fine-tune is: epoch and step from 0, steps of an epoch, the loss of that step. */
+export interface Learning {
+  epoch: number;
+  epochs: number;
+  step: number;
+  steps: number;
+  loss: number;
+}
+
 /** What a certificate gives: from when on the device may answer alone (over 1: never), and what that rests on. */
 export interface Certified {
   temperature: number;
@@ -288,6 +297,7 @@ export interface Events {
   prediction: Prediction & { sequence: number | null };
   escalated: { device: string; sequence: number; state: State; place: string; estimate_s: number | null };
   answered: Answer & { repeated: boolean };
+  learning: Learning;
   trained: { examples: number; ms: number; train_ms: number; loss: number[]; model_version: number | null };
   released: { name: string; version: number; digest: string };
   state: { online: boolean; outbox: number; waiting: number };

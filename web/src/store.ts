@@ -2,7 +2,7 @@
 // durability; plain memory where the browser denies storage (the page then says so).
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import { hex } from "./digest.ts";
-import type { Answer, Problem, Question, Release } from "./protocol.ts";
+import type { Answer, LearnOptions, Problem, Question, Release } from "./protocol.ts";
 
 /** One question of this device with all that is known of it; `state` "asked" is the outbox. */
 export interface QuestionRow {
@@ -37,6 +37,18 @@ export interface Tuned {
   temperature: number;
   threshold: number;
   examples: number;
+}
+
+/** A fine-tune that has begun and not ended: all that it needs to go on after the tab or its worker has died. */
+export interface Lesson {
+  base_digest: string;
+  options: LearnOptions;
+  /** Keys of the examples that it learns from. */
+  examples: number[];
+  /** Generations of its state, by name. */
+  kept: Map<string, Uint8Array<ArrayBuffer>>;
+  /** How often it was begun since the last generation; a fit that kills its tab would do so each time. */
+  attempts: number;
 }
 
 interface Rows {

@@ -5,6 +5,7 @@ import { type Series, ShareChart } from "./chart.ts";
 import { byId, el, percent, placeOf } from "./dom.ts";
 import { registerOffline } from "./offline.ts";
 import { Pad, paint, picture } from "./digit.ts";
+import { LossChart } from "./loss.ts";
 import { annotatorName, DeskPanel } from "./panel.ts";
 import { SAMPLES } from "./samples.ts";
 import { follow } from "./story.ts";
@@ -36,6 +37,8 @@ const asked = new Map<number, { image: Float32Array; begin: number; row: HTMLEle
 
 const chart = new ShareChart("round");
 byId("curve").append(chart.node);
+const lossChart = new LossChart();
+byId("learnt").after(lossChart.node);
 byId("bars").append(...Array.from({ length: 10 }, (_, digit) =>
   el("li", {}, el("span", { class: "name" }, String(digit)), el("span", { class: "track" }, el("span", { class: "fill" })), el("span", { class: "value" }, "")),
 ));
@@ -141,8 +144,14 @@ element.addEventListener("pyedge:escalated", (event) => {
   if (chip && chip.textContent === "kept") chip.textContent = state;
   void counts();
 });
+element.addEventListener("pyedge:learning", (event) => {
+  const progress = (event as CustomEvent<Events["learning"]>).detail;
+  lossChart.add(progress);
+  byId("learnt").textContent = `Learning, epoch ${progress.epoch + 1} of ${progress.epochs}, loss ${progress.loss.toFixed(2)}.`;
+});
 element.addEventListener("pyedge:trained", (event) => {
   const { examples, train_ms, loss } = (event as CustomEvent<Events["trained"]>).detail;
+  lossChart.finish(loss);
   byId("learnt").textContent = `Learnt from ${examples} answers in ${Math.round(train_ms)} ms; loss ${loss[0]?.toFixed(2) ?? "?"} to ${loss.at(-1)?.toFixed(2) ?? "?"}.`;
   showModel();
 });

@@ -1,0 +1,84 @@
+"""A fine-tune in the tab is told step by step, can be stopped, and a full disk does not end it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+Open = Callable[[str], dict[str, Any]]
+SLOW_MS = 120_000
+LONG = {"epochs": 300, "batch": 8, "per_class": 100, "learning_rate": 0.001}
+TEACH = """async ([images, labels]) => {
+  const edge = await document.getElementById('edge').ready;
+  for (const [i, image] of images.entries()) await edge.teach(new Float32Array(image), labels[i]);
+}"""
+ANSWER = "image => document.getElementById('edge').predict(new Float32Array(image)).then(({ probabilities }) => probabilities)"
+
+
+@pytest.fixture
+def taught(page: Page, open_edge: Open, digits: tuple[list[list[float]], list[int]]) -> list[float]:
+    """A tab that is ready to learn from 200 pictures; gives one more picture."""
+    page.set_default_timeout(SLOW_MS)
+    images, labels = digits
+    open_edge("learn")
+    page.evaluate(TEACH, [images[500:700], labels[500:700]])
+    page.evaluate("() => document.getElementById('edge').learning")
+    return images[0]
+
+
+def test_progress_is_told_and_a_signal_stops_it(page: Page, taught: list[float]) -> None:
+    """Loss and place come while it learns; after an abort the old weights answer, and nothing is left to go on with."""
+    before = page.evaluate(ANSWER, taught)
+    told = page.evaluate(
+        """async options => {
+          const edge = await document.getElementById('edge').ready, control = new AbortController(), seen = [];
+          edge.addEventListener('learning', event => { seen.push(event.detail); if (seen.length === 3) control.abort(); });
+          const code = await edge.learn({ ...options, signal: control.signal }).catch(error => error.code);
+          return { seen, code };
+        }""",
+        {**LONG, "epochs": 5000},
+    )
+    assert told["code"] == "E_ABORTED"
+    assert 3 <= len(told["seen"]) <= 5
+    places = [entry["epoch"] * entry["steps"] + entry["step"] for entry in told["seen"]]
+    assert places == sorted(set(places))
+    assert all(entry["loss"] > 0 for entry in told["seen"])
+    assert page.evaluate(ANSWER, taught) == before
+    assert page.evaluate("async () => (await document.getElementById('edge').ready).resume()") is None
+
+
+def test_a_fit_that_explodes_is_told_and_the_old_weights_answer(page: Page, taught: list[float]) -> None:
+    """A learning rate beyond reason ends as a typed error, and the page answers as before."""
+    before = page.evaluate(ANSWER, taught)
+    problem = page.evaluate(
+        "() => document.getElementById('edge').learn({ learning_rate: 1e6, epochs: 50 }).catch(error => error.problem)"
+    )
+    assert problem["code"] == "E_TRAINING"
+    assert "the last good weights are back" in problem["message"]
+    assert page.evaluate(ANSWER, taught) == before
+
+
+def test_a_full_storage_does_not_end_learning(page: Page, taught: list[float]) -> None:
+    """When the browser keeps no more (thrown as it would: its own quota lets small writes pass) the page says so with a
+    code, once, and the fine-tune ends in memory."""
+    before = page.evaluate(ANSWER, taught)
+    page.evaluate(
+        """() => {
+          self.heard = [];
+          addEventListener('pyedge:error', event => heard.push(event.detail));
+          IDBObjectStore.prototype.put = () => { throw new DOMException('full', 'QuotaExceededError'); };
+        }"""
+    )
+    trained = page.evaluate(
+        "options => document.getElementById('edge').learn(options).then(({ examples }) => examples)",
+        {"epochs": 30},
+    )
+    assert trained == 200
+    heard = page.evaluate("heard")
+    assert [problem["code"] for problem in heard] == ["E_STORAGE"]
+    assert "goes on in memory" in heard[0]["remedy"]
+    assert page.evaluate(ANSWER, taught) != before
