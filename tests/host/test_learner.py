@@ -125,7 +125,7 @@ def test_a_worker_that_dies_is_resumed_to_the_same_bytes(
     """A new worker that gets the last generation ends with the plan of an unbroken fine-tune, after fewer steps."""
     monkeypatch.setattr("py_edge.host.learner.GENERATION_S", 0.0)
     images, labels = helper.digits()
-    given: Any = _flat(images[300:500]), labels[300:500], []
+    given: tuple[Any, list[int], list[float]] = (_flat(images[300:500]), labels[300:500], [])
     options = {"epochs": 12, "batch": 16}
     whole = _learn(loaded, *given, _flat([]), [], options)["value"]
     browser.learn_begin(loaded, *given, options, {})
