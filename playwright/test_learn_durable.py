@@ -1,12 +1,17 @@
-"""A fine-tune in the tab is told step by step, can be stopped, and a full disk does not end it."""
+"""A fine-tune in the tab is told step by step, can be stopped, survives every death, and a full disk does not end it."""
 
 from __future__ import annotations
 
+import importlib.util
+import random
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 
 pytestmark = pytest.mark.browser
 Open = Callable[[str], dict[str, Any]]
@@ -82,3 +87,49 @@ def test_a_full_storage_does_not_end_learning(page: Page, taught: list[float]) -
     assert [problem["code"] for problem in heard] == ["E_STORAGE"]
     assert "goes on in memory" in heard[0]["remedy"]
     assert page.evaluate(ANSWER, taught) != before
+
+
+@pytest.fixture(scope="session")
+def killing() -> ModuleType:
+    """The helper that kills."""
+    spec = importlib.util.spec_from_file_location("killing", Path(__file__).with_name("killing.py"))
+    assert spec
+    assert spec.loader
+    made = sys.modules["killing"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+def _killed(
+    killing: ModuleType, context: BrowserContext, page: Page, watch: Any, kills: int, seed: int
+) -> Any:
+    """Unbroken once, then so many kills; the Killer with what came of it."""
+    page.evaluate("options => document.getElementById('edge').learn(options).then(() => 0)", LONG)
+    unbroken = page.evaluate(killing.KEPT)["plan"]
+    url = page.url
+    page.close()
+    killer = killing.Killer(context, url, LONG, random.Random(seed), watch)
+    killer.run(kills)
+    assert killer.total == kills
+    assert set(killer.ends) == {unbroken}
+    return killer
+
+
+def test_killed_fits_end_where_an_unbroken_one_ends(
+    context: BrowserContext, page: Page, tattler: Any, killing: ModuleType, taught: list[float]
+) -> None:
+    """Worker, tab and process die at random; each fit goes on from its last generation to the very same plan."""
+    killer = _killed(killing, context, page, tattler.watch, 5, seed=3)
+    assert killer.resumed
+
+
+@pytest.mark.slow
+def test_a_hundred_kills(
+    context: BrowserContext, page: Page, tattler: Any, killing: ModuleType, taught: list[float]
+) -> None:
+    """The same with a hundred; the page is never busy for long."""
+    killer = _killed(killing, context, page, tattler.watch, 100, seed=5)
+    print(
+        killer.kills, "resumed", killer.resumed, "ends", len(killer.ends), "longest", max(killer.longest_ms)
+    )
+    assert killer.resumed >= 20
