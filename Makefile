@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install check test browser-test build demo slow-test wheels bench bench-models conformance experiments chaos sabotage fuzz-api fuzz sanitize clean
+.PHONY: help install check test browser-test build demo slow-test wheels bench bench-models conformance experiments chaos sabotage kills fuzz-api fuzz sanitize clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -47,6 +47,9 @@ chaos: install ## Kills, failing disks, bad networks and simulated histories aga
 
 sabotage: install ## Take one mechanism away at a time; a named test must turn red for each.
 	@$(BIN)/python -m tests.chaos.sabotage $(ARGS)
+
+kills: build ## Kill worker, tab and renderer in the middle of a fine-tune, 200 times; KILLS=200.
+	@PY_EDGE_KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest playwright/test_learn_durable.py -k many_kills -s $(ARGS)
 
 fuzz-api: install ## schemathesis over the served OpenAPI: never a 5xx; SECONDS=300.
 	@$(BIN)/python -m tests.node.fuzz_api --seconds $(or $(SECONDS),300)

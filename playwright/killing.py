@@ -35,6 +35,13 @@ DIE = """() => { const worker = workers['py-edge learn']; worker?.terminate();
   worker?.dispatchEvent(new ErrorEvent('error', { message: 'killed' })); }"""
 
 
+def crash(page: Page) -> None:
+    """The process behind this tab dies on the spot, as when memory is short; then the dead tab is closed."""
+    with contextlib.suppress(Error):
+        page.goto("chrome://crash", timeout=5_000)
+    page.close()
+
+
 @dataclass
 class Killer:
     """page: shows an element `edge` with learn="manual" that was taught. told: what happened, for the report."""
@@ -48,6 +55,12 @@ class Killer:
     ends: list[str] = field(default_factory=list)
     longest_ms: list[float] = field(default_factory=list)
     resumed: int = 0
+
+    def __str__(self) -> str:
+        longest = f"{max(self.longest_ms, default=0):.0f} ms"
+        return (
+            f"{self.kills}, generations found {self.resumed}, fits {len(self.ends)}, longest task {longest}"
+        )
 
     def open(self) -> Page:
         page = self.context.new_page()
@@ -109,7 +122,7 @@ class Killer:
             page.evaluate("async () => void (await document.getElementById('edge').ready)")
             return page
         if how == "crash":
-            with contextlib.suppress(Error):
-                page.goto("chrome://crash", timeout=5_000)
-        page.close()
+            crash(page)
+        else:
+            page.close()
         return self.open()

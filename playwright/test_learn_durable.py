@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import random
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +14,8 @@ from playwright.sync_api import BrowserContext, Page
 pytestmark = pytest.mark.browser
 Open = Callable[[str], dict[str, Any]]
 SLOW_MS = 120_000
+# What the page's own thread may do in one piece while Python starts and learns beside it.
+LONGEST_MS = 200
 LONG = {"epochs": 300, "batch": 8, "per_class": 100, "learning_rate": 0.001}
 TEACH = """async ([images, labels]) => {
   const edge = await document.getElementById('edge').ready;
@@ -89,17 +89,6 @@ def test_a_full_storage_does_not_end_learning(page: Page, taught: list[float]) -
     assert page.evaluate(ANSWER, taught) != before
 
 
-@pytest.fixture(scope="session")
-def killing() -> ModuleType:
-    """The helper that kills."""
-    spec = importlib.util.spec_from_file_location("killing", Path(__file__).with_name("killing.py"))
-    assert spec
-    assert spec.loader
-    made = sys.modules["killing"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
-
-
 def _killed(
     killing: ModuleType, context: BrowserContext, page: Page, watch: Any, kills: int, seed: int
 ) -> Any:
@@ -124,12 +113,13 @@ def test_killed_fits_end_where_an_unbroken_one_ends(
 
 
 @pytest.mark.slow
-def test_a_hundred_kills(
+def test_many_kills(
     context: BrowserContext, page: Page, tattler: Any, killing: ModuleType, taught: list[float]
 ) -> None:
-    """The same with a hundred; the page is never busy for long."""
-    killer = _killed(killing, context, page, tattler.watch, 100, seed=5)
-    print(
-        killer.kills, "resumed", killer.resumed, "ends", len(killer.ends), "longest", max(killer.longest_ms)
-    )
-    assert killer.resumed >= 20
+    """The same with many more; PY_EDGE_KILLS says how many and, on a machine of its own, that the page is never busy long."""
+    asked = os.environ.get("PY_EDGE_KILLS")
+    killer = _killed(killing, context, page, tattler.watch, int(asked or 40), seed=5)
+    print(killer)
+    assert killer.resumed >= killer.total / 5
+    if asked:
+        assert max(killer.longest_ms) < LONGEST_MS

@@ -1,9 +1,10 @@
-"""Many tabs are one device: frozen out, offline, away for a month, an answer takes effect exactly once."""
+"""Many tabs are one device: killed, frozen out, offline, away for a month, an answer takes effect exactly once."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import httpx
@@ -47,6 +48,32 @@ OVERTAKE = """async () => {
   db.close();
 }"""
 
+# Where the way of an answer ends in a tab that is about to die: nothing after this place happens in it.
+PLACES = {
+    "before": """
+const add = EventSource.prototype.addEventListener;
+EventSource.prototype.addEventListener = function (kind, take) {
+  return add.call(this, kind, kind === "answer" ? () => console.log("here") : take);
+};""",
+    # Requests one after the other hold the transaction open: the example is put, and not committed.
+    "inside": """
+const put = IDBObjectStore.prototype.put;
+IDBObjectStore.prototype.put = function (...rest) {
+  const made = put.apply(this, rest);
+  const hold = () => { this.get(0).onsuccess = hold; };
+  if (this.name === "examples") { hold(); made.addEventListener("success", () => console.log("here")); }
+  return made;
+};""",
+    "after": """
+const plain = globalThis.fetch;
+globalThis.fetch = (url, ...rest) => {
+  if (!String(url?.url ?? url).endsWith("answers/ack")) return plain(url, ...rest);
+  console.log("here");
+  return new Promise(() => {});
+};""",
+}
+SHOWN = {"before": ([], [1]), "inside": ([], [1]), "after": ([1], [])}
+
 
 class LaterClock(SystemClock):
     """The time of this machine, or a month later."""
@@ -85,6 +112,26 @@ def open_tab(context: BrowserContext, node: Origin, tattler: Any) -> Callable[..
         return tab
 
     return opened
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_tab_killed_on_the_way_of_an_answer(
+    open_tab: Callable[..., Page], node: Origin, killing: ModuleType, place: str
+) -> None:
+    """Before, inside and after the transaction of the effect: with the next tab it has happened once, and is acknowledged."""
+    doomed = open_tab(PLACES[place])
+    until(lambda: doomed.evaluate(KEPT)["epoch"] == 1)
+    doomed.evaluate(ASK, IMAGE)
+    with doomed.expect_console_message(lambda message: message.text == "here"):
+        vote(node, 1)
+    shown = doomed.evaluate("() => effects")
+    assert status(node)["unacknowledged"] == 1
+    killing.crash(doomed)
+    tab = open_tab()
+    until(lambda: status(node)["unacknowledged"] == 0 and tab.evaluate(KEPT)["epoch"] == 2)
+    assert (shown, tab.evaluate("() => effects")) == SHOWN[place]
+    kept = tab.evaluate(KEPT)
+    assert kept == {"questions": ["answered"], "examples": [1], "epoch": 2}
 
 
 def test_an_overtaken_tab_writes_nothing(
