@@ -101,7 +101,7 @@ class Course:
 
     def _end(self, epoch: int, steps: int) -> Iterator[Progress]:
         state = self.trainer.state()
-        if not all(_finite(state[name]) for name in self.trainer.trained if name in state):
+        if not all(all_finite(state[name]) for name in self.trainer.trained if name in state):
             self._roll_back(f"a weight was no number after epoch {epoch + 1}")
             return
         self.good = (state, self.trainer.iteration)
@@ -153,5 +153,10 @@ class Course:
         return notes["epoch"], notes["step"]
 
 
-def _finite(state: bytes) -> bool:
+def all_finite(state: bytes) -> bool:
+    """Whether every float32 is a number. Only one of at least 2^127, infinite or NaN has 7f or ff as its highest byte;
+    where there is none, which is nearly always, no float is looked at one by one."""
+    highest = state[3::4]
+    if b"\x7f" not in highest and b"\xff" not in highest:
+        return True
     return math.isfinite(sum(memoryview(state).cast("f")))
