@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page, Route
 
 from py_edge.bundle.collect import Bundle
 from py_edge.graph import Builder
@@ -48,6 +48,23 @@ def test_the_predict_worker_computes_what_python_computes(
         said = page.evaluate(PREDICT, _input(seed))
         assert said["probabilities"] == pytest.approx(native, abs=1e-5)
         assert said["label_index"] == max(range(10), key=native.__getitem__)
+
+
+def test_a_page_on_plain_http_checks_its_bytes_too(context: BrowserContext, origin: Origin) -> None:
+    """Where the browser has no digest of its own, as in a local network, ours is fetched and the model answers."""
+    host = "http://plain.test/"
+
+    def forward(route: Route) -> None:
+        route.fulfill(response=route.fetch(url=origin.url + route.request.url.removeprefix(host)))
+
+    context.route(f"{host}**", forward)
+    tab, asked = context.new_page(), []
+    tab.on("request", lambda request: asked.append(request.url.rsplit("/", 1)[-1]))
+    tab.goto(f"{host}test-predict.html")
+    assert tab.evaluate("isSecureContext") is False
+    tab.evaluate("async () => { await document.getElementById('edge').ready }")
+    assert len(tab.evaluate(PREDICT, _input(0))["probabilities"]) == 10
+    assert "sha256.js" in asked
 
 
 def test_it_is_unsure_exactly_below_its_threshold(page: Page, open_edge: Open) -> None:

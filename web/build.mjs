@@ -17,14 +17,18 @@ function navigation(here) {
   return `<nav aria-label="pages"><ul>\n${entries.join("\n")}\n  </ul></nav>`;
 }
 
+/** The written-out digest lies with the workers; entries at the root learn the folder's name when it is bundled. */
+const fromRoot = { define: { SHA256_FILE: '"__APP__sha256.js"' } };
+const fromApp = { define: { SHA256_FILE: '"sha256.js"' } };
 const common = { bundle: true, format: "esm", target: "es2022", minify: true, legalComments: "none", logLevel: "warning" };
 
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist/app", { recursive: true });
-await build({ ...common, entryPoints: ["src/py-edge.ts", "src/predict.ts", "src/sw.ts"], outdir: "dist" });
-await build({ ...common, entryPoints: ["src/predict.worker.ts", "src/crew.worker.ts", "src/learn.worker.ts", "src/node.worker.ts", "src/inpage.ts"], outdir: "dist/app" });
+await build({ ...common, ...fromRoot, entryPoints: ["src/py-edge.ts", "src/predict.ts", "src/sw.ts"], outdir: "dist" });
+await build({ ...common, ...fromApp, entryPoints: ["src/sha256.ts", "src/predict.worker.ts", "src/crew.worker.ts", "src/learn.worker.ts", "src/node.worker.ts", "src/inpage.ts"], outdir: "dist/app" });
 await build({
   ...common,
+  ...fromApp,
   entryPoints: ["demo.ts", "desk.ts", "dashboard.ts", "inspect.ts", "playground.ts", "teach.ts", "stream.ts", "fleet.ts", "look.css"].map((name) => `src/pages/${name}`),
   outdir: "dist/app",
   external: ["../py-edge.js"],

@@ -1,6 +1,6 @@
 // The stand-alone executor: the C kernels as one WebAssembly module with its own memory, driven without Python.
 // Memory from __heap_base up: weights | arena | code | blob (read only while `init` runs).
-import { type Crew, type CrewExports, INITIAL_PAGES, makeCrew, roomOfCrew } from "./crew.ts";
+import { type Crew, type CrewExports, INITIAL_PAGES, type makeCrew, roomOfCrew } from "./crew.ts";
 import { type FetchOptions, readFile, requestFile } from "./fetching.ts";
 import { count, parsePlan, type Plan } from "./plan.ts";
 import { EdgeError } from "./problem.ts";
@@ -113,10 +113,11 @@ export class Executor {
     return this.#crew?.threads ?? 1;
   }
 
-  /** Take helpers, where the plan has enough to share; else, or when they do not start, it stays with one thread. */
-  async enlist(threads: number, worker: string): Promise<void> {
+  /** Take helpers, where the plan has enough to share; else, or when they do not start, it stays with one thread.
+   * make: makeCrew, handed in, so that who needs no threads does not carry it. */
+  async enlist(make: typeof makeCrew, threads: number, worker: string): Promise<void> {
     const { code, arena, weights } = this.#at;
-    this.#crew = await makeCrew(this.#exports as unknown as CrewExports, this.#module, this.#memory, { code, arena, weights }, this.header.run, threads, worker);
+    this.#crew = await make(this.#exports as unknown as CrewExports, this.#module, this.#memory, { code, arena, weights }, this.header.run, threads, worker);
   }
 
   /** Inputs in plan order, row-major; outputs copied out. Throws E_SHAPE, E_VALUE, E_KERNEL. */

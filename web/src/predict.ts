@@ -1,7 +1,7 @@
 // The smallest way in: `load(url)` gives a model that runs in the calling thread, with no Python and no worker of its own
 // unless it is asked for threads. A page or a worker imports it; a classic worker does so with `await import(...)`.
 import { ASSETS, BASE } from "./assets.ts";
-import { canShare } from "./crew.ts";
+import { canShare, makeCrew } from "./crew.ts";
 import { compileExecutor, Executor } from "./executor.ts";
 import { fetchBytes } from "./fetching.ts";
 import { executorsAt } from "./layout.ts";
@@ -74,7 +74,7 @@ export async function load(url: string | URL, options: LoadOptions = {}): Promis
   const [{ module }, bytes] = await Promise.all([compileExecutor(executors, { signal }, threads > 1), read()]);
   const open = async (plan: Uint8Array) => {
     const executor = new Executor(module, plan, threads);
-    if (threads > 1) await executor.enlist(threads, executors.crew.worker);
+    if (threads > 1) await executor.enlist(makeCrew, threads, executors.crew.worker);
     return executor;
   };
   const model = new Loaded(await open(bytes), source === null ? null : async (batch) => open(await compilePlan(source, batch, { signal, onprogress })));
