@@ -42,6 +42,14 @@ KINDS = [
 SLOW_ONLY = ("latency", "bandwidth")
 
 
+def _rows(*quick: str) -> list[Any]:
+    """KINDS as parameters; all but those named here wait for the slow run."""
+    return [
+        pytest.param(fault, id=fault.kind, marks=() if fault.kind in quick else pytest.mark.slow)
+        for fault in KINDS
+    ]
+
+
 def _status(page: Page) -> str:
     return page.locator("py-edge [part=status]").text_content() or ""
 
@@ -60,7 +68,7 @@ def _provoked(tattler: Any) -> None:
     tattler.expected += ["Failed to load resource", "MIME type", "ERR_"]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda fault: fault.kind)
+@pytest.mark.parametrize("kind", _rows("drop", "alter", "html"))
 def test_during_start(page: Page, own: Origin, kind: Fault) -> None:
     """Slow is only slow; everything else is one error with the sentence on the page, and after it a reload is well."""
     page.goto(f"{own.url}test-bare.html")
@@ -77,7 +85,7 @@ def test_during_start(page: Page, own: Origin, kind: Fault) -> None:
     assert page.evaluate(START, "models/device/") == "ready"
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda fault: fault.kind)
+@pytest.mark.parametrize("kind", _rows("alter"))
 def test_during_an_update(
     page: Page, own: Origin, kind: Fault, better: tuple[dict[str, Any], dict[str, bytes]]
 ) -> None:
@@ -107,7 +115,7 @@ def test_during_an_update(
     assert (page.evaluate(version), page.evaluate("() => errors")) == (2, [])
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda fault: fault.kind)
+@pytest.mark.parametrize("kind", _rows("drop", "truncate", "html"))
 def test_during_an_ask(page: Page, own: Origin, kind: Fault) -> None:
     """Nobody answers, or nonsense comes: the device's own answer stands, the question stays in the outbox, nothing throws."""
     own.faults.active.append(Fault(kind.kind, r"/v1/", kind.amount))
