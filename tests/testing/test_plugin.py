@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
 import httpx
 import pytest
+from playwright.sync_api import Locator
 
+from py_edge.model import Model, load_model
 from py_edge.testing import Fault, Origin, faults, plugin
+from py_edge.tfjs.new import sequential
 
 README = Path(plugin.__file__).with_name("README.md")
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="session")
+def py_edge_models(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
+    """One small model of three classes, as a user would name theirs."""
+    folder = tmp_path_factory.mktemp("models") / "iris"
+    layers = [{"class_name": "Dense", "units": 3, "activation": "softmax"}]
+    Model(sequential((4,), layers, seed=1)).save(folder)
+    return [folder]
 
 
 def test_every_fixture_and_every_fault_is_documented() -> None:
@@ -35,3 +47,16 @@ def test_a_chain_is_real_nodes_one_above_the_other(chain: Callable[[int], list[O
     assert [bool(tier.get("parent")) for tier in tiers] == [True, True, False]
     far.faults.active.append(Fault("refuse", amount=418))
     assert httpx.get(far.url).status_code == 418
+
+
+def test_an_edge_is_one_ready_element_with_the_asked_attributes(
+    edge: Callable[..., Locator], py_edge_models: Sequence[Path]
+) -> None:
+    """Attributes are written as HTML has them, and the element answers what the same model says natively."""
+    element = edge(src="models/iris/", learn="off", threshold=0.75)
+    assert element.count() == 1
+    assert element.get_attribute("threshold") == "0.75"
+    row = [0.5, -1.0, 2.0, 0.25]
+    said = element.evaluate("(edge, x) => edge.predict(new Float32Array(x))", row)
+    native = load_model(py_edge_models[0]).predict([row]).tolist()[0]
+    assert sorted(said["probabilities"]) == pytest.approx(sorted(native), abs=1e-5)
