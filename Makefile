@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install check test browser-test build demo slow-test wheels bench bench-models conformance experiments chaos sabotage kills fuzz-api fuzz sanitize clean
+.PHONY: help install check test browser-test screenshots build demo slow-test wheels bench bench-models conformance experiments chaos sabotage kills fuzz-api fuzz sanitize clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -38,6 +38,9 @@ test: build ## All tests: unit, node, browser.
 
 browser-test: build ## The stories in a real Chromium only.
 	@$(BIN)/python -m pytest playwright $(ARGS)
+
+screenshots: build ## Every page as pictures, light, dark and phone, into DIR=screenshots.
+	@$(BIN)/python playwright/screenshots.py $(or $(DIR),screenshots) $(ARGS)
 
 slow-test: build ## What takes long: four whole stories, kills and bad networks, the kernels in Pyodide.
 	@$(BIN)/python -m pytest tests playwright -m slow $(ARGS)

@@ -64,6 +64,14 @@ def better() -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 @pytest.fixture(scope="session")
+def teachable_zip() -> bytes:
+    """A small net as Teachable Machine exports it."""
+    helper = load_helper(ROOT / "tests" / "host" / "teachable_zip.py")
+    archive: bytes = helper.zipped(helper.teachable_files())
+    return archive
+
+
+@pytest.fixture(scope="session")
 def model_folder(
     released: tuple[dict[str, Any], dict[str, bytes]], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:

@@ -67,3 +67,40 @@ def test_files_are_learnt_and_what_is_no_picture_is_told(page: Page, origin: Ori
     expect(page.locator("#says")).to_contain_text("Learnt: 100", timeout=SLOW_MS)
     page.locator("#try-file").set_input_files(file)
     expect(page.locator("#verdict")).to_contain_text("cross")
+
+
+def _picture(page: Page, colour: str) -> Any:
+    return {"name": "a.png", "mimeType": "image/png", "buffer": b64decode(page.evaluate(PICTURE, colour))}
+
+
+def test_a_teachable_machine_zip_goes_on_learning(
+    page: Page, origin: Origin, teachable_zip: bytes, tmp_path: Path
+) -> None:
+    """Its classes come in place of ours and answer; new pictures teach its head; a broken zip changes nothing."""
+    page.set_default_timeout(SLOW_MS)
+    page.goto(f"{origin.url}teach.html")
+    chooser = page.get_by_label("Teachable Machine zip")
+    chooser.set_input_files({"name": "tm.zip", "mimeType": "application/zip", "buffer": teachable_zip})
+    expect(page.locator("#says")).to_contain_text("day, night", timeout=SLOW_MS)
+    page.locator("#try-file").set_input_files(_picture(page, "#fff"))
+    expect(page.locator("#bars li")).to_have_count(2)
+    chooser.set_input_files(
+        {"name": "cut.zip", "mimeType": "application/zip", "buffer": teachable_zip[:-300]}
+    )
+    expect(page.locator("#says")).to_contain_text("[E_INTEGRITY]")
+    for number, colours in ((1, ("#fff", "#eef", "#ffe")), (2, ("#000", "#112", "#210"))):
+        pictures = [_picture(page, colour) for colour in colours]
+        page.get_by_label(f"pictures for class {number}").set_input_files(pictures)
+        expect(page.locator("#says")).to_contain_text("3 pictures")
+    page.get_by_role("button", name="Train").click()
+    expect(page.locator("#says")).to_contain_text("Learnt: 100", timeout=SLOW_MS)
+    for colour, name in (("#eee", "day"), ("#111", "night")):
+        page.locator("#try-file").set_input_files(_picture(page, colour))
+        expect(page.locator("#verdict")).to_contain_text(name)
+    page.get_by_role("button", name="Export").click()
+    expect(page.locator("#files a")).to_have_count(2)
+    for link in page.locator("#files a").all():
+        with page.expect_download() as waiting:
+            link.click()
+        waiting.value.save_as(tmp_path / waiting.value.suggested_filename)
+    assert load_model(tmp_path).metadata["labels"] == ["day", "night"]

@@ -18,6 +18,7 @@ from py_edge.errors import NotFoundError, PyEdgeError
 from py_edge.host.classroom import Classroom
 from py_edge.host.fit import Fit
 from py_edge.host.learner import BROWSER_PANEL, Learner
+from py_edge.host.teachable import Imported
 from py_edge.model import load_model
 
 P = ParamSpec("P")
@@ -159,6 +160,23 @@ def class_open(
     """A fresh dense net of this name, instead of the one before. options: activation, learning_rate, seed."""
     _classrooms[name] = Classroom(inputs, list(hidden), list(labels), **dict(options))
     return {"epoch": 0}
+
+
+@told
+def class_import(name: str, archive: Any) -> dict[str, Any]:
+    """The net of a Teachable Machine zip, instead of the one before. Gives labels, side and channels of its pictures."""
+    net = Imported(bytes(archive))
+    _classrooms[name] = net
+    return {"labels": net.labels, "side": net.picture[0], "channels": net.picture[2]}
+
+
+@told
+def class_features(name: str, pictures: Any, n: int) -> bytes:
+    """What an imported net is taught and asked with, for n pictures; see Imported.features."""
+    net = _classroom(name)
+    if not isinstance(net, Imported):
+        raise NotFoundError("this net has no features", where="learn worker", got=name)
+    return net.features(pictures, n)
 
 
 @told

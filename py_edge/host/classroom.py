@@ -52,12 +52,23 @@ class Classroom:
             raise ValueRangeError("two to ten classes", where="labels", got=len(labels))
         if not all(1 <= units <= MOST_UNITS for units in (inputs, *hidden)):
             raise ValueRangeError(f"1 to {MOST_UNITS} units", where="hidden", got=[inputs, *hidden])
-        self.inputs, self.labels, self.seed, self.epoch = inputs, list(labels), seed, 0
         self.model: Model = load_model(dense_files([inputs, *hidden, len(labels)], activation, seed))
+        self._start(inputs, labels, self.model.trainable, learning_rate, seed)
+
+    def _start(
+        self, inputs: int, labels: Sequence[str], trained: Sequence[str], learning_rate: float, seed: int
+    ) -> None:
+        """What every net needs, once its model is there."""
+        self.inputs, self.labels, self.seed, self.epoch = inputs, list(labels), seed, 0
         objective = Objective("sparseCategoricalCrossentropy", ("accuracy",))
         rule = optimizer("adam", learning_rate)
-        self.trainer = Trainer(self.model.forward, self.model.trainable, objective, rule, start)
+        self.trainer = Trainer(self.forward, trained, objective, rule, start)
+        self._input = next(iter(self.forward(1).inputs))
         self._answers: Runner | None = None
+
+    def forward(self, rows: int) -> Graph:
+        """The graph that learns and answers, for so many rows."""
+        return self.model.forward(rows)
 
     def fit(self, inputs: Any, labels: Sequence[int], epochs: int) -> dict[str, Any]:
         """Go on for so many epochs on these n examples (inputs n D). Gives epoch, loss, accuracy (of the last epoch).
@@ -69,9 +80,7 @@ class Classroom:
         if not all(0 <= label < len(self.labels) for label in labels):
             raise ValueRangeError("no such class", where="labels", got=max(labels), want=len(self.labels) - 1)
         truth = Tensor.from_flat(list(labels), (len(labels),), "int32")
-        examples = Examples(
-            {self.model.inputs[0].name: Rows(self._rows(inputs, len(labels)))}, {"truth": Rows(truth)}
-        )
+        examples = Examples({self._input: Rows(self._rows(inputs, len(labels)))}, {"truth": Rows(truth)})
         for _ in range(epochs):
             self.trainer.begin()
             for chunk in batches(order(len(labels), self.seed, self.epoch, shuffle=True), BATCH):
@@ -84,7 +93,7 @@ class Classroom:
         """Probabilities (n, C) float32 of n inputs, by the weights as they are now."""
         rows = Rows(self._rows(inputs, n))
         if self._answers is None:
-            self._answers = start(_changeable(self.model.forward(ROWS)))
+            self._answers = start(_changeable(self.forward(ROWS)))
         run = self._answers
         for name, tensor in self.trainer.weights().items():
             run.variable_view(name)[:] = tensor.data.cast("B")

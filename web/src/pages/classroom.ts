@@ -16,6 +16,13 @@ export interface Net {
   options: { activation?: string; learning_rate?: number; seed?: number };
 }
 
+/** What a Teachable Machine zip brings: class names, and the side and colours of the pictures that it takes. */
+export interface Imported {
+  labels: string[];
+  side: number;
+  channels: number;
+}
+
 /** Examples as Python takes them: rows one after the other, and the class of each. */
 export interface Lessons {
   inputs: Float32Array;
@@ -38,6 +45,17 @@ export class Classroom {
 
   async open({ inputs, hidden, labels, options }: Net): Promise<void> {
     await (await this.#python).call("class_open", this.#name, inputs, hidden, labels, options);
+  }
+
+  /** Go on with the net of a zip; it is taught and asked with `features`. */
+  async import(zip: ArrayBuffer): Promise<Imported> {
+    return (await this.#python).call<Imported>("class_import", this.#name, new Uint8Array(zip));
+  }
+
+  /** What the imported net sees in one picture. */
+  async features(picture: Float32Array): Promise<Float32Array<ArrayBuffer>> {
+    const bytes = await (await this.#python).call<Uint8Array>("class_features", this.#name, picture, 1);
+    return new Float32Array(bytes.slice().buffer);
   }
 
   async fit({ inputs, labels }: Lessons, epochs: number): Promise<Fitted> {

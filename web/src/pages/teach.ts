@@ -1,9 +1,10 @@
-// Two to four classes of small pictures, taught from nothing in this tab, tried at once, taken away as TF.js files.
-import type { EdgeError } from "../edge.ts";
-import { best, Classroom, type Fitted } from "./classroom.ts";
+// Two to four classes of small pictures, taught from nothing in this tab, tried at once, taken away as TF.js files; or the
+// classes of a Teachable Machine zip, whose net goes on learning here.
+import { best, Classroom, type Fitted, type Imported } from "./classroom.ts";
 import { byId, el, percent } from "./dom.ts";
+import { EdgeError, sentence, toProblem } from "../problem.ts";
 import { registerOffline } from "./offline.ts";
-import { moved, paintTile, PIXELS, readTile, SAMPLE_NAMES, sampleTiles, type Tile } from "./tiles.ts";
+import { moved, paintTile, PIXELS, readPicture, readTile, SAMPLE_NAMES, sampleTiles, type Tile } from "./tiles.ts";
 
 const HIDDEN = [32];
 const BATCH = 16;
@@ -13,6 +14,7 @@ const STEP_EPOCHS = 4;
 const SAMPLES = 10;
 const FRESH = 20;
 const MOST_TILES = 100;
+const MOST_ZIP = 64 << 20;
 const THRESHOLD = 0.8;
 const SHIFTS: [number, number][] = [[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]];
 
@@ -29,6 +31,9 @@ let tried: { tile: Tile; probabilities: Float32Array } | null = null;
 let seed = 100;
 let busy = false;
 let links: string[] = [];
+let imported: Imported | null = null;
+/** What an imported net sees in a picture; computed once, for its features do not learn. */
+const features = new WeakMap<Tile, Float32Array>();
 
 const room = new Classroom(({ done, total }) => {
   if (done < total) byId("python").textContent = `Python is starting: ${percent(done / total)}`;
@@ -53,14 +58,20 @@ function addTiles(group: Group, tiles: Tile[]): void {
   showGroups();
 }
 
+async function readFile(file: File): Promise<Tile> {
+  const tile = await readTile(file);
+  if (imported) features.set(tile, await room.features(await readPicture(file, imported.side, imported.channels)));
+  return tile;
+}
+
 async function addFiles(group: Group, files: Iterable<File>): Promise<void> {
   const refused: string[] = [];
-  for (const file of files) await readTile(file).then((tile) => addTiles(group, [tile]), () => refused.push(file.name));
+  for (const file of files) await readFile(file).then((tile) => addTiles(group, [tile]), () => refused.push(file.name));
   say(refused.length ? `Not a picture that this browser reads: ${refused.join(", ")}.` : `${group.name}: ${group.tiles.length} pictures.`);
 }
 
 function showGroup(group: Group, index: number): HTMLElement {
-  const name = el("input", { type: "text", value: group.name, maxlength: 24, "aria-label": `name of class ${index + 1}`, onchange: () => void (group.name = name.value.trim() || `class ${index + 1}`) });
+  const name = el("input", { type: "text", value: group.name, maxlength: 24, readonly: imported !== null, "aria-label": `name of class ${index + 1}`, onchange: () => void (group.name = name.value.trim() || `class ${index + 1}`) });
   const picker = el("input", { type: "file", accept: "image/*", multiple: true, "aria-label": `pictures for class ${index + 1}`, onchange: () => void addFiles(group, picker.files ?? []) });
   const tiles = el("div", { class: "tiles", role: "img", "aria-label": `${group.tiles.length} pictures of class ${index + 1}` });
   for (const tile of group.tiles.slice(-20)) {
@@ -68,7 +79,7 @@ function showGroup(group: Group, index: number): HTMLElement {
     paintTile(canvas, tile);
     tiles.append(canvas);
   }
-  const sample = el("button", { type: "button", "aria-label": `add ${SAMPLES} samples to class ${index + 1}`, onclick: () => addTiles(group, sampleTiles(SAMPLE_NAMES[index]!, SAMPLES, ++seed)) }, `Add ${SAMPLES} samples`);
+  const sample = el("button", { disabled: imported !== null, type: "button", "aria-label": `add ${SAMPLES} samples to class ${index + 1}`, onclick: () => addTiles(group, sampleTiles(SAMPLE_NAMES[index]!, SAMPLES, ++seed)) }, `Add ${SAMPLES} samples`);
   const empty = el("button", { type: "button", "aria-label": `empty class ${index + 1}`, onclick: () => addTiles({ ...group }, (group.tiles = [])) }, "Empty");
   const box = el("section", {
     class: "card", "aria-label": `class ${index + 1}`,
@@ -83,19 +94,23 @@ function showGroup(group: Group, index: number): HTMLElement {
 
 function showGroups(): void {
   byId("groups").replaceChildren(...groups.map(showGroup));
-  byId<HTMLButtonElement>("add").disabled = busy || groups.length >= 4;
-  byId<HTMLButtonElement>("remove").disabled = busy || groups.length <= 2;
+  byId<HTMLButtonElement>("add").disabled = busy || imported !== null || groups.length >= 4;
+  byId<HTMLButtonElement>("remove").disabled = busy || imported !== null || groups.length <= 2;
   byId<HTMLButtonElement>("train").disabled = byId<HTMLButtonElement>("play").disabled = busy;
-  byId<HTMLButtonElement>("try-sample").disabled = byId<HTMLInputElement>("try-file").disabled = busy || !fitted;
-  byId<HTMLButtonElement>("export").disabled = busy || !fitted;
+  byId("format").textContent = `TF.js layers format: ${imported ? `pictures of ${imported.side} by ${imported.side} pixels, -1 black to 1 white` : "input of 256 values, 16 by 16 pixels row after row, 0 black to 1 white"}; labels are in model.json.`;
+  byId<HTMLInputElement>("zip").disabled = busy;
+  byId<HTMLButtonElement>("export").disabled = byId<HTMLInputElement>("try-file").disabled = busy || !(fitted || imported);
+  byId<HTMLButtonElement>("try-sample").disabled = busy || !fitted || imported !== null;
 }
 
 // ---- learning and trying ----
 
 function lessons(): { inputs: Float32Array; labels: Int32Array } {
-  const rows = groups.flatMap(({ tiles }, label) => tiles.flatMap((tile) => SHIFTS.map(([dx, dy]) => ({ tile: moved(tile, dx, dy), label }))));
-  const inputs = new Float32Array(rows.length * PIXELS);
-  rows.forEach(({ tile }, i) => inputs.set(tile, i * PIXELS));
+  const variants = (tile: Tile) => (imported ? [features.get(tile)!] : SHIFTS.map(([dx, dy]) => moved(tile, dx, dy)));
+  const rows = groups.flatMap(({ tiles }, label) => tiles.flatMap((tile) => variants(tile).map((row) => ({ row, label }))));
+  const width = rows[0]!.row.length;
+  const inputs = new Float32Array(rows.length * width);
+  rows.forEach(({ row }, i) => inputs.set(row, i * width));
   return { inputs, labels: Int32Array.from(rows, ({ label }) => label) };
 }
 
@@ -108,13 +123,13 @@ async function train(): Promise<void> {
   try {
     await isReady;
     trained = groups.map(({ name }) => name);
-    await room.open({ inputs: PIXELS, hidden: HIDDEN, labels: trained, options: { activation: "relu", learning_rate: 0.003 } });
+    if (!imported) await room.open({ inputs: PIXELS, hidden: HIDDEN, labels: trained, options: { activation: "relu", learning_rate: 0.003 } });
     const given = lessons();
     const epochs = Math.max(LEAST_EPOCHS, Math.ceil((STEPS * BATCH) / given.labels.length / STEP_EPOCHS) * STEP_EPOCHS);
     const bar = byId<HTMLProgressElement>("bar");
     for (let epoch = 0; epoch < epochs; epoch += STEP_EPOCHS) {
       fitted = await room.fit(given, STEP_EPOCHS);
-      bar.value = fitted.epoch / epochs;
+      bar.value = (epoch + STEP_EPOCHS) / epochs;
       if (tried) await showTried(tried.tile);
     }
     say(`Learnt: ${percent(fitted!.accuracy)} of the pictures shown are told apart after ${epochs} epochs.`);
@@ -127,7 +142,7 @@ async function train(): Promise<void> {
 }
 
 async function showTried(tile: Tile): Promise<void> {
-  const probabilities = await room.predict(tile, 1);
+  const probabilities = await room.predict(features.get(tile) ?? tile, 1);
   tried = { tile, probabilities };
   paintTile(byId<HTMLCanvasElement>("now"), tile);
   const [label, confidence] = best(probabilities, trained.length, 0);
@@ -154,7 +169,27 @@ async function measure(): Promise<number> {
 
 const trySample = () => showTried(sampleTiles(SAMPLE_NAMES[++seed % trained.length]!, 1, seed * 31)[0]!);
 
+/** The classes of a zip in place of these; what was taught before is gone once the zip is in. */
+async function importZip(file: File): Promise<void> {
+  if (file.size > MOST_ZIP) throw new EdgeError({ code: "E_LIMIT", message: "the zip is too large", where: file.name, got: file.size, want: `<= ${MOST_ZIP} bytes` });
+  busy = true;
+  showGroups();
+  try {
+    await isReady;
+    imported = await room.import(await file.arrayBuffer());
+    [fitted, fresh, tried, trained] = [null, null, null, imported.labels];
+    groups = trained.map((name) => ({ name, tiles: [] }));
+    byId("bars").replaceChildren();
+    byId("verdict").textContent = "Nothing yet";
+    say(`${file.name}: ${trained.join(", ")}. Try a file, or give each class pictures and train on.`);
+  } finally {
+    busy = false;
+    showGroups();
+  }
+}
+
 async function play(): Promise<void> {
+  imported = null;
   groups = SAMPLE_NAMES.slice(0, 3).map((name) => ({ name, tiles: sampleTiles(name, SAMPLES, ++seed) }));
   fresh = null;
   await train();
@@ -175,7 +210,7 @@ async function exportFiles(): Promise<void> {
   }));
 }
 
-const told = (action: () => Promise<unknown>) => () => void action().catch((error: unknown) => say(String((error as Error).message)));
+const told = (action: () => Promise<unknown>) => () => void action().catch((error: unknown) => say(sentence(toProblem(error))));
 byId("add").addEventListener("click", addGroup);
 byId("remove").addEventListener("click", () => {
   groups.pop();
@@ -187,7 +222,11 @@ byId("try-sample").addEventListener("click", told(trySample));
 byId("export").addEventListener("click", told(exportFiles));
 byId<HTMLInputElement>("try-file").addEventListener("change", told(async () => {
   const file = byId<HTMLInputElement>("try-file").files?.[0];
-  if (file) await showTried(await readTile(file));
+  if (file) await showTried(await readFile(file));
+}));
+byId<HTMLInputElement>("zip").addEventListener("change", told(async () => {
+  const file = byId<HTMLInputElement>("zip").files?.[0];
+  if (file) await importZip(file);
 }));
 
 Object.assign(window, { pyEdgeTeach: { state: () => ({ classes: groups.map(({ name, tiles }) => [name, tiles.length]), busy, ...fitted, fresh, tried: tried ? [...tried.probabilities] : null }) } });

@@ -26,17 +26,30 @@ export function sampleTiles(name: string, count: number, seed: number): Tile[] {
   });
 }
 
-/** An image file as a tile: its middle square, small and grey. Throws if the browser cannot read it. */
-export async function readTile(file: Blob): Promise<Tile> {
+/** The middle square of an image file as side x side RGBA bytes. Throws if the browser cannot read it. */
+async function middle(file: Blob, side: number): Promise<Uint8ClampedArray> {
   const image = await createImageBitmap(file);
-  const canvas = new OffscreenCanvas(SIDE, SIDE);
+  const canvas = new OffscreenCanvas(side, side);
   const pen = canvas.getContext("2d")!;
   const edge = Math.min(image.width, image.height);
   pen.imageSmoothingQuality = "high";
-  pen.drawImage(image, (image.width - edge) / 2, (image.height - edge) / 2, edge, edge, 0, 0, SIDE, SIDE);
+  pen.drawImage(image, (image.width - edge) / 2, (image.height - edge) / 2, edge, edge, 0, 0, side, side);
   image.close();
-  const { data } = pen.getImageData(0, 0, SIDE, SIDE);
-  return Float32Array.from({ length: PIXELS }, (_, i) => (0.299 * data[4 * i]! + 0.587 * data[4 * i + 1]! + 0.114 * data[4 * i + 2]!) / 255);
+  return pen.getImageData(0, 0, side, side).data;
+}
+
+const grey = (data: Uint8ClampedArray, i: number) => 0.299 * data[4 * i]! + 0.587 * data[4 * i + 1]! + 0.114 * data[4 * i + 2]!;
+
+/** An image file as a tile: its middle square, small and grey. Throws if the browser cannot read it. */
+export async function readTile(file: Blob): Promise<Tile> {
+  const data = await middle(file, SIDE);
+  return Float32Array.from({ length: PIXELS }, (_, i) => grey(data, i) / 255);
+}
+
+/** An image file as Teachable Machine's nets take it: its middle square, -1..1, colours last. */
+export async function readPicture(file: Blob, side: number, channels: number): Promise<Float32Array> {
+  const data = await middle(file, side);
+  return Float32Array.from({ length: side * side * channels }, (_, i) => (channels === 1 ? grey(data, i) : data[4 * Math.floor(i / 3) + (i % 3)]!) / 127.5 - 1);
 }
 
 /** The tile moved by whole pixels; what comes in from outside is the nearest edge. */

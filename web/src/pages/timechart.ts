@@ -61,27 +61,34 @@ export class TimeChart {
         scales: { x: { time: false }, y: { range: (_, _low, high) => [0, this.#most ?? Math.max(10, high * 1.1)] } },
         axes: [{ ...axis, label: this.#unit }, { ...axis, size: 64, values: (_, ticks) => ticks.map(this.#say) }],
         series: [{}, ...this.#lines.map(({ kind }, i) => ({ stroke: colour(kind), width: 2.5, dash: DASHES[i % DASHES.length]!, points: { show: false } }))],
-        hooks: { draw: [(chart) => this.#mark(chart, colour("ink"))] },
+        hooks: { draw: [(chart) => this.#mark(chart, colour("ink"), colour("card"))] },
       },
       this.#data as uPlot.AlignedData,
       this.#plot,
     );
   }
 
-  #mark(chart: uPlot, ink: string): void {
+  #mark(chart: uPlot, ink: string, paper: string): void {
     const { ctx: pen, bbox } = chart;
     pen.save();
     pen.strokeStyle = pen.fillStyle = ink;
     pen.textAlign = "left";
     pen.setLineDash([]);
     pen.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
-    this.#moments.forEach(({ at, name }, i) => {
-      const x = chart.valToPos(at, "x", true);
+    const at = this.#moments.map((moment) => chart.valToPos(moment.at, "x", true));
+    for (const x of at) {
       pen.beginPath();
       pen.moveTo(x, bbox.top);
       pen.lineTo(x, bbox.top + bbox.height);
       pen.stroke();
-      pen.fillText(name, x + 4 * devicePixelRatio, bbox.top + bbox.height - (8 + 16 * i) * devicePixelRatio);
+    }
+    this.#moments.forEach(({ name }, i) => {
+      const [width, height] = [pen.measureText(name).width + 8 * devicePixelRatio, 16 * devicePixelRatio];
+      const [left, top] = [at[i]! + (i ? devicePixelRatio : -width - devicePixelRatio), bbox.top + bbox.height * 0.4];
+      pen.fillStyle = paper;
+      pen.fillRect(left, top, width, height);
+      pen.fillStyle = ink;
+      pen.fillText(name, left + 4 * devicePixelRatio, top + height * 0.75);
     });
     pen.restore();
   }
