@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from py_edge import __version__
 from py_edge.chain import outbox
+from py_edge.chain.inbox import said_by_parent
 from py_edge.errors import NotFoundError, PyEdgeError, StorageError
 from py_edge.fields import canonical_json, read_json
 from py_edge.node.node import Node
@@ -20,9 +21,11 @@ from py_edge.records import STATES
 from py_edge.retrain.job import gate_history
 from py_edge.retrain.release import currents
 from py_edge.storage.ports import Reading, Transaction
-from py_edge.storage.tables import DEAD_LETTERS, DELIVERIES, EXAMPLES, OUTBOX, QUESTIONS, TASKS, VOTES
+from py_edge.storage.tables import DEAD_LETTERS, DELIVERIES, EXAMPLES, OUTBOX, PATHS, QUESTIONS, TASKS, VOTES
 
 STATUS_EVERY_S = 0.5
+SHOWN = 5  # of the questions that wait
+FROM_NODES = (("asker", ">=", "node:"), ("asker", "<", "node;"))  # every name after the prefix
 
 
 async def healthz(request: Request) -> Response:
@@ -107,6 +110,17 @@ async def status_of(node: Node) -> dict[str, Any]:
         return {
             "questions": {state: states.get(state, 0) for state in STATES},
             "answered_by": {name: n for name, n in tx.tally(QUESTIONS, "answered_by").items() if name},
+            "answered_by_tier": {
+                str(tier): n for tier, n in tx.tally(QUESTIONS, "tier", ("state", "=", "answered")).items()
+            },
+            "asked_by_child": {
+                asker.removeprefix("node:"): n for asker, n in tx.tally(PATHS, "asker", *FROM_NODES).items()
+            },
+            "waiting": [
+                {"question": f"{row['device']}/{row['sequence']}", "place": place, "estimate_s": estimate_s}
+                for row in tx.select(QUESTIONS, ("state", "=", "queued"), order=("deadline_ms",), limit=SHOWN)
+                for place, estimate_s in [(node.tier.place or said_by_parent)(tx, row)]
+            ],
             "outbox": tx.count(OUTBOX),
             "outbox_oldest_ms": node.clock.now_ms() - oldest[0]["created_at_ms"] if oldest else 0,
             "outbox_retrying": tx.count(OUTBOX, ("attempts", ">", 0)),
@@ -121,6 +135,7 @@ async def status_of(node: Node) -> dict[str, Any]:
                     "name": release.name, "version": release.version, "digest": release.digest,
                     "released_at_ms": release.released_at_ms, "metrics": release.metadata.get("metrics"),
                     "threshold": release.metadata.get("threshold"),
+                    "certificate": release.metadata.get("certificate"),
                 }
                 for release in currents(tx)
             ],

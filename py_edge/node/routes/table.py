@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from py_edge.node.routes.status import status_of
+from py_edge.node.site import HEADERS
 from py_edge.node.wire import NO_STORE, node_of
 
 REFRESH_S = 5
@@ -29,7 +30,7 @@ async def get_table(request: Request) -> Response:
         f'<meta http-equiv="refresh" content="{REFRESH_S}"><meta name="viewport" content="width=device-width">'
         f"<style>{STYLE}</style></head><body><main><h1>Status</h1>{tables}</main></body></html>"
     )
-    return HTMLResponse(page, headers=NO_STORE)
+    return HTMLResponse(page, headers={**HEADERS, **NO_STORE})  # an isolated page frames only isolated ones
 
 
 def _table(name: str, value: Any) -> str:

@@ -1,10 +1,12 @@
-// The node at a glance, fed by SSE: three big numbers, who answers, queues, versions, children. Unknown facts that a
+// The node at a glance, fed by SSE: three big numbers, the river, what waits, who answers, nodes, coverage. Unknown facts that a
 // newer node sends are shown as they are.
 import { toProblem, sentence } from "../problem.ts";
 import { callNode } from "../wire.ts";
+import { coverage, nodes, onTheWay, waiting } from "./board.ts";
 import { type Series, ShareChart } from "./chart.ts";
 import { byId, el, percent } from "./dom.ts";
 import { registerOffline } from "./offline.ts";
+import { River } from "./river.ts";
 
 type Status = Record<string, unknown>;
 
@@ -15,6 +17,9 @@ const api = new URL("v1/", new URL(origin, document.baseURI)).href;
 const history: Status[] = [];
 const chart = new ShareChart("look");
 byId("curve").append(chart.node);
+const river = new River();
+byId("river").append(river.node);
+const PANELS = { waiting, outbox: onTheWay, tree: nodes, certain: coverage };
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 const numbers = (value: unknown): [string, number][] => (isObject(value) ? Object.entries(value).filter((entry): entry is [string, number] => typeof entry[1] === "number") : []);
@@ -35,9 +40,19 @@ function show(status: Status): void {
   );
   const names = [...new Set(history.flatMap((past) => shares(past).map(([name]) => name)))].sort();
   chart.draw(names.map((name, i) => ({ name: `answered by ${name}`, kind: kindOf(name, i), values: history.map((past) => Object.fromEntries(shares(past))[name] ?? 0) })));
+  river.take(status);
+  for (const [id, make] of Object.entries(PANELS)) keepOpen(byId(id), make(status));
   const plain = Object.entries(status).filter(([, value]) => typeof value !== "object" && value !== "");
   const rest = Object.entries(status).filter(([, value]) => typeof value === "object" && value !== null);
   byId("facts").replaceChildren(section("now", Object.fromEntries(plain)), ...rest.map(([name, value]) => section(name, value)));
+}
+
+/** Replace what stands under the heading; data that was unfolded stays so. */
+function keepOpen(panel: HTMLElement, parts: Node[]): void {
+  const open = panel.querySelector("details")?.open ?? false;
+  panel.replaceChildren(panel.querySelector("h2")!, ...parts);
+  const data = panel.querySelector("details");
+  if (data) data.open = open;
 }
 
 function kindOf(name: string, index: number): Series["kind"] {

@@ -1,0 +1,56 @@
+"""The dashboard in a real Chromium on a real node: the table without JavaScript, and the panels over SSE."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from py_edge.bundle.collect import Bundle
+from tests.node.asking import ask, question
+from tests.node.conftest import LiveNode, start
+
+__all__ = ["start"]
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def node(start: Any, bundle: Bundle) -> LiveNode:
+    """A node that serves the built site, with a question of a child and one of a device waiting."""
+    served: LiveNode = start("site", site_dir=str(bundle.folder))
+    ask(served.http, question(1), **{"x-py-edge-node": "till"})
+    ask(served.http, question(2))
+    return served
+
+
+def test_without_javascript_the_table_is_in_the_page(browser: Browser, node: LiveNode) -> None:
+    """A browser that runs no script frames the server's table, and a row of it can be read."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{node.url}/dashboard.html")
+    row = page.frame_locator("noscript iframe").locator("tr", has_text="tasks open")
+    expect(row.locator("td")).to_have_text("2")
+    context.close()
+
+
+def test_every_panel_says_what_the_node_knows(page: Page, node: LiveNode, tmp_path: Path) -> None:
+    """River, queue, outbox and tree follow the node over SSE, in words and as data; a phone needs no sideways scroll."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{node.url}/dashboard.html")
+    expect(page.locator("#river")).to_contain_text("from children 0 (1 ever)")
+    expect(page.locator("#waiting ol li")).to_have_count(2)
+    expect(page.locator("#tree")).to_contain_text("children heard: 1")
+    expect(page.locator("#outbox")).to_contain_text("outbox 0, retrying 0")
+    expect(page.locator("#certain")).to_contain_text("no audits")
+    ask(node.http, question(3), **{"x-py-edge-node": "till"})
+    expect(page.locator("#river")).to_contain_text("from children 1 (2 ever)", timeout=15_000)
+    expect(page.locator("#river")).to_contain_text("went up 1 (3 ever)")
+    page.locator("#river summary").click()
+    assert int(page.locator("#river tbody td").first.inner_text()) in {0, 1}
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    for scheme, width in (("light", 390), ("light", 1200), ("dark", 1200)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.screenshot(path=str(tmp_path / f"{scheme}-{width}.png"), full_page=True)

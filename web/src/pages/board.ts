@@ -1,0 +1,75 @@
+// Panels of the dashboard made from one status: bars or a tree to look at, a sentence that says it, the data as a table.
+import { el, percent } from "./dom.ts";
+
+export type Status = Record<string, unknown>;
+type Fact = Record<string, unknown>;
+
+export const count = (value: unknown) => (typeof value === "number" ? value : 0);
+export const sum = (value: unknown) => Object.values((value ?? {}) as Fact).reduce((all: number, each) => all + count(each), 0);
+const list = (value: unknown) => (Array.isArray(value) ? (value as Fact[]) : []);
+const ago = (status: Status, at: unknown) => `${Math.max(0, Math.round((count(status["now_ms"]) - count(at)) / 1000))} s ago`;
+const wait = (seconds: unknown) => (typeof seconds === "number" ? `about ${Math.round(seconds)} s` : "wait unknown");
+
+/** Numbers behind a picture, folded away. */
+export function dataTable(name: string, columns: string[], rows: HTMLTableSectionElement): HTMLElement {
+  const head = el("thead", {}, el("tr", {}, ...columns.map((column) => el("th", { scope: "col" }, column))));
+  return el("details", {}, el("summary", {}, "Data"), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${name}: data` }, el("table", {}, head, rows)));
+}
+
+/** The next places of the queue, and how long that takes. */
+export function waiting(status: Status): HTMLElement[] {
+  const rows = list(status["waiting"]).map((one) => [String(one["question"]).replace(/^(.{8}).*\//, "$1…/"), one["place"] === null ? "unknown" : String(one["place"]), wait(one["estimate_s"])]);
+  const all = count(((status["questions"] ?? {}) as Fact)["queued"]);
+  const first = rows[0] ? ` The first: ${rows[0][1]} before it, ${rows[0][2]}.` : "";
+  const shown = rows.map(([question, place, time]) => el("li", {}, el("code", {}, question!), el("span", {}, `${place} before it`), el("span", { class: "state hint" }, time!)));
+  return [el("ol", { class: "questions person" }, ...shown), said(`${all} wait.${first}`), dataTable("waiting places", ["question", "before it", "wait"], body(rows))];
+}
+
+/** Questions on their way up and answers on their way down. */
+export function onTheWay(status: Status): HTMLElement[] {
+  const sizes = { outbox: status["outbox"], retrying: status["outbox_retrying"], "answers not yet taken": status["unacknowledged"], refused: status["dead_letters"] };
+  const pairs = Object.entries(sizes).map(([name, value]): [string, number] => [name, count(value)]);
+  const most = Math.max(1, ...pairs.map(([, value]) => value));
+  const oldest = count(status["outbox_oldest_ms"]);
+  const words = pairs.map(([name, value]) => `${name} ${value}`).join(", ");
+  return [bars(pairs.map(([name, value]) => [name, value / most, String(value)])), said(`${words}${oldest ? `; the oldest has waited ${Math.round(oldest / 1000)} s` : ""}.`), dataTable("on the way", ["place", "size"], body(pairs))];
+}
+
+/** The parent above this node, and the children heard below it. */
+export function nodes(status: Status): HTMLElement[] {
+  const parent = status["parent"] as Fact | null;
+  const asked = (status["asked_by_child"] ?? {}) as Fact;
+  const children = list(status["children"]).map((child) => [String(child["name"]), ago(status, child["seen_ms"]), count(asked[String(child["name"])])] as const);
+  const above = parent ? `${String(parent["url"])} (${count(parent["failures"]) ? `${count(parent["failures"])} failures` : "in reach"})` : "no parent: people answer here";
+  const below = children.map(([name, seen, n]) => el("li", {}, el("b", {}, name), ` heard ${seen}, asked ${n}`));
+  const here = el("li", {}, el("b", {}, String(status["name"])), " this node", el("ul", {}, ...below));
+  const rows = children.map(([name, seen, n]) => [name, seen, n]);
+  return [el("ul", { class: "tree" }, el("li", {}, above, el("ul", {}, here))), said(`${parent ? "One parent" : "No parent"}; children heard: ${children.length}.`), dataTable("nodes", ["child", "heard", "asked"], body(rows))];
+}
+
+/** What each model answers alone, and how often at most it is wrong there, as audits certify it. */
+export function coverage(status: Status): HTMLElement[] {
+  const certified = list(status["models"]).flatMap((model) => (model["certificate"] ? [{ name: `${String(model["name"])} v${String(model["version"])}`, ...(model["certificate"] as Fact) } as Fact] : []));
+  if (!certified.length) return [said(`Tier ${count(status["level"])}: no audits have certified a model yet.`)];
+  const shares = certified.flatMap((one): [string, number, string][] => [
+    [`${String(one["name"])} answers`, count(one["coverage"]), percent(count(one["coverage"]))],
+    ["wrong at most", count(one["bound"]), percent(count(one["bound"]))],
+  ]);
+  const rows = certified.map((one) => [String(one["name"]), count(one["n"]), percent(count(one["coverage"])), count(one["errors"]), percent(count(one["bound"]))]);
+  const words = rows.map(([name, n, share, , risk]) => `${name} answers ${share}, wrong at most ${risk} (${n} audits)`);
+  return [bars(shares), said(`Tier ${count(status["level"])}: ${words.join("; ")}.`), dataTable("coverage and risk", ["model", "audits", "coverage", "errors", "risk at most"], body(rows))];
+}
+
+function said(words: string): HTMLElement {
+  return el("p", { class: "hint" }, words);
+}
+
+function bars(rows: [string, number, string][]): HTMLElement {
+  const bar = ([name, share, value]: [string, number, string]) =>
+    el("li", {}, el("span", { class: "name" }, name), el("span", { class: "track" }, el("span", { class: "fill", style: `--share: ${share}` })), el("span", { class: "value" }, value));
+  return el("ul", { class: "bars named sizes" }, ...rows.map(bar));
+}
+
+function body(rows: (string | number)[][]): HTMLTableSectionElement {
+  return el("tbody", {}, ...rows.map(([first, ...rest]) => el("tr", {}, el("th", { scope: "row" }, String(first)), ...rest.map((value) => el("td", {}, String(value))))));
+}
