@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -50,7 +50,12 @@ def test_every_panel_says_what_the_node_knows(page: Page, node: LiveNode, tmp_pa
     page.locator("#river summary").click()
     assert int(page.locator("#river tbody td").first.inner_text()) in {0, 1}
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
-    for scheme, width in (("light", 390), ("light", 1200), ("dark", 1200)):
+    looks: tuple[tuple[Literal["light", "dark"], int], ...] = (
+        ("light", 390),
+        ("light", 1200),
+        ("dark", 1200),
+    )
+    for scheme, width in looks:
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 1000})
         page.screenshot(path=str(tmp_path / f"{scheme}-{width}.png"), full_page=True)

@@ -4,7 +4,7 @@ import { el, svg } from "./dom.ts";
 
 const STEP_S = 10;
 const STEPS = 30;
-const [WIDTH, LANE, LEFT] = [480, 46, 130];
+const [WIDTH, LANE, LEFT] = [480, 46, 160];
 const STREAMS = [
   { name: "from children", kind: "cloud" },
   { name: "answered here", kind: "site" },
