@@ -11,6 +11,7 @@ const STREAMS = [
   { name: "went up", kind: "person" },
   { name: "came home", kind: "device" },
 ] as const;
+const NOTHING = "Nothing yet: the node has not said how it is.";
 const PENDING = ["unresolved", "queued", "working"];
 
 /** All that ever flowed in each stream; up is to the parent, or to people where there is none. */
@@ -25,8 +26,8 @@ export function flowed(status: Status): number[] {
 
 export class River {
   readonly node: HTMLElement;
-  readonly #plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${LANE * STREAMS.length + 22}`, class: "chart", role: "img" });
-  readonly #summary = el("p", { class: "hint" });
+  readonly #plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${LANE * STREAMS.length + 22}`, class: "chart", role: "img", "aria-label": NOTHING });
+  readonly #summary = el("p", { class: "hint" }, NOTHING);
   readonly #rows = el("tbody");
   #last: number[] | null = null;
   #flows = new Map<number, number[]>();
