@@ -14,6 +14,9 @@ from typing import Protocol
 from py_edge.errors import IntegrityError, LimitError, ModelFormatError, NotFoundError, PathError
 
 MODEL_FILE = "model.json"
+_FLAGS = (
+    os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+)
 
 
 class Reader(Protocol):
@@ -50,28 +53,19 @@ class FolderReader:
 
     def read(self, name: str, limit: int) -> bytes:
         """Raises PathError: not a plain file of this folder; NotFoundError, IntegrityError, LimitError."""
-        self._refuse_linked_parents(name)
-        path = self._folder / name
-        flags = (
-            os.O_RDONLY
-            | getattr(os, "O_NOFOLLOW", 0)
-            | getattr(os, "O_NONBLOCK", 0)
-            | getattr(os, "O_BINARY", 0)
-        )
         try:
-            if path.is_symlink():
-                raise PathError("a symbolic link", where=name, want="a plain file")
-            handle = os.open(path, flags)
+            handle = self._open(name)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise _missing(name, self.model_file) from error
         except OSError as error:
             raise PathError(
                 "cannot be opened", where=name, got=error.strerror, want="a readable file"
             ) from error
+        state = os.fstat(handle)
+        if not stat.S_ISREG(state.st_mode):
+            os.close(handle)
+            raise PathError("not a plain file", where=name, want="a plain file")
         with os.fdopen(handle, "rb") as file:
-            state = os.fstat(file.fileno())
-            if not stat.S_ISREG(state.st_mode):
-                raise PathError("not a plain file", where=name, want="a plain file")
             if state.st_nlink > 1:
                 raise PathError("a hard link", where=name, got=state.st_nlink, want="a file with one name")
             if state.st_size > limit:
@@ -80,12 +74,29 @@ class FolderReader:
                 )
             return file.read(state.st_size + 1)
 
-    def _refuse_linked_parents(self, name: str) -> None:
+    def _open(self, name: str) -> int:
+        """A descriptor of the file. Raises PathError on a link, OSError."""
+        self._refuse_links(name)
+        if os.open not in os.supports_dir_fd:
+            return os.open(self._folder / name, _FLAGS)
+        # Each part is opened from the folder before, never through a link, so none can be swapped after the check.
+        at = os.open(self._folder, os.O_RDONLY)
+        for part in Path(name).parts:
+            try:
+                below = os.open(part, _FLAGS, dir_fd=at)
+            finally:
+                os.close(at)
+            at = below
+        return at
+
+    def _refuse_links(self, name: str) -> None:
         place = self._folder
-        for part in Path(name).parts[:-1]:
+        for part in Path(name).parts:
             place = place / part
             if place.is_symlink():
-                raise PathError("a symbolic link on the way", where=name, got=part, want="a plain folder")
+                raise PathError(
+                    "a symbolic link", where=name, got=part, want="a plain file in a plain folder"
+                )
 
 
 def _missing(name: str, model_file: str) -> ModelFormatError | NotFoundError:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,29 +59,75 @@ def test_folder_and_file_load(tmp_path: Path) -> None:
     assert load_model(folder).weights.keys() == load_model(folder / "model.json").weights.keys()
 
 
-def test_links_and_devices_are_refused(tmp_path: Path) -> None:
-    """Symbolic links, hard links and pipes as shards: E_PATH."""
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+KINDS: dict[str, Callable[[Path, Path], None]] = {
+    "symlink": lambda path, outside: path.symlink_to(outside),
+    "symlink to a device": lambda path, outside: path.symlink_to("/dev/zero"),
+    "hardlink": lambda path, outside: path.hardlink_to(outside),
+    "pipe": lambda path, outside: os.mkfifo(path),
+    "socket": lambda path, outside: _socket(path),
+    "folder": lambda path, outside: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("file", ["w.bin", "model.json"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_links_and_devices_are_refused(tmp_path: Path, kind: str, file: str) -> None:
+    """Whatever is no plain file of this folder, as shard or as model.json: E_PATH with its name, and no waiting."""
     folder = _folder(tmp_path)
-    outside = tmp_path / "outside.bin"
-    outside.write_bytes(DATA)
-    for make in (lambda p: p.symlink_to(outside), lambda p: p.hardlink_to(outside), lambda p: os.mkfifo(p)):
-        (folder / "w.bin").unlink()
-        make(folder / "w.bin")
-        with pytest.raises(PathError):
-            load_model(folder)
+    outside = (folder / file).rename(tmp_path / "outside")
+    KINDS[kind](folder / file, outside)
+    with pytest.raises(PathError) as caught:
+        load_model(folder)
+    assert caught.value.where == file
+
+
+def _in_subfolder(tmp_path: Path) -> Path:
+    """The same model with its shard in sub/, and elsewhere/ with a shard of the same name outside."""
+    folder = _folder(tmp_path)
+    (folder / "sub").mkdir()
+    (folder / "w.bin").rename(folder / "sub" / "w.bin")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "w.bin").write_bytes(DATA)
+    document = good()
+    document["weightsManifest"][0]["paths"] = ["sub/w.bin"]
+    (folder / "model.json").write_text(json.dumps(document))
+    return folder
 
 
 def test_a_linked_parent_is_refused(tmp_path: Path) -> None:
     """A shard below a symbolic link to a folder: E_PATH."""
-    folder = _folder(tmp_path)
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "w.bin").write_bytes(DATA)
+    folder = _in_subfolder(tmp_path)
+    load_model(folder)
+    (folder / "sub").rename(tmp_path / "gone")
     (folder / "sub").symlink_to(tmp_path / "elsewhere")
-    document = good()
-    document["weightsManifest"][0]["paths"] = ["sub/w.bin"]
-    (folder / "model.json").write_text(json.dumps(document))
     with pytest.raises(PathError):
         load_model(folder)
+
+
+@pytest.mark.parametrize("swapped", ["sub", "sub/w.bin"])
+def test_a_file_swapped_between_check_and_open_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
+) -> None:
+    """The shard, or the folder above it, becomes a link after the check found none: E_PATH, not the foreign bytes."""
+    folder = _in_subfolder(tmp_path)
+    check = Path.is_symlink
+
+    def swap_after(path: Path) -> bool:
+        found = check(path)
+        if path == folder / "sub" / "w.bin" and not found and not check(folder / swapped):
+            (folder / swapped).rename(tmp_path / "gone")
+            (folder / swapped).symlink_to(tmp_path / "elsewhere" / swapped.removeprefix("sub").lstrip("/"))
+        return found
+
+    monkeypatch.setattr(Path, "is_symlink", swap_after)
+    with pytest.raises(PathError) as caught:
+        load_model(folder)
+    assert caught.value.where == "sub/w.bin"
 
 
 def test_nothing_there(tmp_path: Path) -> None:
