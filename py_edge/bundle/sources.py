@@ -7,6 +7,7 @@ Whatever comes is believed only if its sha256 is the locked one; else the reason
 
 from __future__ import annotations
 
+import http.client
 import io
 import os
 import subprocess
@@ -19,6 +20,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from py_edge.bundle.cache import Cache, sha256_of
 from py_edge.bundle.lock import Lock, LockedFile
@@ -90,7 +92,7 @@ class Fetcher:
         for file in files:
             for source in self._sources(file):
                 try:
-                    _check(self._ask(source), file)
+                    _check(self._ask(source, file.size), file)
                     found.append(Attempt(file.name, source, ""))
                 except Refusal as reason:
                     found.append(Attempt(file.name, source, str(reason)))
@@ -106,17 +108,17 @@ class Fetcher:
             return self.cache.path(file.sha256)
         for source in self._sources(file):
             try:
-                return self.cache.write(_check(self._ask(source), file), file.sha256)
+                return self.cache.write(_check(self._ask(source, file.size), file), file.sha256)
             except Refusal as reason:
                 self.attempts.append(Attempt(file.name, source, str(reason)))
         if self.offline:
             self.attempts.append(Attempt(file.name, "network", "offline was asked for"))
         return None
 
-    def _ask(self, source: str) -> bytes:
+    def _ask(self, source: str, size: int) -> bytes:
         kind, _, rest = source.partition(":")
         if kind in ("cdn", "mirror"):
-            return _read_url(rest)
+            return _read_url(rest, size)
         archive, _, member = source.partition("!")
         data = self._archive(kind, archive)
         return _read_member(data, member) if member else data
@@ -149,17 +151,33 @@ def table(attempts: Sequence[Attempt]) -> str:
     )
 
 
-def _read_url(url: str) -> bytes:
+class Secure(urllib.request.HTTPRedirectHandler):
+    """Follows a mirror to another address (the digest is locked), but never from https down to something else."""
+
+    def redirect_request(self, request: Any, *answer: Any) -> urllib.request.Request | None:
+        """`answer` ends with the new address."""
+        if not answer[-1].startswith("https:" if request.type == "https" else ("http:", "https:")):
+            raise Refusal(f"E_POLICY: redirected from {request.type} to {answer[-1][:160]}")
+        return super().redirect_request(request, *answer)
+
+
+def _read_url(url: str, size: int) -> bytes:
     if "://" not in url:
         try:
             return Path(url).read_bytes()
         except OSError as error:
             raise Refusal(str(error.strerror)) from error
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:
-            return bytes(response.read())
-    except (urllib.error.URLError, OSError, ValueError) as error:
+        with urllib.request.build_opener(Secure).open(url, timeout=TIMEOUT_S) as response:
+            if response.headers.get_content_type() == "text/html":
+                raise Refusal("E_INTEGRITY: a web page came instead of the file")
+            data = bytes(response.read(size + 1))
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         raise Refusal(str(getattr(error, "reason", error))) from error
+    if len(data) != size:
+        got = f"{len(data)} bytes" if len(data) < size else "more bytes"
+        raise Refusal(f"E_INTEGRITY: {got} came, the lock says {size}")
+    return data
 
 
 def read_package(key: str) -> tuple[dict[str, bytes], bytes]:

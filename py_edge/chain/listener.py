@@ -104,7 +104,7 @@ class Listener:
             try:
                 response = await self.network.request("POST", "/v1/answers/ack", body)
                 done = retry.kind_of(response) in (retry.DONE, retry.REFUSED)
-            except NetworkError:
+            except PyEdgeError:
                 done = False
             if done:
                 self._taken.difference_update(events)

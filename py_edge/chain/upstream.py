@@ -16,7 +16,7 @@ from py_edge.chain.ports import Network, Response
 from py_edge.chain.states import PENDING
 from py_edge.chain.tell import tell
 from py_edge.chain.tier import Tier
-from py_edge.errors import NetworkError, PyEdgeError
+from py_edge.errors import ModelFormatError, NetworkError, PyEdgeError
 from py_edge.fields import canonical_json, read_json
 from py_edge.records import Question, Receipt
 from py_edge.storage.ports import EventBus, Reading, Row, Transaction
@@ -87,7 +87,7 @@ class Upstream:
                 return
             try:
                 response = await self._request(row, question)
-            except NetworkError as error:
+            except (NetworkError, ModelFormatError) as error:
                 await self._unreachable(row, str(error))
                 return
             await self._judge(row, question, response)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
 from py_edge.chain import retry
 from py_edge.chain.ports import Chance, Clock, Network
-from py_edge.errors import IntegrityError, NetworkError, PyEdgeError, RollbackError
+from py_edge.errors import IntegrityError, NetworkError, PolicyError, PyEdgeError, RollbackError
 from py_edge.fields import read_json
 from py_edge.records import Release
 from py_edge.retrain.release import current, publish
@@ -30,10 +31,7 @@ class Follower:
         attempt = 0
         while True:
             try:
-                response = await self.network.request("GET", "/v1/models")
-                if retry.kind_of(response) != retry.DONE:
-                    raise NetworkError(f"the parent answered {response.status}", where="/v1/models")
-                for release in read_json(response.body)["models"]:
+                for release in read_json(await self._get("/v1/models"))["models"]:
                     await self.take(release)
                 attempt = 0
                 async for event in self.network.stream("/v1/models/stream"):
@@ -54,12 +52,21 @@ class Follower:
             return False
         for file in release.files:
             if not self.blobs.has(file.sha256):
-                response = await self.network.request("GET", f"/v1/blobs/{file.sha256}")
-                if retry.kind_of(response) != retry.DONE:
-                    raise NetworkError(f"the parent answered {response.status}", where=file.path)
-                if len(response.body) != file.size or self.blobs.put(response.body) != file.sha256:
+                data = await self._get(f"/v1/blobs/{file.sha256}", file.path)
+                if len(data) != file.size or hashlib.sha256(data).hexdigest() != file.sha256:
                     raise IntegrityError("a file of a release is not what was promised", where=file.path)
+                self.blobs.put(data)
         try:
             return await self.store.write(lambda tx: publish(tx, release))
         except RollbackError:
             return False
+
+    async def _get(self, path: str, where: str = "") -> bytes:
+        """A body of the parent itself: what another origin holds in its place is not looked at."""
+        response = await self.network.request("GET", path)
+        if 300 <= response.status < 400:
+            elsewhere = response.headers.get("location", "")
+            raise PolicyError("the parent sends on to another address", where=where or path, got=elsewhere)
+        if retry.kind_of(response) != retry.DONE:
+            raise NetworkError(f"the parent answered {response.status}", where=where or path)
+        return response.body

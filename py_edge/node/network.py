@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 
 from py_edge.chain.ports import Response, ServerEvent
-from py_edge.errors import NetworkError
+from py_edge.errors import IntegrityError, LimitError, NetworkError
 
 REQUEST_TIMEOUT_S = 30.0
 SILENCE_S = 40.0  # the other side sends a heartbeat every 15 s
@@ -21,7 +21,7 @@ class HttpNetwork:
     def __init__(
         self, url: str, node: str = "", token: str = "", transport: httpx.AsyncBaseTransport | None = None
     ):
-        headers = {"accept": "application/json"}
+        headers = {"accept": "application/json", "accept-encoding": "gzip"}
         headers |= {"x-py-edge-node": node} if node else {}
         headers |= {"authorization": f"Bearer {token}"} if token else {}
         limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)
@@ -31,18 +31,12 @@ class HttpNetwork:
         )  # fmt: skip
 
     async def request(self, method: str, path: str, body: bytes | None = None) -> Response:
-        """See chain.ports.Network."""
+        """See chain.ports.Network. Raises LimitError for a body without end, IntegrityError for a foreign packing."""
         headers = {"content-type": "application/json"} if body is not None else {}
         try:
             async with self._client.stream(method, path, content=body, headers=headers) as response:
-                data = bytearray()
-                async for part in response.aiter_bytes():
-                    data += part
-                    if len(data) > BODY_LIMIT_BYTES:
-                        raise NetworkError(
-                            "the parent sent too much", where=path, want=f"{BODY_LIMIT_BYTES} bytes"
-                        )
-                return Response(response.status_code, bytes(data), dict(response.headers))
+                data = await _read(response, path)
+                return Response(response.status_code, data, dict(response.headers))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NetworkError(f"{type(error).__name__}: {error}", where=path) from error
 
@@ -72,3 +66,18 @@ class HttpNetwork:
     async def close(self) -> None:
         """Close the pool."""
         await self._client.aclose()
+
+
+async def _read(response: httpx.Response, path: str) -> bytes:
+    """The unpacked body. Only one layer of gzip is unpacked: two could make gigabytes of one packet."""
+    packing = response.headers.get("content-encoding", "identity")
+    if packing not in ("gzip", "identity"):
+        raise IntegrityError(
+            "the parent packed the body in an unknown way", where=path, got=packing, want="gzip"
+        )
+    data = bytearray()
+    async for part in response.aiter_bytes():
+        data += part
+        if len(data) > BODY_LIMIT_BYTES:
+            raise LimitError("the parent sent too much", where=path, want=f"<= {BODY_LIMIT_BYTES} bytes")
+    return bytes(data)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import threading
+import urllib.request
 from collections.abc import Iterator
+from email.message import Message
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,8 +16,9 @@ import pytest
 
 from py_edge.bundle.cache import Cache, sha256_of
 from py_edge.bundle.lock import Lock, LockedFile
-from py_edge.bundle.sources import Fetcher
+from py_edge.bundle.sources import Fetcher, Refusal, Secure
 from py_edge.errors import IntegrityError, NetworkError
+from tests.node.raw_server import head, length, raw_server
 
 GOOD = b"the locked bytes" * 100
 
@@ -112,7 +117,43 @@ def test_a_survey_asks_every_source_and_names_those_that_lie(
     """Good and bad sources stand in one list, whatever the cache has."""
     folder, url = served
     (folder / "good").write_bytes(GOOD)
-    (folder / "liar").write_bytes(b"something else")
+    (folder / "liar").write_bytes(b"x" * len(GOOD))
     lock = _lock(f"cdn:{url}/good", f"cdn:{url}/liar", f"cdn:{url}/absent")
     found = Fetcher(lock, Cache(tmp_path / "cache"), mirrors=[]).survey(lock.files)
     assert [one.reason.split(" ")[0] for one in found] == ["", "sha256", "File"]
+
+
+SIZE = len(GOOD)
+RAW = {
+    "body shorter than Content-Length": (head(length(SIZE)) + GOOD[:-1], "E_INTEGRITY"),
+    "body longer than Content-Length": (head(length(SIZE - 1)) + GOOD, "E_INTEGRITY"),
+    "no length and no end": (head() + GOOD * 1000, "E_INTEGRITY: more bytes"),
+    "a chunk cut": (head("transfer-encoding: chunked") + b"fff\r\n" + GOOD[:9], "IncompleteRead"),
+    "gzip unasked": (head("content-encoding: gzip") + gzip.compress(GOOD), "E_INTEGRITY"),
+    "a web page": (head("content-type: text/html", length(SIZE)) + GOOD, "E_INTEGRITY: a web page"),
+    "no HTTP": (b"220 mail.example ESMTP\r\n", "220"),
+    "an address of another kind": (head("location: ftp://127.0.0.1/x", status="302 Found"), "E_POLICY"),
+}
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_what_a_mirror_can_do_wrong_is_one_row_of_the_table(tmp_path: Path, name: str) -> None:
+    """Cut, endless, packed, replaced, no HTTP at all: a reason in the table, nothing in the cache, no other exception."""
+    answer, reason = RAW[name]
+    with raw_server(answer) as url:
+        lock = _lock(f"cdn:{url}/runtime.bin")
+        fetcher = Fetcher(lock, Cache(tmp_path / "cache"), mirrors=[])
+        with pytest.raises(NetworkError):
+            fetcher.fetch(lock.files)
+    assert reason in fetcher.attempts[0].reason
+    assert not list((tmp_path / "cache").rglob("*.*"))
+
+
+def test_a_mirror_may_not_lead_from_https_to_http() -> None:
+    """Elsewhere on https is fine, for the digest is locked; what travels in the open is not asked for."""
+    asked = urllib.request.Request("https://mirror.example/x")
+    moved = Secure().redirect_request(asked, io.BytesIO(), 302, "Found", Message(), "https://other.example/x")
+    assert moved is not None
+    assert moved.full_url == "https://other.example/x"
+    with pytest.raises(Refusal, match="E_POLICY"):
+        Secure().redirect_request(asked, io.BytesIO(), 302, "Found", Message(), "http://mirror.example/x")
