@@ -88,7 +88,7 @@ def test_nothing_but_the_page_the_model_and_the_executor_is_fetched(open_edge: O
     [
         (Fault("alter", r"\.plan$"), "E_INTEGRITY", "digest"),
         (Fault("html", r"\.plan$"), "E_INTEGRITY", "web page"),
-        (Fault("html", r"release\.json$"), "E_FORMAT", "not a release"),
+        (Fault("html", r"release\.json$"), "E_INTEGRITY", "web page"),
         (Fault("refuse", r"\.plan$"), "E_NETWORK", "503"),
         (Fault("drop", r"executor"), "E_NETWORK", "connection broke"),
         (Fault("truncate", r"executor"), "E_NETWORK", "connection broke"),

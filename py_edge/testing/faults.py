@@ -1,8 +1,9 @@
-"""Bad weather between page and server, as ASGI middleware: slow, thin, dropped, refused, truncated, altered, replaced."""
+"""Bad weather between page and server, as ASGI middleware: slow, thin, dropped, truncated, altered, replaced, endless …"""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
@@ -14,8 +15,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-Kind = Literal["latency", "bandwidth", "drop", "refuse", "truncate", "alter", "html"]
+Kind = Literal[
+    "latency", "bandwidth", "drop", "refuse", "truncate", "alter", "html", "redirect", "endless", "pack"
+]
 CHUNK = 16 * 1024
+ENDLESS_BYTES = 64 << 20
 HTML = b"<!doctype html><title>Sign in</title><p>Please sign in."
 
 
@@ -29,13 +33,16 @@ class Fault:
 
     kind: latency (wait `amount` seconds), bandwidth (`amount` bytes per second), drop (cut before the body), refuse
     (status `amount`, 503 if 0), truncate (cut after half the body), alter (one byte differs), html (a sign-in page
-    with status 200). times: how many requests it hits; -1 is all.
+    with status 200), redirect (302 to the address `to`), endless (a body of spaces without a length that goes on for
+    `amount` bytes, 64 MiB if 0), pack (gzip within the gzip that the header tells). times: how many requests it hits;
+    -1 is all.
     """
 
     kind: Kind
     path: str = ""
     amount: float = 0
     times: int = -1
+    to: str = ""
 
 
 @dataclass
@@ -75,10 +82,19 @@ class Faults:
             elif fault.kind == "html":
                 await _answer(send, 200, HTML, b"text/html; charset=utf-8")
                 return
-        if any(fault.kind in ("alter", "truncate") for fault in hit):
+            elif fault.kind == "redirect":
+                await _answer(send, 302, b"", b"text/plain", (b"location", fault.to.encode()))
+                return
+            elif fault.kind == "endless":
+                await _go_on(send, int(fault.amount) or ENDLESS_BYTES)
+                return
+        if any(fault.kind in ("alter", "truncate", "pack") for fault in hit):
             # The page must find the damage, not the browser's decoder.
             plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
             scope = {**scope, "headers": plain}
+        if any(fault.kind == "pack" for fault in hit):
+            await _pack(self.app, scope, receive, send)
+            return
         await self.app(scope, receive, _worsen(send, hit))
 
 
@@ -109,7 +125,28 @@ def _worsen(send: Send, faults: list[Fault]) -> Send:
     return worse
 
 
-async def _answer(send: Send, status: int, body: bytes, content_type: bytes) -> None:
-    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+async def _answer(
+    send: Send, status: int, body: bytes, content_type: bytes, *more: tuple[bytes, bytes]
+) -> None:
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _go_on(send: Send, most: int) -> None:
+    headers = [(b"content-type", b"application/octet-stream")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    for _ in range(0, most, CHUNK):
+        await send({"type": "http.response.body", "body": b" " * CHUNK, "more_body": True})
+    raise Dropped
+
+
+async def _pack(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    body = bytearray()
+
+    async def collect(message: Message) -> None:
+        body.extend(message.get("body", b""))
+
+    await app(scope, receive, collect)
+    twice = gzip.compress(gzip.compress(bytes(body)))
+    await _answer(send, 200, twice, b"application/octet-stream", (b"content-encoding", b"gzip"))

@@ -37,7 +37,10 @@ function watchFetches(files: readonly Locked[], onbytes: (count: number) => void
         transform(chunk, controller) {
           left -= chunk.length;
           onbytes(chunk.length);
-          controller.enqueue(chunk);
+          if (left >= 0) return controller.enqueue(chunk);
+          const error = new EdgeError({ code: "E_INTEGRITY", message: "more bytes than promised", where: url, want: file.size });
+          controller.error(error);
+          fail(error);
         },
         flush() {
           if (left) fail(new EdgeError({ code: "E_INTEGRITY", message: "the length is wrong", where: url, got: file.size - left, want: file.size }));

@@ -2,7 +2,7 @@
 // under the digest of all the model's files.
 import { ASSETS } from "./assets.ts";
 import { sha256 } from "./digest.ts";
-import { fetchBytes } from "./fetching.ts";
+import { fetchBytes, JSON_BYTES, refusePacked } from "./fetching.ts";
 import { EdgeError } from "./problem.ts";
 import type { Progress } from "./protocol.ts";
 import { startPython } from "./runtime.ts";
@@ -30,7 +30,8 @@ export async function compilePlan(url: string, batch: number, { signal, onprogre
 
 async function fetchModel(url: string, signal?: AbortSignal): Promise<Record<string, Uint8Array<ArrayBuffer>>> {
   const bytes = async (path: string) => fetchBytes({ url: new URL(path, url).href, size: 0, sha256: "" }, { signal });
-  const topology = await fetchBytes({ url, size: 0, sha256: "" }, { signal, cache: "no-cache" });
+  const topology = await fetchBytes({ url, size: 0, sha256: "" }, { signal, cache: "no-cache", limit: JSON_BYTES });
+  refusePacked(topology, url);
   let paths: string[];
   try {
     const { weightsManifest } = JSON.parse(new TextDecoder().decode(topology)) as { weightsManifest?: { paths: string[] }[] };

@@ -51,7 +51,7 @@ export interface Model {
 
 /** Load a model.json (its plan lies beside it as wasm.plan, or is compiled by Python once and kept), or a plan file.
  *
- * Throws EdgeError: E_NETWORK, E_NOT_FOUND, E_INTEGRITY, E_FORMAT, E_ENVIRONMENT, E_CAPACITY, and those of compiling. */
+ * Throws EdgeError: E_NETWORK, E_NOT_FOUND, E_POLICY, E_LIMIT, E_INTEGRITY, E_FORMAT, E_ENVIRONMENT, E_CAPACITY, and those of compiling. */
 export async function load(url: string | URL, options: LoadOptions = {}): Promise<Model> {
   const executors = options.executors ?? executorsAt(ASSETS, BASE);
   const threads = canShare() ? Math.max(1, Math.min(16, Math.floor(options.threads ?? 1))) : 1;

@@ -1,6 +1,6 @@
 // Where a model comes from: a folder with release.json beside its files, or a node's /v1/models/{name}. Both give a
 // Release whose files are known by digest; verified bytes are kept, so the next start needs no network.
-import { fetchBytes, request } from "./fetching.ts";
+import { fetchBytes, JSON_BYTES, refusePacked } from "./fetching.ts";
 import { EdgeError } from "./problem.ts";
 import type { Locked, Release, ReleaseFile } from "./protocol.ts";
 import type { Store } from "./store.ts";
@@ -49,11 +49,20 @@ function short(url: string): string {
 }
 
 async function readRelease(url: string, signal?: AbortSignal): Promise<Release> {
-  const response = await request(url, { signal, cache: "no-cache" });
-  const release = (await response.json().catch(() => null)) as Partial<Release> | null;
+  const bytes = await fetchBytes({ url, size: 0, sha256: "" }, { signal, cache: "no-cache", limit: JSON_BYTES });
+  refusePacked(bytes, url);
+  const release = parse(bytes) as Partial<Release> | null;
   if (!release?.digest || !Array.isArray(release.files) || typeof release.version !== "number")
     throw new EdgeError({ code: "E_FORMAT", message: "this is not a release", where: url, remedy: "src must be a folder with release.json, made by py-edge bundle" });
   return { metadata: {}, name: "model", released_at_ms: 0, ...release } as Release;
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return null;
+  }
 }
 
 /** One file of a release: from the store if its verified bytes are there, else fetched, verified and kept. */
