@@ -81,6 +81,20 @@ def test_mkdocs(page: Page, serve: Serve, site: Path, model_folder: Path, tmp_pa
 
 
 @pytest.mark.slow
+def test_jupyterlite_builds(tmp_path: Path) -> None:
+    """The recipe's command makes a site whose package index offers the wheel, byte for byte."""
+    python = environment("jupyterlite", (tuple(_snippet("jupyterlite", "install").split()[2:]),))
+    wheel = build_wheel(ABIS[0], tmp_path / "wheels")
+    program, *arguments = _snippet("jupyterlite", "build").split()
+    command = [str(python.with_name(program)), *arguments]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    index = tmp_path / "site" / "pypi" / "all.json"
+    [[offered]] = json.loads(index.read_text(encoding="utf-8"))["py-edge"]["releases"].values()
+    assert offered["digests"]["sha256"] == sha256_of(wheel.read_bytes())
+    assert (index.parent / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+@pytest.mark.slow
 def test_pyscript(page: Page, serve: Serve, model_folder: Path, tmp_path: Path) -> None:
     """The wheel installs, predicts and learns there; both probabilities are the native ones."""
     _pyscript(tmp_path / "pyscript")
