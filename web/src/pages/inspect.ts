@@ -3,6 +3,7 @@ import { toProblem, sentence } from "../problem.ts";
 import { exportState, importState } from "../state.ts";
 import { eraseEverything, storageReport } from "../storage.ts";
 import { byId, el, svg } from "./dom.ts";
+import { layersOf } from "./layers.ts";
 import { registerOffline } from "./offline.ts";
 
 interface Index {
@@ -19,7 +20,6 @@ interface Tile {
   height: number;
 }
 
-const WIDTH = 1000;
 const HEIGHT = 420;
 const KINDS: [RegExp, string][] = [[/^rt-/, "cloud"], [/\.(whl|gz)$/, "person"], [/^models\//, "site"], [/./, "device"]];
 const KIND_NAMES: Record<string, string> = { cloud: "Python runtime", person: "our Python", site: "models", device: "pages, workers, executors" };
@@ -44,8 +44,9 @@ function layOut(items: [string, number][], x: number, y: number, width: number, 
 }
 
 function drawMap(files: [string, number][]): SVGElement {
-  const tiles = layOut(files, 0, 0, WIDTH, HEIGHT);
-  const plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart treemap", role: "img", "aria-label": "every byte shipped, as areas; the table below says the same" });
+  const width = byId("map").clientWidth || 1000;
+  const tiles = layOut(files, 0, 0, width, HEIGHT);
+  const plot = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, class: "chart treemap", role: "img", "aria-label": "every byte shipped, as areas; the table below says the same" });
   for (const { name, bytes, x, y, width, height } of tiles) {
     const kind = KINDS.find(([pattern]) => pattern.test(name))![1];
     const label = name.split("/").at(-1)!;
@@ -64,6 +65,20 @@ async function showShipped(): Promise<void> {
   byId("map").append(drawMap(files.filter(([, bytes]) => bytes > total / 5000)), el("ul", { class: "legend" }, ...Object.entries(KIND_NAMES).map(([kind, name]) => el("li", { class: kind }, svg("svg", { viewBox: "-6 -6 12 12", class: "key", "aria-hidden": "true" }, svg("rect", { x: -5, y: -5, width: 10, height: 10, class: "mark" })), name))));
   const rows = Object.entries(index.files).map(([name, [bytes, sha256]]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, size(bytes)), el("td", {}, el("code", {}, sha256.slice(0, 16)))));
   byId("files").append(el("thead", {}, el("tr", {}, ...["file", "size", "sha256"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, ...rows));
+}
+
+/** A table for each model that this folder ships; a node's models are not in it. */
+async function showLayers(): Promise<void> {
+  const index = (await (await fetch("bundle.json")).json()) as Index;
+  const paths = Object.keys(index.files).filter((name) => /^models\/.*model\.json$/.test(name));
+  byId("layers-total").textContent = paths.length ? "" : "This folder ships no model; the node that serves it brings its own.";
+  for (const path of paths) {
+    const layers = layersOf((await (await fetch(path)).json()) as Parameters<typeof layersOf>[0]);
+    const rows = layers.map(({ name, kind, weights, parameters }) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, kind), el("td", {}, weights), el("td", {}, String(parameters))));
+    const total = layers.reduce((sum, { parameters }) => sum + parameters, 0);
+    const caption = `${path.split("/").slice(1, -1).join("/")}: ${layers.length} layers, ${total} parameters`;
+    byId("layers").append(el("table", {}, el("caption", { class: "hint" }, caption), el("thead", {}, el("tr", {}, ...["layer", "kind", "weights", "parameters"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, ...rows)));
+  }
 }
 
 async function showKept(): Promise<void> {
@@ -103,4 +118,5 @@ byId<HTMLInputElement>("import").addEventListener("change", (event) => {
 });
 
 void showShipped().catch((error: unknown) => (byId("total").textContent = String(error)));
+void showLayers().catch((error: unknown) => (byId("layers-total").textContent = String(error)));
 void registerOffline().then(showKept);
