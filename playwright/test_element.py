@@ -34,7 +34,7 @@ await edge.learn([new Float32Array(64)], [said.label_index]);
 await edge.ask(new Float32Array(64));
 edge.close();
 document.querySelector("py-edge")!.addEventListener("pyedge:error", (event) => console.log((event as CustomEvent).detail.code));
-(await load("x.plan")).run(new Float32Array(4));
+(await load("x.plan")).run({ x: new Float32Array(4) });
 // @ts-expect-error a label is text
 const wrong: number = said.label;
 """
@@ -159,7 +159,7 @@ def test_many_elements_share_one_python(page: Page, origin: Origin) -> None:
           await Promise.all([...document.querySelectorAll('py-edge')].map(edge => edge.learning));
         }"""
     )
-    assert len([worker for worker in page.workers if "learn.worker" in worker.url]) == 1
+    assert len([worker for worker in page.workers if worker.url.endswith("#learn")]) == 1
     assert len([path for _, path in origin.faults.log if path.endswith("pyodide.asm.wasm")]) == 1
 
 

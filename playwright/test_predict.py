@@ -113,7 +113,7 @@ def test_bad_weather_at_the_start_is_one_clear_sentence(
 def test_a_browser_without_simd_is_told_what_to_do(page: Page, origin: Origin) -> None:
     """Without WebAssembly SIMD the page says so, with a remedy, instead of failing somewhere inside."""
     page.route(
-        "**/predict.worker.js",
+        "**/worker.js",
         lambda route: route.fulfill(
             content_type="text/javascript",
             body="WebAssembly.validate = () => false;" + (route.fetch().text()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import threading
@@ -49,7 +50,7 @@ class Origin:
         )
         logging.getLogger("uvicorn.error").addFilter(_not_on_purpose)
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
+        self._thread = threading.Thread(target=_run, args=(self._server, listener), daemon=True)
         self._thread.start()
         end = time.monotonic() + START_TIMEOUT_S
         while not self._server.started:
@@ -73,6 +74,15 @@ class Origin:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _run(server: Any, listener: socket.socket) -> None:
+    """Serve until told to stop, then abort what the server left open: a forced exit does not wait for it."""
+    with asyncio.Runner() as runner:
+        runner.run(server.serve(sockets=[listener]))
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
+        runner.run(asyncio.sleep(0))
 
 
 def _not_on_purpose(record: logging.LogRecord) -> bool:

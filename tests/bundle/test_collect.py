@@ -172,8 +172,8 @@ def test_hosting_advice_licences_and_sbom_are_in_it(bundle: Bundle) -> None:
 
 def test_scripts_of_a_page_stay_in_their_budget(bundle: Bundle) -> None:
     """Element, client and both workers together: at most 20 kB gzipped, the executor apart."""
-    app = next(path for path in bundle.files if path.endswith("predict.worker.js")).rsplit("/", 1)[0]
-    paths = ["py-edge.js", f"{app}/predict.worker.js", f"{app}/learn.worker.js"]
+    app = next(path for path in bundle.files if path.endswith("/worker.js")).rsplit("/", 1)[0]
+    paths = ["py-edge.js", f"{app}/worker.js"]
     sizes = {path: len(gzip.compress((bundle.folder / path).read_bytes(), 9)) for path in paths}
     assert sum(sizes.values()) <= BUDGET_BYTES, sizes
 

@@ -15,6 +15,7 @@ from py_edge.passes import INFERENCE, TRAINING, optimize
 from py_edge.tensor import Tensor
 from py_edge.tfjs import load_model, sequential
 from py_edge.tfjs.layers_model import LayersModel
+from py_edge.tfjs.trace import DataDependent
 
 MODELS = Path(__file__).parent.parent / "golden" / "models"
 RNG = np.random.default_rng(5)
@@ -40,7 +41,25 @@ def ops(graph: Graph) -> list[str]:
     return [node.op for node in graph.nodes]
 
 
-@pytest.mark.parametrize("name", sorted(p.name for p in MODELS.iterdir() if not p.name.endswith("saved")))
+IN_A_SESSION = (
+    "fn_dynamic__v2", "fn_switch_case__v1", "fn_table_words__v1", "hash_int__k3_h5", "int_lookup_oov3__k2_h5",
+    "w_cross__k2_h5", "w_hash_salt__k2_h5", "w_lookup_invert__k3_h5", "w_lookup_oov__k3_keras", "w_text__k3_h5",
+    "w_text_net__k2_h5",
+)  # fmt: skip
+"""Models with words, look-ups or shapes that depend on data: segments with steps in Python between them, no one graph."""
+
+
+@pytest.mark.parametrize("name", IN_A_SESSION)
+def test_what_depends_on_data_is_no_graph(name: str) -> None:
+    """Such a model says where it depends on data; tests/tfjs/test_golden.py runs it."""
+    with pytest.raises(DataDependent, match="E_UNSUPPORTED"):
+        load_model(MODELS / name).graph(2)
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(p.name for p in MODELS.iterdir() if not p.name.endswith("saved") and p.name not in IN_A_SESSION),
+)
 def test_golden_models_compute_the_same(name: str) -> None:
     """All passes together change no output of any golden model."""
     model = load_model(MODELS / name)

@@ -1,8 +1,8 @@
-// The learn worker: Pyodide with py_edge. It calls named Python functions with data as arguments, never source text.
+// What the learn worker does: Pyodide with py_edge. It calls named Python functions with data as arguments, never source text.
 import { boot, type Pyodide, type PyProxy } from "./boot.ts";
 import { EdgeError } from "./problem.ts";
 import type { LearnCalls } from "./protocol.ts";
-import { type Endpoint, serve } from "./rpc.ts";
+import type { Handlers } from "./rpc.ts";
 
 let pyodide: Pyodide | null = null;
 
@@ -21,7 +21,7 @@ function buffers(value: unknown, found: Set<Transferable> = new Set()): Set<Tran
   return found;
 }
 
-serve<LearnCalls>(self as unknown as Endpoint, {
+export const learnCalls: Handlers<LearnCalls> = {
   async start(args, { progress }) {
     const begin = performance.now();
     const started = await boot(args, progress);
@@ -49,4 +49,4 @@ serve<LearnCalls>(self as unknown as Endpoint, {
       entry.destroy();
     }
   },
-});
+};

@@ -1,10 +1,10 @@
-// The predict worker: executor + plan + policy. Answers before Python is up, and keeps answering while it trains.
+// What the predict worker does: executor + plan + policy. Answers before Python is up, and keeps answering while it trains.
 import { decide, policyOf, score } from "./confidence.ts";
 import { compileExecutor, Executor } from "./executor.ts";
 import { fetchBytes } from "./fetching.ts";
 import { EdgeError } from "./problem.ts";
 import type { ModelInfo, Policy, PredictCalls } from "./protocol.ts";
-import { type Endpoint, serve } from "./rpc.ts";
+import type { Handlers } from "./rpc.ts";
 
 let compiled: ReturnType<typeof compileExecutor> | null = null;
 let current: { executor: Executor; policy: Required<Policy>; info: ModelInfo } | null = null;
@@ -14,7 +14,7 @@ function loaded(): NonNullable<typeof current> {
   return current;
 }
 
-serve<PredictCalls>(self as unknown as Endpoint, {
+export const predictCalls: Handlers<PredictCalls> = {
   async load({ plan, executors, policy }, { progress }) {
     compiled ??= compileExecutor(executors);
     compiled.catch(() => (compiled = null));
@@ -60,4 +60,4 @@ serve<PredictCalls>(self as unknown as Endpoint, {
     current = null;
     return null;
   },
-});
+};

@@ -15,12 +15,12 @@ export const PYTHON_BYTES = (() => {
   return [...files, ...wheels, ...(snapshot ? [snapshot] : [])].reduce((sum, file) => sum + file.size, 0);
 })();
 
-function makeWorker(file: string, name: string): Worker {
-  return new Worker(new URL(ASSETS.app + file, BASE), { type: "module", name });
+function makeWorker(role: "predict" | "learn"): Worker {
+  return new Worker(new URL(`${ASSETS.app}worker.js#${role}`, BASE), { type: "module", name: `py-edge ${role}` });
 }
 
 export function startPredictor(): Remote<PredictCalls> {
-  return new Remote<PredictCalls>(makeWorker("predict.worker.js", "py-edge predict"), "predict worker");
+  return new Remote<PredictCalls>(makeWorker("predict"), "predict worker");
 }
 
 export interface Python {
@@ -47,7 +47,7 @@ export function startPython(onprogress?: (progress: Progress) => void): Promise<
 }
 
 async function launch(): Promise<Python> {
-  const remote = new Remote<LearnCalls>(makeWorker("learn.worker.js", "py-edge learn"), "learn worker");
+  const remote = new Remote<LearnCalls>(makeWorker("learn"), "learn worker");
   let tellLost!: () => void;
   const lost = new Promise<void>((resolve) => (tellLost = resolve));
   const lose = () => {
