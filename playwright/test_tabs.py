@@ -21,12 +21,9 @@ pytestmark = pytest.mark.browser
 MONTH_MS = 30 * 86_400_000
 IMAGE = [0.25 + n / 256 for n in range(64)]
 
-OPEN = """async () => {
-  const element = document.getElementById("edge");
-  globalThis.effects = [];
-  element.addEventListener("pyedge:answered", (event) => effects.push(event.detail.sequence));
-  await element.ready;
-}"""
+# From before the page's first script on, for an answer may come home before the element is asked for.
+HEAR = "globalThis.effects = []; addEventListener('pyedge:answered', (event) => effects.push(event.detail.sequence));"
+OPEN = "async () => void (await document.getElementById('edge').ready)"
 ASK = "image => document.getElementById('edge').edge.ask(new Float32Array(image), undefined, { audit: true })"
 # Everything that the device keeps: its store by name of table.
 KEPT = """async () => {
@@ -105,8 +102,7 @@ def open_tab(context: BrowserContext, node: Origin, tattler: Any) -> Callable[..
     def opened(script: str = "") -> Page:
         tab = context.new_page()
         tattler.watch(tab)
-        if script:
-            tab.add_init_script(script)
+        tab.add_init_script(HEAR + script)
         tab.goto(f"{node.url}test-ask.html")
         tab.evaluate(OPEN)
         return tab
