@@ -1,5 +1,5 @@
 // Start Pyodide inside a worker: watched fetches, the snapshot if it is to be had, our wheel unpacked.
-import { fetchBytes, requestFile } from "./fetching.ts";
+import { compileFile, fetchBytes, requestFile } from "./fetching.ts";
 import { EdgeError } from "./problem.ts";
 import type { Boot, Locked, Progress } from "./protocol.ts";
 
@@ -18,7 +18,8 @@ export interface Pyodide {
   toPy(value: unknown): unknown;
 }
 
-/** Count the bytes of the runtime's own fetches as they stream. `failed` rejects when one is refused, is a web page or has
+/** Count the bytes of the runtime's own fetches as they stream, and compile the interpreter at once, while the snapshot is
+ * still on its way: Pyodide instantiates it when it gets there. `failed` rejects when one is refused, is a web page or has
  * another length: Pyodide itself would wait for ever. */
 function watchFetches(files: readonly Locked[], onbytes: (count: number) => void): { failed: Promise<never>; restore(): void } {
   const wanted = new Map(files.map((file) => [file.url, file]));
@@ -26,10 +27,21 @@ function watchFetches(files: readonly Locked[], onbytes: (count: number) => void
   let fail!: (error: unknown) => void;
   const failed = new Promise<never>((_resolve, reject) => (fail = reject));
   failed.catch(() => undefined);
+  const wasm = files.find((file) => file.url.endsWith(".wasm"));
+  const { instantiateStreaming } = WebAssembly;
+  if (wasm) {
+    const compiled = compileFile(wasm, { onbytes, fetch: original });
+    compiled.catch(fail);
+    WebAssembly.instantiateStreaming = async (_source, imports) => {
+      const module = await compiled;
+      return { module, instance: await WebAssembly.instantiate(module, imports) };
+    };
+  }
   self.fetch = async (input, init) => {
     const url = input instanceof Request ? input.url : new URL(input, self.location.href).href;
     const file = wanted.get(url);
     if (!file) return original(input, init);
+    if (file === wasm) return new Response(); // handed on to instantiateStreaming, which has the module already
     try {
       const response = await requestFile(url, { fetch: original });
       let left = file.size;
@@ -52,19 +64,18 @@ function watchFetches(files: readonly Locked[], onbytes: (count: number) => void
       throw error;
     }
   };
-  return { failed, restore: () => (self.fetch = original) };
+  const restore = () => {
+    self.fetch = original;
+    WebAssembly.instantiateStreaming = instantiateStreaming;
+  };
+  return { failed, restore };
 }
 
-/** The memory snapshot, fetched and unpacked; null where that is not to be had, for it only saves time. */
-async function readSnapshot(file: Locked | null, onbytes: (count: number) => void): Promise<Uint8Array | null> {
-  if (!file || typeof DecompressionStream !== "function") return null;
-  try {
-    const bytes = await fetchBytes(file, { onbytes });
-    const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return new Uint8Array(await new Response(plain).arrayBuffer());
-  } catch {
-    return null;
-  }
+/** The memory snapshot, unpacked. Rejects where that is not to be had; it only saves time. */
+async function readSnapshot(file: Locked, onbytes: (count: number) => void): Promise<Uint8Array> {
+  const bytes = await fetchBytes(file, { onbytes });
+  const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(plain).arrayBuffer());
 }
 
 export interface Started {
@@ -91,7 +102,8 @@ export async function boot({ runtime, files, wheels, snapshot }: Boot, tellProgr
   const mark = (step: string) => void (steps[step] = Math.round(performance.now() - begin));
   const wheelBytes = Promise.all(wheels.map((wheel) => fetchBytes(wheel, { onbytes })));
   wheelBytes.catch(() => undefined);
-  const snapshotBytes = readSnapshot(snapshot, onbytes);
+  const memory = snapshot && typeof DecompressionStream === "function" ? readSnapshot(snapshot, onbytes) : null;
+  memory?.then(() => mark("snapshot"), () => undefined);
   const { failed, restore } = watchFetches(files, onbytes);
   let pyodide: Pyodide;
   try {
@@ -105,8 +117,7 @@ export async function boot({ runtime, files, wheels, snapshot }: Boot, tellProgr
       stdout: (line: string) => console.log(line),
       stderr: (line: string) => console.warn(line),
     };
-    const memory = await snapshotBytes;
-    mark("snapshot");
+    // Pyodide takes the promise and loads its own script meanwhile.
     const starting = memory ? loadPyodide({ ...options, _loadSnapshot: memory }).catch(() => loadPyodide(options)) : loadPyodide(options);
     pyodide = await Promise.race([starting, failed]);
   } catch (error) {

@@ -1,7 +1,7 @@
 // The stand-alone executor: the C kernels as one WebAssembly module with its own memory, driven without Python.
 // Memory from __heap_base up: weights | arena | code | blob (read only while `init` runs).
 import { type Crew, type CrewExports, INITIAL_PAGES, type makeCrew, roomOfCrew } from "./crew.ts";
-import { type FetchOptions, readFile, requestFile } from "./fetching.ts";
+import { compileFile, type FetchOptions } from "./fetching.ts";
 import { count, parsePlan, type Plan } from "./plan.ts";
 import { EdgeError } from "./problem.ts";
 import type { Data, Executors, Locked, PlanHeader, PlanSlot } from "./protocol.ts";
@@ -40,14 +40,7 @@ export async function compileExecutor(
 ): Promise<{ module: WebAssembly.Module; variant: "relaxed" | "simd128" }> {
   const variant = chooseVariant();
   const file: Locked = shared ? executors.crew[variant] : executors[variant];
-  const response = await requestFile(file.url, options);
-  if (response.headers.get("content-type") !== "application/wasm")
-    return { module: await WebAssembly.compile(await readFile(response, file, options)), variant };
-  // Compiled while it streams; the module is used only once the bytes are known to be the promised ones.
-  const compiling = WebAssembly.compileStreaming(file.sha256 ? response.clone() : response);
-  compiling.catch(() => undefined);
-  if (file.sha256) await readFile(response, file, options);
-  return { module: await compiling, variant };
+  return { module: await compileFile(file, options), variant };
 }
 
 /** One plan in one memory. Not to be shared between callers: `run` uses the one arena. */

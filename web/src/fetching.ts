@@ -92,6 +92,16 @@ export function refusePacked(bytes: Uint8Array, where: string): void {
     throw new EdgeError({ code: "E_INTEGRITY", message: "the file is packed with gzip", where, remedy: "unpack it on the server, or let Content-Encoding say so" });
 }
 
+/** A module, compiled while it streams where the server names the type; given only once its bytes are the promised ones. */
+export async function compileFile(file: Locked, options: FetchOptions = {}): Promise<WebAssembly.Module> {
+  const response = await requestFile(file.url, options);
+  if (response.headers.get("content-type") !== "application/wasm") return WebAssembly.compile(await readFile(response, file, options));
+  const compiling = WebAssembly.compileStreaming(file.sha256 ? response.clone() : response);
+  compiling.catch(() => undefined);
+  if (file.sha256) await readFile(response, file, options);
+  return compiling;
+}
+
 async function readAll(response: Response, file: Locked, { onbytes, limit }: FetchOptions): Promise<Uint8Array<ArrayBuffer>> {
   const most = file.size || (limit ?? MOST_BYTES);
   const refuseOver = async (length: number, cancel: () => Promise<void> | undefined) => {
