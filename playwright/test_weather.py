@@ -172,16 +172,20 @@ def test_a_full_disk_is_told_and_the_page_goes_on(page: Page, own: Origin) -> No
 
 
 def test_storage_wiped_under_an_open_page_loses_no_identity(page: Page, own: Origin, tattler: Any) -> None:
-    """After a wipe the page goes on asking, with ids that were never used before."""
+    """After a wipe, reads that it cut short included, the page goes on asking, with ids that were never used before."""
     tattler.expected += ["Force close delete origin"]
     page.goto(f"{own.url}test-ask.html")
     page.evaluate(
         "async () => { const edge = document.querySelector('py-edge'); edge.setAttribute('threshold', '1.1'); await edge.ready; }"
     )
     assert page.evaluate(ASK)["sequence"] == 1
+    page.evaluate(
+        "() => { window.reading = true; window.reads = (async () => { while (reading) await document.querySelector('py-edge').edge.questions(); })(); }"
+    )
     session = page.context.new_cdp_session(page)
     session.send("Storage.clearDataForOrigin", {"origin": own.url.rstrip("/"), "storageTypes": "all"})
     page.wait_for_timeout(300)
+    page.evaluate("async () => { reading = false; await reads; }")
     assert page.evaluate(ASK)["sequence"] == 2
     rows = page.evaluate("() => document.querySelector('py-edge').edge.questions()")
     assert [row["sequence"] for row in rows] == [2]

@@ -99,15 +99,20 @@ export function open(name: string): Promise<IDBPDatabase<Schema>> {
   });
 }
 
+/** What a transaction or an opening ends with when the browser closes the database from outside. */
+const CUT = ["AbortError", "InvalidStateError", "UnknownError"];
+const TRIES = 4;
+const PAUSE_MS = 50;
+
 class Durable implements Store {
   readonly durable = true;
   readonly #name: string;
-  #database: IDBPDatabase<Schema>;
+  #database: Promise<IDBPDatabase<Schema>> | null;
   #closed = false;
 
   constructor(name: string, database: IDBPDatabase<Schema>) {
     this.#name = name;
-    this.#database = database;
+    this.#database = Promise.resolve(database);
   }
 
   write<T>(work: (tables: Tables) => Promise<T>): Promise<T> {
@@ -120,39 +125,48 @@ class Durable implements Store {
 
   close(): void {
     this.#closed = true;
-    this.#database.close();
+    this.#drop(this.#database);
   }
 
-  /** Storage that was wiped under an open page has closed the database: it is made anew, empty. */
-  async #begin(mode: "readonly" | "readwrite") {
-    try {
-      return this.#database.transaction(STORES, mode, { durability: "strict" });
-    } catch (error) {
-      if (this.#closed || !(error instanceof DOMException && error.name === "InvalidStateError")) throw error;
-      this.#database = await open(this.#name);
-      return this.#database.transaction(STORES, mode, { durability: "strict" });
-    }
+  #drop(database: Promise<IDBPDatabase<Schema>> | null): void {
+    if (this.#database === database) this.#database = null;
+    void database?.then((open) => open.close(), () => undefined);
   }
 
+  /** Storage wiped under an open page closes the database. Work cut by that changed nothing: it is done again, in a new one. */
   async #run<T>(mode: "readonly" | "readwrite", work: (tables: Tables) => Promise<T>): Promise<T> {
-    const transaction = await this.#begin(mode);
-    const tables: Tables = {
-      get: async (store, key) => transaction.objectStore(store).get(key as never),
-      all: async (store) => transaction.objectStore(store).getAll(),
-      put: async (store, key, value) => void (await transaction.objectStore(store).put!(value as never, key as never)),
-      delete: async (store, key) => void (await transaction.objectStore(store).delete!(key as never)),
-    };
-    try {
-      const [value] = await Promise.all([work(tables), transaction.done]);
-      return value;
-    } catch (error) {
+    for (let tries = 1; ; tries++) {
+      if (this.#closed) throw new DOMException("the store is closed", "InvalidStateError");
+      const database = (this.#database ??= open(this.#name));
       try {
-        transaction.abort();
-      } catch {
-        // It has ended already, which is what was wanted.
+        return await transact(await database, mode, work);
+      } catch (error) {
+        if (!(error instanceof DOMException && CUT.includes(error.name)) || tries === TRIES) throw error;
+        this.#drop(database);
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       }
-      throw transaction.error ?? error;
     }
+  }
+}
+
+async function transact<T>(database: IDBPDatabase<Schema>, mode: "readonly" | "readwrite", work: (tables: Tables) => Promise<T>): Promise<T> {
+  const transaction = database.transaction(STORES, mode, { durability: "strict" });
+  const tables: Tables = {
+    get: async (store, key) => transaction.objectStore(store).get(key as never),
+    all: async (store) => transaction.objectStore(store).getAll(),
+    put: async (store, key, value) => void (await transaction.objectStore(store).put!(value as never, key as never)),
+    delete: async (store, key) => void (await transaction.objectStore(store).delete!(key as never)),
+  };
+  try {
+    const [value] = await Promise.all([work(tables), transaction.done]);
+    return value;
+  } catch (error) {
+    try {
+      transaction.abort();
+    } catch {
+      // It has ended already, which is what was wanted.
+    }
+    throw transaction.error ?? error;
   }
 }
 

@@ -51,7 +51,7 @@ export class Uplink {
 
   start(): void {
     addEventListener("online", () => this.hurry(), { signal: this.#stop.signal });
-    void this.#resendForgotten().then(() => {
+    void this.#resendForgotten().catch(() => undefined).then(() => {
       this.#listen();
       this.drain();
     });
@@ -73,11 +73,10 @@ export class Uplink {
 
   /** The network is back, so nobody waits for a back-off to end. */
   hurry(): void {
-    void this.#store
-      .write(async (tables) => {
-        for (const row of await tables.all("questions")) if (row.state === "asked") await tables.put("questions", row.sequence, { ...row, next_ms: 0 });
-      })
-      .then(() => this.drain());
+    const due = this.#store.write(async (tables) => {
+      for (const row of await tables.all("questions")) if (row.state === "asked") await tables.put("questions", row.sequence, { ...row, next_ms: 0 });
+    });
+    void due.catch(() => undefined).then(() => this.drain()); // as in drain, a store that fails tells elsewhere
   }
 
   /** Send what is due; a call while sending makes one more round. */
@@ -170,8 +169,8 @@ export class Uplink {
       });
     };
     void open(`answers/stream?device=${this.#device}&after=0`, {
-      answer: (data, id) => void this.#take(JSON.parse(data) as Answer, Number(id)),
-      outcome: (data, id) => void this.#end(JSON.parse(data) as Outcome, Number(id)),
+      answer: (data, id) => void this.#take(JSON.parse(data) as Answer, Number(id)).catch(() => undefined),
+      outcome: (data, id) => void this.#end(JSON.parse(data) as Outcome, Number(id)).catch(() => undefined),
     });
     void open("models/stream", { release: (data) => this.#tell.released(JSON.parse(data) as Release) });
   }
