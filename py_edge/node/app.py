@@ -25,6 +25,7 @@ from py_edge.node.limits import Rates
 from py_edge.node.node import Node, Parts
 from py_edge.node.openapi import get_openapi
 from py_edge.node.routes import answers, desk, models, questions, status, table
+from py_edge.node.sealing import Sealing
 from py_edge.node.settings import Settings
 from py_edge.node.site import Site
 from py_edge.node.wire import problem
@@ -78,7 +79,11 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
         finally:
             await node.stop()
 
-    middleware = [Middleware(Guard, settings=settings), Middleware(MsgpackReplies)]
+    middleware = [
+        Middleware(Sealing, limit_bytes=settings.body_limit_bytes),
+        Middleware(Guard, settings=settings),
+        Middleware(MsgpackReplies),
+    ]
     if settings.origins:
         cors: Any = {"allow_origins": settings.origins, "allow_methods": ["*"], "allow_headers": ["*"]}
         middleware.insert(0, Middleware(CORSMiddleware, **cors))

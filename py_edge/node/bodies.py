@@ -101,7 +101,7 @@ class MsgpackReplies:
 
         async def translate(message: Message) -> None:
             nonlocal start
-            if message["type"] == "http.response.start" and _is_json(message):
+            if message["type"] == "http.response.start" and is_json(message):
                 start = message
                 return
             if not start:
@@ -123,6 +123,6 @@ def _accepts_msgpack(scope: Scope) -> bool:
     return any(name == b"accept" and MSGPACK.encode() in value for name, value in scope["headers"])
 
 
-def _is_json(start: Message) -> bool:
+def is_json(start: Message) -> bool:
     """Whether this response is one of `reply` or `problem`, which send their body in one piece."""
     return Headers(raw=start["headers"]).get("content-type", "") in (JSON, "application/problem+json")

@@ -227,7 +227,8 @@ class MemoryStore:
             transaction = MemoryTransaction(self._tables)
             try:
                 result = work(transaction)
-                cancelled = await _to_the_end(self._journal.commit(transaction.changes()))
+                changes = transaction.changes()
+                cancelled = bool(changes) and await _to_the_end(self._journal.commit(changes))
             except BaseException as error:
                 transaction.roll_back()
                 if isinstance(error, OSError):

@@ -20,15 +20,17 @@ from typing import Any, TextIO
 
 import httpx
 
+from py_edge.errors import PyEdgeError
+from py_edge.node.network import HttpNetwork
 from tests.node.asking import first_value, question
 
-HURT = (httpx.HTTPError, ValueError, KeyError)  # a broken line, or half an answer
+HURT = (httpx.HTTPError, PyEdgeError, ValueError, KeyError)  # a broken line, or half an answer
 
 
 class Device:
     """One asker with its own outbox and inbox, which it never loses."""
 
-    def __init__(self, name: str, http: httpx.AsyncClient, log: TextIO, options: argparse.Namespace) -> None:
+    def __init__(self, name: str, http: HttpNetwork, log: TextIO, options: argparse.Namespace) -> None:
         self.name, self.http, self.log, self.options = name, http, log, options
         self.rng = random.Random(f"{options.seed}:{name}")
         self.open: set[int] = set()  # acknowledged and without a final answer
@@ -57,14 +59,13 @@ class Device:
     async def send(self, sequence: int, body: str) -> bool:
         """Once; False when nobody knows what became of it, or the node had no room."""
         try:
-            path = f"/v1/questions/{self.name}/{sequence}"
-            response = await self.http.put(path, content=body, headers={"content-type": "application/json"})
-            if response.status_code in (429, 503) or response.status_code >= 500:
+            response = await self.http.request("PUT", f"/v1/questions/{self.name}/{sequence}", body.encode())
+            if response.status in (429, 503) or response.status >= 500:
                 return False
-            if response.status_code >= 400:
-                self.write("refused", sequence, status=response.status_code, body=response.text[:300])
+            if response.status >= 400:
+                self.write("refused", sequence, status=response.status, body=response.body[:300].decode())
                 return True
-            receipt = response.json()
+            receipt = json.loads(response.body)
         except HURT:
             return False
         self.write("ok", sequence)
@@ -79,7 +80,8 @@ class Device:
         while True:
             await asyncio.sleep(0.1)
             try:
-                page = (await self.http.get(f"/v1/answers?device={self.name}&limit=200")).json()["answers"]
+                got = await self.http.request("GET", f"/v1/answers?device={self.name}&limit=200")
+                page = json.loads(got.body)["answers"]
                 for entry in page:
                     if entry["answer"]:
                         self.take(entry["answer"])
@@ -87,7 +89,8 @@ class Device:
                         self.write("ended", entry["outcome"]["sequence"], state=entry["outcome"]["state"])
                 if page:
                     events = [entry["event"] for entry in page]
-                    await self.http.post("/v1/answers/ack", json={"device": self.name, "events": events})
+                    taken = json.dumps({"device": self.name, "events": events}).encode()
+                    await self.http.request("POST", "/v1/answers/ack", taken)
             except HURT:
                 continue
 
@@ -108,16 +111,17 @@ async def be_devices(options: argparse.Namespace) -> None:
     """All devices at once, until they have everything or their patience ends."""
     rng = random.Random(options.seed)
     with options.history.open("a", encoding="utf-8") as log:
-        async with client(options) as http:
-            names = [f"{rng.getrandbits(128):032x}" for _ in range(options.devices)]
-            devices = [Device(name, http, log, options) for name in names]
-            receiving = [asyncio.create_task(device.receive()) for device in devices]
-            await asyncio.gather(*[device.ask_until(options.stop) for device in devices])
-            end = time.monotonic() + options.patience_s
-            while any(device.open for device in devices) and time.monotonic() < end:
-                await asyncio.sleep(0.1)
-            for task in receiving:
-                task.cancel()
+        http = HttpNetwork(options.url, token=options.token)  # seals what it sends, as every link does
+        names = [f"{rng.getrandbits(128):032x}" for _ in range(options.devices)]
+        devices = [Device(name, http, log, options) for name in names]
+        receiving = [asyncio.create_task(device.receive()) for device in devices]
+        await asyncio.gather(*[device.ask_until(options.stop) for device in devices])
+        end = time.monotonic() + options.patience_s
+        while any(device.open for device in devices) and time.monotonic() < end:
+            await asyncio.sleep(0.1)
+        for task in receiving:
+            task.cancel()
+        await http.close()
 
 
 async def be_person(options: argparse.Namespace) -> None:

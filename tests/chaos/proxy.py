@@ -3,8 +3,7 @@
     python -m tests.chaos.proxy --listen PORT --to HOST:PORT --seed N --calm FILE
 
 Until the calm file exists each connection is, by the seed, passed on slowly, cut after some bytes (mid header, mid
-body or mid reply), stalled half open, or refused; afterwards everything passes. No bit is flipped: TCP and TLS see to
-that before a proxy could.
+body or mid reply), stalled half open, refused, or one of its bytes comes out another; afterwards everything passes.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import contextlib
 import random
 from pathlib import Path
 
-FATES = ("pass", "slow", "cut", "stall", "refuse")
+FATES = ("pass", "slow", "cut", "stall", "refuse", "flip")
 STALL_S = 8.0
 
 
@@ -54,6 +53,8 @@ class Proxy:
                     writer.write(data[:left])
                     await asyncio.sleep(STALL_S if fate == "stall" else 0)
                     break
+                if fate == "flip" and 0 <= left < len(data):
+                    data = data[:left] + bytes([data[left] ^ 1 << self.rng.randrange(8)]) + data[left + 1 :]
                 left -= len(data)
             writer.write(data)
             await writer.drain()

@@ -92,6 +92,13 @@ def no_id_check() -> None:
     put("py_edge.chain.tier.seen_before", seen_before)
 
 
+def no_seal() -> None:
+    """What a wire has spoilt is believed."""
+    from py_edge.chain import seal
+
+    seal.is_whole = lambda seal, wanted: True
+
+
 def no_lease_expiry() -> None:
     """A lease never ends."""
     put("py_edge.desk.assignment._running", lambda now_ms: (("until_ms", ">", 0), ("until_ms", ">", 0)))
@@ -174,6 +181,7 @@ MECHANISMS = {
     "digest-check": Mechanism(
         no_digest_check, "tests/chaos/test_mechanisms.py::test_a_digest_that_is_not_the_contents_is_refused"
     ),
+    "seal": Mechanism(no_seal, HISTORIES),
     "id-check": Mechanism(
         no_id_check, "tests/node/test_app.py::test_asking_again_is_harmless_and_other_content_is_refused"
     ),

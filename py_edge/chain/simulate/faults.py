@@ -15,6 +15,7 @@ class Faults:
     repeat: float = 0.0  # a request that arrives a second time, later
     break_stream: float = 0.0  # a stream that ends, per event
     garbage: float = 0.0  # a reply that makes no sense
+    flip: float = 0.0  # a message, or an event, of which one bit comes out another
     busy: float = 0.0  # a server that says 503
     disk: float = 0.0  # a commit that fails; half of them reach the disk all the same
     slow_s: float = 0.05  # longest delay of a message
@@ -32,6 +33,7 @@ def draw_faults(rng: random.Random) -> Faults:
         repeat=rng.random() * worst,
         break_stream=rng.random() * worst,
         garbage=rng.random() * worst / 4,
+        flip=rng.random() * worst / 2,
         busy=rng.random() * worst,
         disk=rng.random() * worst / 10,
         slow_s=rng.choice((0.001, 0.05, 2.0)),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+from py_edge.chain import seal
 from py_edge.chain.ports import Response, ServerEvent
 from py_edge.chain.simulate.faults import Faults
 from py_edge.chain.simulate.place import Place
@@ -53,7 +54,7 @@ class Link:
             again = asyncio.create_task(self._later(method, path, body))
             self.repeats.add(again)
             again.add_done_callback(self.repeats.discard)
-        response = await self._serve(method, path, body)
+        response = await self._serve_sealed(method, path, body or b"")
         await asyncio.sleep(self.rng.random() * faults.slow_s)
         if self.cut or self.rng.random() < faults.lose_reply:
             raise NetworkError("the reply was lost")
@@ -85,8 +86,33 @@ class Link:
                     if self.rng.random() < self.faults.break_stream:
                         raise NetworkError("the stream broke")
                     kind = "answer" if delivery.answer else "outcome"
-                    yield ServerEvent(kind, canonical_json(delivery.to_json()[kind]).decode(), str(after))
+                    data = canonical_json(delivery.to_json()[kind]).decode()
+                    arrived = self._spoil(data.encode()).decode(errors="replace")
+                    told = seal.seal_event(path, kind, str(after), data)
+                    if not seal.is_whole(told, seal.seal_event(path, kind, str(after), arrived)):
+                        raise NetworkError("an event was damaged")
+                    yield ServerEvent(kind, arrived, str(after))
                 await waiter.wait(self.look_s)
+
+    async def _serve_sealed(self, method: str, path: str, body: bytes) -> Response:
+        """What both ends of a link over HTTP do with seals, on a wire that spoils one or the other way."""
+        borne = seal.seal_request(method, path, {}, body)
+        arrived = self._spoil(body)
+        if not seal.is_whole(borne, seal.seal_request(method, path, {}, arrived)):
+            raise NetworkError("the request was damaged")
+        response = await self._serve(method, path, arrived)
+        told = seal.seal_reply(borne, response.status, response.body)
+        reply = Response(response.status, self._spoil(response.body), response.headers)
+        if not seal.is_whole(told, seal.seal_reply(borne, reply.status, reply.body)):
+            raise NetworkError("the reply was damaged")
+        return reply
+
+    def _spoil(self, data: bytes) -> bytes:
+        """One bit comes out another, now and then."""
+        if not data or self.rng.random() >= self.faults.flip:
+            return data
+        place = self.rng.randrange(len(data))
+        return data[:place] + bytes([data[place] ^ 1 << self.rng.randrange(8)]) + data[place + 1 :]
 
     async def _later(self, method: str, path: str, body: bytes | None) -> Response:
         await asyncio.sleep(self.rng.random() * 60)

@@ -76,7 +76,7 @@ async def import_desk(request: Request) -> Response:
 
 async def stream_desk(request: Request) -> Response:
     """Server-sent events: how many tasks wait, whenever that may have changed."""
-    return stream(_waiting(node_of(request)))
+    return stream(request, _waiting(node_of(request)))
 
 
 async def _waiting(node: Node) -> AsyncIterator[dict[str, str]]:

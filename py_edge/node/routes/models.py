@@ -91,7 +91,7 @@ async def post_retrain(request: Request) -> Response:
 async def stream_models(request: Request) -> Response:
     """Server-sent events: every release from now on, the current ones first."""
     node = node_of(request)
-    return stream(_releases(node))
+    return stream(request, _releases(node))
 
 
 async def _releases(node: Node) -> AsyncIterator[dict[str, str]]:

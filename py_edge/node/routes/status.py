@@ -49,7 +49,7 @@ async def get_status(request: Request) -> Response:
 async def stream_status(request: Request) -> Response:
     """The counters again whenever something changed, at most twice a second."""
     node = node_of(request)
-    return stream(_statuses(node))
+    return stream(request, _statuses(node))
 
 
 async def metrics(request: Request) -> Response:
