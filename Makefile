@@ -73,11 +73,12 @@ bench-models: install ## Make the benchmark's models with TensorFlow, in an envi
 bench: build ## Speed against TF.js, ONNX Runtime Web and LiteRT.js in one Chromium; makes what it needs.
 	@$(BIN)/py-edge bench $(ARGS)
 
-experiments: build ## Forgetting, regional recovery, votes at the desk, times in the chain: a table with controls each.
-	@$(BIN)/python -m tests.train.experiments.forgetting $(ARGS)
-	@$(BIN)/python -m tests.train.experiments.regional $(ARGS)
-	@$(BIN)/python -m tests.desk.experiments.votes $(ARGS)
-	@$(BIN)/python -m tests.desk.experiments.chain $(ARGS)
+experiments: build ## Forgetting, regional recovery, votes at the desk, times in the chain, each with its controls, into DIR=experiments.
+	@mkdir -p $(or $(DIR),experiments)
+	@for each in forgetting regional; do \
+	  $(BIN)/python -m tests.train.experiments.$$each --json $(or $(DIR),experiments)/$$each.json --svg $(or $(DIR),experiments)/$$each.svg $(ARGS) || exit 1; done
+	@for each in votes chain; do \
+	  $(BIN)/python -m tests.desk.experiments.$$each --json $(or $(DIR),experiments)/$$each.json $(ARGS) || exit 1; done
 
 check: install ## Format, lint and types.
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

@@ -57,6 +57,7 @@ NATIVE_ONLY = {
     "kernels/reference_windows.py",
     "kernels/build.py",
     "train/estimator.py",
+    "train/heads.py",
     "host/native.py",
 }
 

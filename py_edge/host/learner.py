@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import math
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from py_edge.confidence.policy import Promise, make_policy
-from py_edge.errors import ModelFormatError, ShapeError, TrainingError
+from py_edge.errors import EnvironmentProblem, ModelFormatError, ShapeError, TrainingError
 from py_edge.host.fit import Fit
 from py_edge.model import Model, load_model
 from py_edge.tensor import ITEM_BYTES, Tensor, count
 from py_edge.train.checkpoint import Generations, Kept
 from py_edge.train.finetune import finetuning
+from py_edge.train.history import History, Progress
 from py_edge.train.schedules import polynomial_decay
 
 BROWSER_PANEL = 8
@@ -34,7 +35,8 @@ USUAL: Mapping[str, Any] = {
     "seed": 0,
 }
 """What a fine-tune does unless release metadata (`training`) or the page says otherwise. per_class: newest examples of
-each class that are trained on, remembered ones counting as oldest; layers: the last so many."""
+each class that are trained on, remembered ones counting as oldest; layers: the last so many. head "logistic": scikit-learn
+fits the last layer instead, where it is installed."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Learner:
         came = Lesson(self._rows(inputs, len(labels)), list(labels))
         lesson, weights = self._newest(came, weights or [1.0] * len(labels), int(wish["per_class"]))
         self.model.set_weights(self.released)
+        if wish.get("head"):
+            return Fit(self._heading(lesson, weights, str(wish["head"])), Kept(kept), len(came))
         steps = int(wish["epochs"]) * -(-len(lesson) // int(wish["batch"]))
         shelf = Kept(kept)
         going = finetuning(
@@ -109,6 +113,21 @@ class Learner:
             generations=Generations(shelf, every=1, every_s=GENERATION_S, keep=1),
         )
         return Fit(going, shelf, len(came))
+
+    def _heading(
+        self, lesson: Lesson, weights: Sequence[float], head: str
+    ) -> Generator[Progress, None, History]:
+        """Raises EnvironmentProblem where scikit-learn is not installed."""
+        try:
+            from py_edge.train.heads import fitting_head
+        except ModuleNotFoundError as error:
+            raise EnvironmentProblem(
+                "scikit-learn is not here",
+                where="head",
+                got=error.name,
+                remedy="make the bundle with --tier sklearn",
+            ) from error
+        return fitting_head(self.model, lesson.inputs, lesson.labels, head, sample_weight=weights)
 
     def learn(
         self,

@@ -1,4 +1,4 @@
-"""scikit-learn's surface: EdgeClassifier and EdgeRegressor. Opt-in: this is the only file of train/ that needs numpy.
+"""scikit-learn's surface: EdgeClassifier and EdgeRegressor. Opt-in: like heads.py it needs numpy.
 
 A small dense net (or any stack of layers) trained by our plans; `partial_fit` and `learn_one` go on from where it is, optimizer
 state included. A pickle keeps the weights, not the optimizer's state.

@@ -84,8 +84,8 @@ def _unit(x: Sequence[float]) -> list[float]:
     return [v / length for v in values] if length else values
 
 
-def head_features(model: Trainable, x: Any, *, start: Start = start_graph) -> list[list[float]]:
-    """What reaches the last layer with weights, one vector per example; the inputs themselves where nothing lies before."""
+def before_head(model: Trainable, x: Any, *, start: Start = start_graph) -> Mapping[str, Tensor]:
+    """What the last layer with weights reads, by name, rows first; the inputs themselves where nothing lies before."""
     probe = model.forward(2)
     xs = {
         n: data.Rows(prepare.as_input(t, probe, n))
@@ -93,10 +93,14 @@ def head_features(model: Trainable, x: Any, *, start: Start = start_graph) -> li
     }
     trained = select_weights([n for n in prepare.weights_in_use(probe) if n in set(model.trainable)], "last")
     if split_at_trained(probe, trained) is None:
-        found: Mapping[str, Tensor] = {name: rows.tensor for name, rows in xs.items()}
-    else:
-        found = prepare.computed(lambda n: _before(model, n, trained), xs, start)
-    n = len(next(iter(xs.values())))
+        return {name: rows.tensor for name, rows in xs.items()}
+    return prepare.computed(lambda n: _before(model, n, trained), xs, start)
+
+
+def head_features(model: Trainable, x: Any, *, start: Start = start_graph) -> list[list[float]]:
+    """What reaches the last layer with weights, one vector per example."""
+    found = before_head(model, x, start=start)
+    n = next(iter(found.values())).shape[0]
     widths = {name: t.size // n for name, t in found.items()}
     return [
         [v for name, t in found.items() for v in t.flat[i * widths[name] : (i + 1) * widths[name]]]

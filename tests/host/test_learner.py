@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from array import array
 from functools import partial
 from pathlib import Path
@@ -83,6 +84,23 @@ def test_a_fine_tune_gives_a_plan_for_the_page_and_starts_from_the_release(
     assert len(first["loss"]) == 3
     assert first["train_ms"] > 0
     assert first["examples"] == 60
+
+
+def test_scikit_learn_fits_the_head_where_it_is(
+    loaded: str, helper: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With head "logistic" the plan carries the head that scikit-learn found; without scikit-learn the remedy is told."""
+    images, labels = helper.digits()
+    learn = partial(_learn, loaded, _flat(images[300:500]), labels[300:500], [], _flat([]), [])
+    fitted = learn({"head": "logistic"})["value"]
+    assert len(fitted["loss"]) == 1
+    assert fitted["loss"][0] < learn({"epochs": 1})["value"]["loss"][0]
+    assert Plan.from_bytes(fitted["plan"]).outputs[0].shape == (1, 10)
+    assert learn({"head": "logical"})["problem"]["code"] == "E_VALUE"
+    monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
+    monkeypatch.delitem(sys.modules, "py_edge.train.heads", raising=False)
+    problem = learn({"head": "logistic"})["problem"]
+    assert (problem["code"], problem["remedy"]) == ("E_ENVIRONMENT", "make the bundle with --tier sklearn")
 
 
 def test_without_audits_changed_weights_are_never_sure(loaded: str, helper: ModuleType) -> None:

@@ -1,6 +1,6 @@
 """X5, forgetting: a 64-32-10 net knows digits 0-6; 7-9 arrive. Old and new accuracy, memory, over seeds, with controls.
 
-Run: python -m tests.train.experiments.forgetting [--seeds 20] [--json FILE]. Data: scikit-learn's digits.
+Run: python -m tests.train.experiments.forgetting [--seeds 20] [--json FILE] [--svg FILE]. Data: scikit-learn's digits.
 Arms: naive (no memory), anchor (FedProx), replay (the rehearsal memory, its default use), all (every old example kept).
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ from py_edge.model import Model
 from py_edge.tfjs import sequential
 from py_edge.train.finetune import finetune
 from py_edge.train.rehearsal import Reservoir
+from tests.train.experiments.picture import Panel, draw
 
 OLD, MEMORY = 7, 90
+WANTED = {"old": 0.94, "new": 0.95, "backward_transfer": -0.02}
+AXES = {"old": (0.7, 1.0), "new": (0.9, 1.0), "backward_transfer": (-0.3, 0.0)}
 LAYERS = [
     {"class_name": "Dense", "units": 32, "activation": "relu"},
     {"class_name": "Dense", "units": 10, "activation": "softmax"},
@@ -76,8 +80,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--svg", type=Path)
     options = parser.parse_args()
-    table: dict[str, Any] = {"experiment": "X5", "seeds": options.seeds, "arms": {}}
+    table: dict[str, Any] = {"experiment": "X5", "seeds": options.seeds, "wanted": WANTED, "arms": {}}
     for arm in ("naive", "anchor", "replay", "all"):
         rows = [run(arm, seed) for seed in range(options.seeds)]
         table["arms"][arm] = {key: interval([row[key] for row in rows]) for key in rows[0]}
@@ -85,6 +90,25 @@ def main() -> None:
         print(arm, table["arms"][arm], flush=True)
     if options.json:
         options.json.write_text(json.dumps(table, indent=1) + "\n")
+    if options.svg:
+        options.svg.write_text(picture(table))
+
+
+def picture(table: Mapping[str, Any]) -> str:
+    """The table as SVG."""
+    arms: Mapping[str, Any] = table["arms"]
+    titles = {"old": "digits 0-6 after", "new": "digits 7-9", "backward_transfer": "backward transfer"}
+    panels = [
+        Panel(title, {arm: row[key] for arm, row in arms.items()}, *AXES[key], WANTED[key])
+        for key, title in titles.items()
+    ]
+    kept = arms["replay"]["bytes"][0]
+    return draw(
+        "Three new digits arrive: what is kept of the seven old ones",
+        f"64-32-10 net, {table['seeds']} seeds, mean and 95 % interval; replay remembers {kept:,.0f} bytes",
+        panels,
+        ["replay"],
+    )
 
 
 if __name__ == "__main__":
