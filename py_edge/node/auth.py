@@ -7,7 +7,7 @@ ours or listed, and Host must be a name we know.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -23,14 +23,17 @@ OPEN_PATHS = ("/healthz", "/readyz")
 HEADERS_LIMIT_BYTES, HEADERS_LIMIT = 16_384, 100
 
 
-def crooked_headers(headers: Iterable[tuple[bytes, bytes]]) -> PyEdgeError | None:
-    """What the parser lets pass and we do not: too many, too long, or two lengths for one body."""
-    listed = list(headers)
-    if len(listed) > HEADERS_LIMIT or sum(len(k) + len(v) for k, v in listed) > HEADERS_LIMIT_BYTES:
+def crooked_headers(scope: Scope) -> PyEdgeError | None:
+    """What the parser lets pass and we do not: too many, too long, no host, or two lengths for one body."""
+    listed: list[tuple[bytes, bytes]] = scope["headers"]
+    size = len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(k) + len(v) for k, v in listed)
+    if len(listed) > HEADERS_LIMIT or size > HEADERS_LIMIT_BYTES:
         want = f"at most {HEADERS_LIMIT} fields and {HEADERS_LIMIT_BYTES} bytes"
         return LimitError("too many headers", where="headers", want=want)
-    names = {name for name, _ in listed}
-    if {b"transfer-encoding", b"content-length"} <= names:
+    names = [name for name, _ in listed]
+    if names.count(b"host") != 1 and scope["http_version"] == "1.1":
+        return ModelFormatError("one Host is wanted", where="host", got=names.count(b"host"))
+    if {b"transfer-encoding", b"content-length"} <= set(names):
         return ModelFormatError("two lengths for one body", where="content-length")
     return None
 
@@ -47,7 +50,7 @@ class Guard:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
-        crooked = crooked_headers(scope["headers"])
+        crooked = crooked_headers(scope)
         if crooked is not None:
             status = 431 if isinstance(crooked, LimitError) else 400
             await problem(crooked, status, {"connection": "close"})(scope, receive, send)

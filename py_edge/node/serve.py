@@ -1,4 +1,4 @@
-"""Run a node under uvicorn (h11), from the first check of the port to a clean stop.
+"""Run a node under uvicorn (httptools, and uvloop where it exists), from the first check of the port to a clean stop.
 
 Anything wrong is one sentence with a remedy and an exit code: 2 settings or environment, 3 the disk gave up.
 """
@@ -45,7 +45,8 @@ def serve(
     server = make_server(app)
     with contextlib.closing(listener):
         try:
-            asyncio.run(run(server, app, listener, on_ready))
+            with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+                runner.run(run(server, app, listener, on_ready))
         except PyEdgeError as error:
             print(f"py-edge: {error}", file=sys.stderr)
             return EXIT_SETTINGS
@@ -82,10 +83,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def make_server(app: Starlette) -> Server:
-    """The server with our limits: h11, no websockets, no server header, short grace."""
+    """The server with our limits: no websockets, no server header, short grace."""
     config = uvicorn.Config(
         app, log_config=_log_config(app), http=WatchedProtocol, ws="none", log_level="warning", access_log=False, server_header=False, date_header=True,
-        lifespan="off", timeout_keep_alive=5, timeout_graceful_shutdown=GRACE_S, h11_max_incomplete_event_size=16_384,
+        lifespan="off", timeout_keep_alive=5, timeout_graceful_shutdown=GRACE_S,
         proxy_headers=False, backlog=2048,
     )  # fmt: skip
     return Server(config, app)

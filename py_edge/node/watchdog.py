@@ -1,60 +1,36 @@
 """Slow and crooked connections: uvicorn waits for ever for a header or a body, so we look at the clock ourselves.
 
-An answer's header and body leave in one segment, so nobody is woken twice for it. A header must be whole after 5 s; a body must bring 1 KiB/s from its tenth second on and be whole after 60 s. A
-timer runs only while something is owed, so thousands of idle streams cost nothing.
+A header must be whole after 5 s and 16 KiB; a body must bring 1 KiB/s from its tenth second on and be whole after 60 s.
+The parser (llhttp) refuses two lengths and bare line feeds itself, but bounds neither headers nor chunk extensions.
+A timer runs only while something is owed, so thousands of idle streams cost nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from py_edge.node.auth import HEADERS_LIMIT_BYTES
 
 HEAD_S = 5.0
 BODY_PATIENCE_S = 10.0
 BODY_S = 60.0
 LEAST_BYTES_PER_S = 1024
+FRAME_SHARE = 8  # a chunk of one byte is framed by five
 
 
-class OneSegment:
-    """A transport that sends what was written within one turn of the loop at once."""
-
-    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop = transport, loop
-        self._parts: list[bytes] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send soon."""
-        if not self._parts:
-            self._loop.call_soon(self._flush)
-        self._parts.append(data)
-
-    def close(self) -> None:
-        """Send, then close."""
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        data = b"".join(self._parts)
-        self._parts.clear()
-        if data:
-            self._transport.write(data)
-
-
-class WatchedProtocol(H11Protocol):
-    """uvicorn's h11 protocol with a watch on what the client owes."""
+class WatchedProtocol(HttpToolsProtocol):
+    """uvicorn's httptools protocol with a watch on what the client owes."""
 
     def connection_made(self, transport: Any) -> None:
         """A new connection owes a header."""
-        super().connection_made(cast("asyncio.Transport", OneSegment(transport, self.loop)))
-        self._owed = ""
+        super().connection_made(transport)
+        self._owed = ""  # what the timer waits for
+        self._stage = "head"  # what the bytes so far leave open; empty between two requests
         self._timer: asyncio.TimerHandle | None = None
-        self._since, self._received = 0.0, 0
+        self._since, self._received, self._body_bytes = 0.0, 0, 0
         self._watch("head", HEAD_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -64,23 +40,44 @@ class WatchedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Look what is owed after these bytes."""
+        if not self._stage:
+            self._begin("head")
+        self._received += len(data)
         super().data_received(data)
-        state = self.conn.their_state
-        if self.transport.is_closing():
+        if self.transport.is_closing() or not self._stage:
             self._forgive()
-        elif state is h11.SEND_BODY:
-            if self._owed != "body":
-                self._watch("body", BODY_PATIENCE_S)
-            self._received += len(data)
-        elif state is h11.IDLE:
-            if not self._owed:
-                self._watch("head", HEAD_S)
-        else:
+        elif self._received > HEADERS_LIMIT_BYTES + FRAME_SHARE * self._body_bytes:
+            self.send_400_response("Too many bytes around the content.")
             self._forgive()
+        elif self._stage != self._owed:
+            self._watch(self._stage, HEAD_S if self._stage == "head" else BODY_PATIENCE_S)
+
+    def on_message_begin(self) -> None:
+        """The first bytes of a request, perhaps behind another in the same segment."""
+        self._begin("head")
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The body comes next."""
+        self._begin("body")
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count what is content, for the rest must stay in proportion."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._begin("")
+        super().on_message_complete()
+
+    def _begin(self, stage: str) -> None:
+        self._stage, self._received, self._body_bytes = stage, 0, 0
 
     def _watch(self, owed: str, seconds: float) -> None:
         self._forgive()
-        self._owed, self._since, self._received = owed, self.loop.time(), 0
+        self._owed, self._since = owed, self.loop.time()
         self._timer = self.loop.call_later(seconds, self._look)
 
     def _forgive(self) -> None:
@@ -92,7 +89,7 @@ class WatchedProtocol(H11Protocol):
     def _look(self) -> None:
         self._timer = None
         waited = self.loop.time() - self._since
-        if self._owed == "body" and waited < BODY_S and self._received >= waited * LEAST_BYTES_PER_S:
+        if self._owed == "body" and waited < BODY_S and self._body_bytes >= waited * LEAST_BYTES_PER_S:
             self._timer = self.loop.call_later(1.0, self._look)
         elif self._owed:
             self.transport.close()

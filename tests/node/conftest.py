@@ -39,7 +39,8 @@ class LiveNode:
 
     def _run(self, started: threading.Event) -> None:
         try:
-            asyncio.run(run(self.server, self.app, self.listener, lambda url: started.set()))
+            with asyncio.Runner(loop_factory=self.server.config.get_loop_factory()) as runner:
+                runner.run(run(self.server, self.app, self.listener, lambda url: started.set()))
         except BaseException as error:
             self.failed = error
         finally:

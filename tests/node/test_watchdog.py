@@ -37,6 +37,9 @@ def talk(node: LiveNode, *parts: bytes, seconds: float = 5.0) -> bytes:
     [
         (),
         (b"GET /healthz HTT",),
+        (b"\r\n",),
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n", b"\r\n"),
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\nGET /heal",),
         (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-a: 1\r\n",),
         (
             b"PUT /v1/questions/"
@@ -64,6 +67,15 @@ def test_a_slow_connection_is_closed(
         b"GET /v1/status HTTP/1.1\r\nhost: localhost\r\nx: " + b"a" * 70_000 + b"\r\n\r\n",
         b"GET /v1/status HTTP/1.1\r\n" + b"".join(b"x%d: y\r\n" % n for n in range(3_000)) + b"\r\n",
         b"GET /v1/status HTTP/1.1\r\n\r\n",
+        b"GET /v1/status HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\n\r\n",
+        b"GET /v1/status?" + b"a" * 20_000 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET /v1/status HTTP/1.1\nhost: localhost\n\n",
+        b"POST /v1/answers/ack HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n2;"
+        + b"a" * 200_000
+        + b"\r\n{}\r\n0\r\n\r\n",
+        b"POST /v1/answers/ack HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n2\n{}\n0\n\n",
+        b"POST /v1/answers/ack HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\ntransfer-encoding: x\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"CONNECT localhost:80 HTTP/1.1\r\nhost: localhost\r\n\r\n",
         b"POST /v1/answers/ack HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST /v1/answers/ack HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
         b"POST /v1/answers/ack HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n{}",
@@ -82,3 +94,28 @@ def test_a_crooked_request_gets_4xx_or_nothing(start: Start, request_bytes: byte
     answer = talk(node, request_bytes, seconds=1.0)
     assert answer in (b"", b"<open>") or answer.split()[1][:1] == b"4"
     assert node.http.get("/healthz").status_code == 200
+
+
+def test_an_endless_header_is_cut_early(start: Start) -> None:
+    """A client that sends header lines for ever is refused after some kilobytes, not after megabytes."""
+    node = start("site", data="memory:")
+    with socket.create_connection(("127.0.0.1", node.port), timeout=5) as line:
+        line.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n")
+        sent = 0
+        try:
+            while sent < 64 << 20:
+                sent += line.send(b"x: " + b"a" * 65_000 + b"\r\n")
+        except OSError:
+            pass
+    assert sent < 16 << 20  # what the sockets' own buffers hold, at most
+    assert node.http.get("/healthz").status_code == 200
+
+
+def test_small_chunks_and_pipelined_requests_are_served(start: Start) -> None:
+    """The watch refuses no honest client: a body byte by byte in chunks, and two requests in one segment."""
+    node = start("site", data="memory:")
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in b'{"device":"' + DEVICE.encode() + b'","events":[]}')
+    ack = b"POST /v1/answers/ack HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+    look = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    found = talk(node, ack + chunks + b"0\r\n\r\n" + look, look, seconds=1.0)
+    assert found.count(b"HTTP/1.1 200 OK") == 3
