@@ -30,6 +30,10 @@ def crooked_headers(scope: Scope) -> PyEdgeError | None:
     if len(listed) > HEADERS_LIMIT or size > HEADERS_LIMIT_BYTES:
         want = f"at most {HEADERS_LIMIT} fields and {HEADERS_LIMIT_BYTES} bytes"
         return LimitError("too many headers", where="headers", want=want)
+    if scope["http_version"] not in ("1.0", "1.1"):
+        return ModelFormatError(
+            "no such version of HTTP here", where="/", got=scope["http_version"], want="1.1"
+        )
     names = [name for name, _ in listed]
     if names.count(b"host") != 1 and scope["http_version"] == "1.1":
         return ModelFormatError("one Host is wanted", where="host", got=names.count(b"host"))

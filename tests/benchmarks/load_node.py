@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uvloop
+import uvicorn
 
 from py_edge.records import Question, digest_of_content
 
@@ -177,7 +177,7 @@ def measure(code: str, place: str, port: int, arguments: argparse.Namespace, rat
 
 def run_hammer(port: int, arguments: argparse.Namespace, rate: float) -> Numbers:
     """The clients, on the cheaper loop."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=uvicorn.Config("", loop="uvloop").get_loop_factory()) as runner:
         return runner.run(hammer(port, arguments.clients, arguments.seconds, arguments.bytes, rate))
 
 
