@@ -1,15 +1,16 @@
 // One model in this page: predicts, asks, takes answers home, learns, follows releases. The element is a thin skin of it.
-import { PYTHON_BYTES, startPredictor, startPython, type Python } from "./runtime.ts";
+import { Learner, type Wish } from "./learner.ts";
+import { PYTHON_BYTES, startPredictor, type Python } from "./runtime.ts";
 import { EdgeError, toProblem } from "./problem.ts";
 import type {
-  Answer, Certified, Events, Learning, LearnOptions, ModelInfo, Policy, Prediction, PredictCalls, Problem, Progress, Question, Release, StartReport, State, Trained,
+  Answer, Certified, Events, ModelInfo, Policy, Prediction, PredictCalls, Problem, Progress, Question, Release, StartReport, State, Trained,
 } from "./protocol.ts";
 import { ASSETS, BASE } from "./assets.ts";
 import { type Assets, executorsAt } from "./layout.ts";
 import type { Remote } from "./rpc.ts";
 import { fence, nextEpoch } from "./lead.ts";
-import { fetchFile, keepRelease, makeSource, MEMORY_FILE, PLAN_FILE, type Source } from "./source.ts";
-import { deviceId, openStore, type ExampleRow, type Lesson, type QuestionRow, releaseOf, type Store, type Tables, type Tuned } from "./store.ts";
+import { keepRelease, makeSource, PLAN_FILE, type Source } from "./source.ts";
+import { deviceId, openStore, type QuestionRow, releaseOf, type Store, type Tuned } from "./store.ts";
 import { Uplink } from "./uplink.ts";
 import { decodeTensor, encodeTensor, IN_PAGE, inPageLine, type InPageLine, makeQuestion } from "./wire.ts";
 
@@ -29,21 +30,6 @@ export interface EdgeOptions {
 }
 
 type Name = keyof Events;
-/** How to learn, and what stops it. */
-type Wish = LearnOptions & { signal?: AbortSignal };
-
-const PIECE_MS = 100;
-const MOST_ATTEMPTS = 4;
-/** Why a fine-tune may fail today and go on tomorrow. */
-const AGAIN = new Set(["E_WORKER", "E_NETWORK", "E_ENVIRONMENT", "E_TIMEOUT"]);
-
-/** What one piece of a fine-tune gives. */
-interface Piece {
-  progress: Partial<Learning>;
-  generations: Record<string, Uint8Array<ArrayBuffer>> | null;
-  trained: Trained | null;
-}
-
 /** Load the module of the node in the tab, which most pages never need. */
 async function startInPage(): Promise<InPageLine> {
   const { startNode } = (await import(new URL(`${ASSETS.app}inpage.js`, BASE).href)) as { startNode(assets: Assets, base: string): Promise<InPageLine> };
@@ -61,11 +47,7 @@ export class Edge extends EventTarget {
   #store!: Store;
   #predictor!: Remote<PredictCalls>;
   #uplink: Uplink | null = null;
-  #python: Promise<Python> | null = null;
-  #learner: Promise<Python> | null = null;
-  #madePlan: Uint8Array<ArrayBuffer> | null = null;
-  #loadedDigest = "";
-  #learning: Promise<unknown> = Promise.resolve();
+  #learner!: Learner;
   #channel: BroadcastChannel | null = null;
   #release: (() => void) | null = null;
   #online = false;
@@ -73,7 +55,6 @@ export class Edge extends EventTarget {
   #sequence = 0;
   /** Bytes done and in all of the two parts of a start; both totals stand before the first byte is fetched. */
   readonly #bytes = { model: [0, 0], python: [0, 0] };
-  #full = false;
 
   private constructor(options: EdgeOptions) {
     super();
@@ -88,6 +69,12 @@ export class Edge extends EventTarget {
     const begin = performance.now();
     edge.#store = await openStore(`py-edge:${edge.source.place}:${edge.source.name}`);
     if (!edge.#store.durable) edge.#emit("error", { code: "E_STORAGE", message: "this browser keeps nothing for this page; questions and learning last until the tab closes" });
+    edge.#learner = new Learner(edge, edge.#store, {
+      emit: (name, detail) => edge.#emit(name, detail),
+      progress: (phase, done, total) => edge.#progress("python", phase, done, total),
+      swap: (plan, own) => edge.#swap(plan, own),
+      kept: () => edge.#post("tuned"),
+    });
     edge.#startPredictor();
     if (options.learn !== "off") edge.#bytes.python[1] = PYTHON_BYTES;
     options.signal?.addEventListener("abort", () => edge.close());
@@ -191,204 +178,28 @@ export class Edge extends EventTarget {
 
   /** Python in its worker with this model loaded; starts it on the first call. */
   learner(): Promise<Python> {
-    this.#learner ??= (async () => {
-      const python = await this.#startPython();
-      if (!this.python) this.#emit("ready", { stage: "learn", ms: performance.now() });
-      this.python = python.report;
-      this.#progress("python", "warmup", PYTHON_BYTES, PYTHON_BYTES);
-      if (this.#loadedDigest !== this.release!.digest) await this.#loadLearner(python);
-      return python;
-    })();
-    this.#learner.catch(() => (this.#learner = this.#python = null));
-    return this.#learner;
-  }
-
-  #startPython(): Promise<Python> {
-    this.#python ??= startPython(({ phase, done, total }) => this.#progress("python", phase, done, total)).then((python) => {
-      void python.lost.then(() => {
-        this.#python = this.#learner = null;
-        this.#loadedDigest = "";
-      });
-      return python;
-    });
-    return this.#python;
+    return this.#learner.ready();
   }
 
   /** Fine-tune on what came home, and on these inputs (with their label indices) first if any are given; swaps the new
    * plan in between two predictions. They go on from the old weights until then, and for good when the signal stops it. */
-  async learn(inputs: Float32Array[] | Wish = [], labels: number[] = [], options: Wish = {}): Promise<Trained> {
-    const given = Array.isArray(inputs);
-    if (given) for (const [i, input] of inputs.entries()) await this.teach(input, labels[i]!);
-    const { signal, ...wish } = given ? options : inputs;
-    const run = this.#learning.then(() => this.#alone(() => this.#learnNow(wish, signal)));
-    this.#learning = run.catch(() => undefined);
-    return run;
+  learn(inputs: Float32Array[] | Wish = [], labels: number[] = [], options: Wish = {}): Promise<Trained> {
+    return this.#learner.learn(inputs, labels, options);
   }
 
   /** Go on with the fine-tune during which this tab, or another one, died. */
   resume(): Promise<Trained | null> {
-    const run = this.#learning.then(() => this.#alone(async () => {
-      const lesson = await this.#lesson();
-      return lesson && lesson.base_digest === this.release!.digest && lesson.attempts < MOST_ATTEMPTS ? this.#learnNow(lesson.options, undefined, lesson) : null;
-    }));
-    this.#learning = run.catch(() => undefined);
-    return run;
-  }
-
-  /** One tab fine-tunes at a time. */
-  #alone<T>(work: () => Promise<T>): Promise<T> {
-    if (!navigator.locks) return work();
-    return navigator.locks.request(`py-edge learn:${this.source.place}:${this.source.name}`, work) as Promise<T>;
+    return this.#learner.resume();
   }
 
   /** Add an example of the page's own, as if an answer had come home. */
-  async teach(input: Float32Array, label_index: number, weight = 1): Promise<void> {
-    await this.#store.write(async (tables) => {
-      const next = (((await tables.get("pointers", "taught")) as number | undefined) ?? 0) - 1;
-      await tables.put("pointers", "taught", next);
-      await tables.put("examples", next, { sequence: next, input, label_index, weight, source: "page", audit: false, generation: 0 });
-    });
+  teach(input: Float32Array, label_index: number, weight = 1): Promise<void> {
+    return this.#learner.teach(input, label_index, weight);
   }
 
   /** Certify anew with the audits that came home, without training. */
   certify(): Promise<Certified> {
-    const run = this.#learning.then(() => this.#certifyNow());
-    this.#learning = run.catch(() => undefined);
-    return run;
-  }
-
-  async #learnNow(options: LearnOptions, signal?: AbortSignal, broken?: Lesson): Promise<Trained> {
-    const begin = performance.now();
-    const { lessons, audits } = await this.#examples();
-    const chosen = broken ? lessons.filter((row) => broken.examples.includes(row.sequence)) : lessons;
-    const lesson: Lesson = broken ?? { base_digest: this.release!.digest, options, examples: chosen.map((row) => row.sequence), kept: new Map(), attempts: 0 };
-    const trained = await this.#train(lesson, chosen, audits, signal);
-    await this.#install(trained, trained.plan, chosen);
-    const result = { ...trained, examples: chosen.length, ms: performance.now() - begin };
-    this.#emit("trained", { examples: chosen.length, ms: result.ms, train_ms: trained.train_ms, loss: trained.loss, model_version: this.release!.version });
-    return result;
-  }
-
-  /** Train, and go on from the last generation when the worker dies. */
-  async #train(lesson: Lesson, lessons: ExampleRow[], audits: ExampleRow[], signal?: AbortSignal): Promise<Trained> {
-    for (let deaths = 0; ; deaths++) {
-      const before = lesson.kept;
-      try {
-        return await this.#inPieces(lesson, lessons, audits, signal);
-      } catch (error) {
-        if (this.#closed) throw error;
-        const { code } = toProblem(error);
-        if (lesson.kept !== before) deaths = 0;
-        if (code === "E_WORKER" && deaths < MOST_ATTEMPTS) continue;
-        if (!AGAIN.has(code) || lesson.attempts >= MOST_ATTEMPTS) await this.#keepLesson(null);
-        throw error;
-      }
-    }
-  }
-
-  async #inPieces(lesson: Lesson, lessons: ExampleRow[], audits: ExampleRow[], signal?: AbortSignal): Promise<Trained> {
-    const python = await this.#ownLearner();
-    const name = this.source.name;
-    const tests = this.#arrays(audits).slice(0, 2);
-    lesson.attempts++;
-    let writing = this.#keepLesson(lesson);
-    await python.call("learn_begin", name, ...this.#arrays(lessons), lesson.options, lesson.kept);
-    for (;;) {
-      if (signal?.aborted || this.#closed) {
-        await python.call("learn_stop", name);
-        throw new EdgeError({ code: "E_ABORTED", message: "stopped", where: "fine-tune" });
-      }
-      const { progress, generations, trained } = await python.call<Piece>("learn_on", name, PIECE_MS, ...tests);
-      await writing;
-      if (progress.epochs) this.#emit("learning", progress as Learning);
-      if (trained) return trained;
-      if (!generations) continue;
-      lesson.kept = new Map(Object.entries(generations));
-      lesson.attempts = 1;
-      writing = this.#keepLesson(lesson);
-    }
-  }
-
-  async #lesson(): Promise<Lesson | undefined> {
-    return (await this.#store.read((tables) => tables.get("pointers", "lesson"))) as Lesson | undefined;
-  }
-
-  /** Put the fine-tune's state away, as a whole or not at all. A full or broken storage does not stop it: the page is told. */
-  async #keepLesson(lesson: Lesson | null): Promise<void> {
-    await this.#keep((tables) => (lesson ? tables.put("pointers", "lesson", lesson) : tables.delete("pointers", "lesson")));
-  }
-
-  async #keep(work: (tables: Tables) => Promise<void>): Promise<void> {
-    try {
-      await this.#store.write(work);
-      this.#full = false;
-    } catch (error) {
-      if (this.#closed) return;
-      if (!this.#full) this.#emit("error", { ...toProblem(error), where: "fine-tune", remedy: "learning goes on in memory and lasts until the tab closes" });
-      this.#full = true;
-    }
-  }
-
-  async #certifyNow(): Promise<Certified> {
-    const python = await this.#ownLearner();
-    const { audits } = await this.#examples();
-    const certified = await python.call<Certified>("certify", this.source.name, ...this.#arrays(audits).slice(0, 2));
-    const tuned = (await this.#store.read((tables) => tables.get("pointers", "tuned"))) as Tuned | undefined;
-    await this.#install(certified, tuned?.base_digest === this.release!.digest ? tuned.plan : null, []);
-    return certified;
-  }
-
-  async #ownLearner(): Promise<Python> {
-    const python = await this.learner();
-    if (this.#loadedDigest !== this.release!.digest) await this.#loadLearner(python);
-    return python;
-  }
-
-  async #examples(): Promise<{ lessons: ExampleRow[]; audits: ExampleRow[] }> {
-    const rows = await this.#store.read((tables) => tables.all("examples"));
-    return { lessons: rows.filter((row) => !row.audit), audits: rows.filter((row) => row.audit) };
-  }
-
-  /** Inputs one after the other, labels, weights: what Python takes. */
-  #arrays(rows: ExampleRow[]): [Float32Array, Int32Array, Float32Array] {
-    const size = this.info!.input_shape.reduce((a, b) => a * b, 1);
-    const inputs = new Float32Array(rows.length * size);
-    rows.forEach((row, i) => inputs.set(row.input, i * size));
-    return [inputs, Int32Array.from(rows, (row) => row.label_index), Float32Array.from(rows, (row) => row.weight)];
-  }
-
-  async #install({ temperature, threshold }: Certified, plan: Tuned["plan"], seen: ExampleRow[]): Promise<void> {
-    const tuned: Tuned = { base_digest: this.release!.digest, plan, temperature, threshold, examples: seen.length };
-    await this.#swap(plan ?? (await this.#ownPlan()), tuned);
-    this.tuned = plan !== null;
-    await this.#keep(async (tables) => {
-      await tables.put("pointers", "tuned", tuned);
-      if (seen.length) await tables.delete("pointers", "lesson");
-      for (const row of seen) await tables.put("examples", row.sequence, { ...row, generation: row.generation + 1 });
-    });
-    this.#post("tuned");
-  }
-
-  async #loadLearner(python: Python): Promise<void> {
-    const release = this.release!;
-    const names = release.files.map((file) => file.path).filter((path) => path !== PLAN_FILE);
-    const files = await Promise.all(names.map((path) => fetchFile(this.source, this.#store, release, path)));
-    await python.call("load", this.source.name, new Map(names.map((path, i) => [path, files[i]])), release.metadata, { memory: MEMORY_FILE });
-    this.#loadedDigest = release.digest;
-    this.#madePlan = null;
-    if (!this.info) await this.#swap(await this.#ownPlan(python), {});
-  }
-
-  /** The release's plan: its own file, or made by Python when it has none. */
-  async #ownPlan(python?: Python, onbytes?: (count: number) => void): Promise<Uint8Array<ArrayBuffer>> {
-    if (this.release!.files.some((file) => file.path === PLAN_FILE)) return fetchFile(this.source, this.#store, this.release!, PLAN_FILE, onbytes, this.options.signal);
-    return (this.#madePlan ??= await (python ?? (await this.#ownLearner())).call<Uint8Array<ArrayBuffer>>("plan", this.source.name));
-  }
-
-  async #learnIfDue(): Promise<void> {
-    if (this.options.learn !== "auto" || this.#closed) return;
-    const fresh = (await this.#examples()).lessons.filter((row) => row.generation === 0);
-    if (fresh.length >= (this.options.learnEvery ?? 8)) await this.learn().catch((error: unknown) => this.#emit("error", toProblem(error)));
+    return this.#learner.certify();
   }
 
   // ---- models ----
@@ -425,12 +236,12 @@ export class Edge extends EventTarget {
         const total = size + executorsAt(ASSETS, BASE).simd128.size;
         const onbytes = (count: number) => this.#progress("model", "model", (done += count), total);
         onbytes(0);
-        await this.#swap(own.plan ?? (await this.#ownPlan(undefined, onbytes)), own);
+        await this.#swap(own.plan ?? (await this.#learner.plan(onbytes)), own);
         onbytes(total - done);
         this.tuned = Boolean(own.plan);
       } else {
         this.info = null;
-        await this.#loadLearner(await this.#startPython());
+        await this.#learner.load();
       }
     } catch (error) {
       this.release = before;
@@ -443,15 +254,12 @@ export class Edge extends EventTarget {
   async #offered(release: Release): Promise<void> {
     if (release.name !== this.source.name || release.digest === this.release?.digest) return;
     if (this.release && release.version <= this.release.version) return;
-    const work = this.#learning.then(async () => {
+    const take = async () => {
       await this.#use(release);
       this.#post("released");
-    });
-    this.#learning = work.catch((error: unknown) => this.#emit("error", toProblem(error)));
-    await this.#learning;
-    const { lessons } = await this.#examples();
-    if (this.options.learn === "auto" && lessons.length >= (this.options.learnEvery ?? 8) && this.python)
-      await this.learn().catch((error: unknown) => this.#emit("error", toProblem(error)));
+    };
+    await this.#learner.after(take).catch((error: unknown) => this.#emit("error", toProblem(error)));
+    if (this.python) await this.#learner.learnIfDue(true);
   }
 
   async #swap(plan: Uint8Array<ArrayBuffer>, own: Partial<Tuned>): Promise<void> {
@@ -549,7 +357,7 @@ export class Edge extends EventTarget {
     const detail = { ...answer, repeated: answer.revision > 1 };
     this.#emit("answered", detail);
     this.#post("answered", detail);
-    void this.#learnIfDue();
+    void this.#learner.learnIfDue().catch((error: unknown) => this.#emit("error", toProblem(error)));
   }
 
   async #ended(sequence: number, state: State, store: Store): Promise<void> {
@@ -578,6 +386,7 @@ export class Edge extends EventTarget {
 
   close(): void {
     this.#closed = true;
+    this.#learner?.close();
     this.#uplink?.close();
     this.#channel?.close();
     this.#release?.();
