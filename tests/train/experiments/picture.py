@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-LEFT, WIDTH, GAP, ROW, TOP = 120, 210, 40, 24, 92
+LEFT, WIDTH, GAP, ROW, TOP = 120, 210, 56, 24, 108
 INK, OTHER, WANTED, GRID = "#1d4ed8", "#6b7280", "#15803d", "#e5e7eb"
 
 
@@ -48,14 +48,14 @@ def _panel(panel: Panel, names: Sequence[str], own: Sequence[str], left: int, bo
         share = (min(max(value, panel.low), panel.high) - panel.low) / (panel.high - panel.low)
         return round(left + WIDTH * share, 1)
 
-    out = [f'<text x="{left}" y="{TOP - 16}" font-weight="600">{escape(panel.title)}</text>']
+    out = [f'<text x="{left}" y="{TOP - 30}" font-weight="600">{escape(panel.title)}</text>']
     for tick in (panel.low, (panel.low + panel.high) / 2, panel.high):
         out.append(f'<line x1="{at(tick)}" x2="{at(tick)}" y1="{TOP - 4}" y2="{bottom}" stroke="{GRID}"/>')
         out.append(f'<text x="{at(tick)}" y="{bottom + 16}" text-anchor="middle" fill="#666">{tick:g}</text>')
     if panel.wanted is not None:
         x = at(panel.wanted)
         out.append(f'<line x1="{x}" x2="{x}" y1="{TOP - 4}" y2="{bottom}" stroke="{WANTED}" stroke-width="1.5" stroke-dasharray="4 3"/>')  # fmt: skip
-        out.append(f'<text x="{left + WIDTH}" y="{TOP - 16}" text-anchor="end" fill="{WANTED}">wanted {panel.wanted:g}</text>')  # fmt: skip
+        out.append(f'<text x="{x}" y="{TOP - 10}" text-anchor="middle" fill="{WANTED}">wanted {panel.wanted:g}</text>')  # fmt: skip
     for row, name in enumerate(names):
         if name in panel.arms:
             mean, half = panel.arms[name]
@@ -64,5 +64,5 @@ def _panel(panel: Panel, names: Sequence[str], own: Sequence[str], left: int, bo
             out.append(f'<circle cx="{at(mean)}" cy="{y}" r="4" fill="{colour}"/>')
             side, anchor = (12, "start") if at(mean) < left + WIDTH * 0.7 else (-12, "end")
             edge = at(mean + half) if side > 0 else at(mean - half)
-            out.append(f'<text x="{edge + side}" y="{y + 4}" text-anchor="{anchor}" font-size="11" fill="{colour}">{mean:.3f}</text>')  # fmt: skip
+            out.append(f'<text x="{edge + side}" y="{y + 4}" text-anchor="{anchor}" font-size="11" fill="{colour}" stroke="#fff" stroke-width="3" paint-order="stroke">{mean:.3f}</text>')  # fmt: skip
     return out
