@@ -19,6 +19,7 @@ class Callback:
     def on_train_end(self, logs: dict[str, float] | None = None) -> None: ...
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None: ...
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None: ...
+    def on_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None: ...
     def on_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None: ...
 
 
@@ -72,13 +73,14 @@ class Chorus:
     """All callbacks of one fit, as one of ours: progress in, "go on" out."""
 
     def __init__(self, model: Any, callbacks: Sequence[Callback]) -> None:
-        self.model, self.callbacks, self.epoch = model, callbacks, -1
+        self.model, self.callbacks = model, callbacks
         for callback in callbacks:
             callback.model = model
 
     def begin(self) -> None:
         for callback in self.callbacks:
             callback.on_train_begin({})
+        self._begin_epoch(0)
 
     def end(self, logs: dict[str, float]) -> None:
         for callback in self.callbacks:
@@ -86,11 +88,22 @@ class Chorus:
 
     def __call__(self, progress: Progress) -> bool:
         for callback in self.callbacks:
-            if progress.epoch != self.epoch:
-                callback.on_epoch_begin(progress.epoch, {})
             if progress.done:
                 callback.on_epoch_end(progress.epoch, progress.logs)
             else:
                 callback.on_batch_end(progress.step, progress.logs)
-        self.epoch = progress.epoch
-        return not self.model.stop_training
+        go_on = not self.model.stop_training
+        if go_on and progress.done and progress.epoch + 1 < progress.epochs:
+            self._begin_epoch(progress.epoch + 1)
+        elif go_on and not progress.done and progress.step + 1 < progress.steps:
+            self._begin_batch(progress.step + 1)
+        return go_on
+
+    def _begin_epoch(self, epoch: int) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_begin(epoch, {})
+        self._begin_batch(0)
+
+    def _begin_batch(self, batch: int) -> None:
+        for callback in self.callbacks:
+            callback.on_batch_begin(batch, {})

@@ -102,7 +102,13 @@ def _r2(totals: Sequence[float]) -> float:
     return 1.0 - error / spread if spread else 0.0
 
 
-_ACCURACY = {
+def cosine_similarity(b: Builder, truth: int, prediction: int) -> int:
+    """1 alike, -1 opposite: Keras' metric. TF.js' `cosineProximity` has the sign of the loss."""
+    return b.neg(losses.cosine_similarity(b, truth, prediction))
+
+
+_PER_SAMPLE = {
+    "cosinesimilarity": cosine_similarity,
     "binaryaccuracy": binary_accuracy,
     "categoricalaccuracy": categorical_accuracy,
     "sparsecategoricalaccuracy": sparse_categorical_accuracy,
@@ -130,10 +136,10 @@ def metric(name: str, loss: str, classes: int) -> Metric:
         return Metric(name, _counted(kind == "recall"), _ratio)
     if kind in ("r2score", "r2"):
         return Metric(name, _r2_sums, _r2)
-    if kind in _ACCURACY:
-        return Metric(name, _mean_of(_ACCURACY[kind]), _ratio)
+    if kind in _PER_SAMPLE:
+        return Metric(name, _mean_of(_PER_SAMPLE[kind]), _ratio)
     if kind in losses.LOSSES:
         return Metric(name, _mean_of(losses.LOSSES[kind]), _ratio)
     raise ValueRangeError(
-        "unknown metric", where="metrics", got=name, want=sorted({*_ACCURACY, *losses.LOSSES})
+        "unknown metric", where="metrics", got=name, want=sorted({*_PER_SAMPLE, *losses.LOSSES})
     )

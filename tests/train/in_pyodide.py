@@ -9,9 +9,19 @@ import json
 import sys
 import time
 
+from py_edge.model import Model
+from py_edge.tfjs import sequential
 from py_edge.train.finetune import finetune
 from py_edge.train.rehearsal import Reservoir
 from tests.train.small import SmallModel
+
+NOISY = [
+    {"class_name": "GaussianNoise", "stddev": 0.3},
+    {"class_name": "Dense", "units": 8, "activation": "selu"},
+    {"class_name": "AlphaDropout", "rate": 0.1},
+    {"class_name": "GaussianDropout", "rate": 0.2},
+    {"class_name": "Dense", "units": 3, "activation": "softmax"},
+]
 
 
 def clouds(n, classes=3, size=4, seed=1):
@@ -27,14 +37,19 @@ def clouds(n, classes=3, size=4, seed=1):
 
 
 def report():
-    """Losses and last weights of three fits: all layers with dropout, the head, the head with rehearsal."""
+    """Losses and last weights of four fits: all layers with dropout, with noise layers, the head, the head with rehearsal."""
     found = {}
     for name, options in {
         "all": {"layers": "all", "epochs": 5, "batch": 16},
+        "noise": {"layers": "all", "epochs": 4, "batch": 16},
         "last": {"epochs": 5, "batch": 7},
         "rehearsal": {"epochs": 3, "batch": 8, "rehearsal": Reservoir(20), "replay": 2.0},
     }.items():
-        model = SmallModel([4, 16, 3], dropout=0.2 if name == "all" else 0.0)
+        model = (
+            Model(sequential((4,), NOISY, seed=3))
+            if name == "noise"
+            else SmallModel([4, 16, 3], dropout=0.2 if name == "all" else 0.0)
+        )
         for _ in range(2):
             history = finetune(model, *clouds(60), learning_rate=0.01, seed=4, **options)
         found[name] = {

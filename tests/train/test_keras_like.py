@@ -11,7 +11,7 @@ from py_edge.model import Model
 from py_edge.tensor import Tensor
 from py_edge.tfjs import sequential
 from py_edge.tfjs.new import build
-from py_edge.train.callbacks import EarlyStopping
+from py_edge.train.callbacks import Callback, EarlyStopping
 from py_edge.train.keras_like import KerasLike
 from py_edge.train.optimizers import optimizer
 from tests.train.test_finetune import blobs
@@ -77,6 +77,46 @@ def test_early_stopping_restores_the_best() -> None:
     history = net.fit(x, wrong, epochs=50, validation_data=(x, y), callbacks=[stopper])
     assert (history.stopped, len(history.epoch)) == ("callback", 3)
     assert net.evaluate(x, y)["loss"] == pytest.approx(history.history["val_loss"][0], rel=1e-5)
+
+
+class Heard(Callback):
+    """Writes down what it is told, and how far the weights were then."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self.calls.append("train")
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        self.calls.append(f"/train {sorted(logs or {})}")
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.calls.append(f"epoch {epoch}")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.calls.append(f"/epoch {epoch} {sorted(logs or {})}")
+
+    def on_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.calls.append(f"batch {batch}")
+
+    def on_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.calls.append(f"/batch {batch}")
+        self.model.stop_training = len(self.calls) > 12
+
+
+def test_callbacks_hear_all_of_it_in_order() -> None:
+    """The hooks must come as Keras calls them, each beginning before its work, and `stop_training` ends the fit."""
+    net, heard = learner(LAYERS[2]), Heard()
+    net.compile("sgd", "sparseCategoricalCrossentropy")
+    net.fit(*blobs(12), batch_size=6, epochs=9, callbacks=[heard])
+    batches = ["batch 0", "/batch 0", "batch 1", "/batch 1"]
+    assert heard.calls == [
+        "train",
+        "epoch 0", *batches, "/epoch 0 ['loss']",
+        "epoch 1", *batches, "/epoch 1 ['loss']",
+        "epoch 2", "batch 0", "/batch 0", "/train ['loss']",
+    ]  # fmt: skip
 
 
 def test_regularizer_and_constraint_of_the_config_count() -> None:

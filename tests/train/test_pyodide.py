@@ -23,7 +23,7 @@ def pyodide() -> dict[str, Any]:
 
 
 def test_losses_and_weights_are_the_native_ones(pyodide: dict[str, Any]) -> None:
-    """Dropout, shuffling and replay come from the same seeds, so three fits must agree to rounding."""
+    """Dropout, noise, shuffling and replay come from the same seeds, so four fits must agree to rounding."""
     ran = subprocess.run(
         [sys.executable, "-c", "import runpy; print(runpy.run_path('tests/train/in_pyodide.py')['result'])"],
         cwd=HERE.parents[1], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(HERE.parents[1])},
