@@ -77,6 +77,8 @@ OPS: dict[str, Op] = {
     "scatter_add": Op(shapes.shape_attr, "scatter_add"),
     "resize": Op(shapes.resize, "resize"),
     "resize_grad": Op(shapes.shape_attr, "resize_grad"),
+    # optimizers: inputs weight, gradient, m, v, step_size (), epsilon (); attrs beta_1, beta_2 -> weight, m, v
+    "adam": Op(shapes.adam, "adam", gradient=False),
     # randomness: attrs shape, kind uniform|normal|bernoulli, seed; input: an int32 () counter variable
     "random": Op(shapes.shape_attr, "random", gradient=False),
     # control

@@ -146,6 +146,14 @@ def pool2d(specs: Specs, attrs: Attrs) -> list[Spec]:
     return [Spec((specs[0].shape[0], h, w, specs[0].shape[3]))]
 
 
+def adam(specs: Specs, attrs: Attrs) -> list[Spec]:
+    """weight, gradient, m, v of one shape, then the scalars -> weight, m, v."""
+    weight, shapes = specs[0], [spec.shape for spec in specs]
+    if any(shape != weight.shape for shape in shapes[1:4]) or any(shapes[4:]):
+        raise ShapeError("gradient and moments have the weight's shape", got=shapes[1:], want=weight.shape)
+    return [weight] * 3
+
+
 def like_first(specs: Specs, attrs: Attrs) -> list[Spec]:
     return [specs[0]]
 

@@ -87,5 +87,6 @@ PE_KERNEL(pe_do_random);
 PE_KERNEL(pe_do_scan);
 PE_KERNEL(pe_do_cond);
 PE_KERNEL(pe_do_while);
+PE_KERNEL(pe_do_adam);
 
 #endif

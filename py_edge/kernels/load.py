@@ -14,7 +14,7 @@ from pathlib import Path
 
 from py_edge.errors import EnvironmentProblem, KernelError
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 BUILD = Path(__file__).parent / "_build"
 STATUS = {
     1: "the code is damaged", 2: "an index is outside of its axis", 3: "a parameter cannot be right", 4: "a loop does not end",

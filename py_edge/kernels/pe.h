@@ -10,7 +10,7 @@
 #define PE_H
 #include <stdint.h>
 
-#define PE_ABI_VERSION 2
+#define PE_ABI_VERSION 3
 #define PE_MAX_RANK 8
 
 enum pe_space { PE_ARENA = 0, PE_WEIGHTS = 1, PE_BLOB = 2 };
@@ -35,7 +35,8 @@ enum pe_kernel {
   PE_COPY = 1, PE_FILL, PE_ELEMENTWISE, PE_PACK_B, PE_MATMUL, PE_CONV2D, PE_DEPTHWISE_CONV2D, PE_POOL2D, PE_POOL2D_GRAD,
   PE_CONV2D_INPUT_GRAD, PE_CONV2D_FILTER_GRAD, PE_DEPTHWISE_INPUT_GRAD, PE_DEPTHWISE_FILTER_GRAD,
   PE_REDUCE, PE_CUMULATE, PE_SOFTMAX, PE_TOP_K, PE_GATHER, PE_SCATTER_ADD, PE_RESIZE, PE_RESIZE_GRAD, PE_RANDOM,
-  PE_SCAN, PE_COND, PE_WHILE, PE_NORMALIZE, PE_PACK_WINOGRAD, PE_CONV2D_WINOGRAD, PE_KERNEL_COUNT
+  PE_SCAN, PE_COND, PE_WHILE, PE_NORMALIZE, PE_PACK_WINOGRAD, PE_CONV2D_WINOGRAD, PE_ADAM,
+  PE_KERNEL_COUNT
 };
 
 /* Unary functions: opcodes of elementwise chains and activations of product epilogues. `alpha` where it says so. */
@@ -141,6 +142,13 @@ typedef struct { int32_t y, x, N, H, W, C, OH, OW, method, flags; } pe_resize; /
 /* n floats from (seed, *counter): kind 0 uniform [0, 1), 1 normal, 2 bernoulli (alpha = probability of 1.0). Element i is
  * a pure function of (seed, counter, i): squares of Widynski 2020, the same everywhere. */
 typedef struct { int32_t y, counter, seed, n, kind, alpha; } pe_random;
+
+/* One step of Adam over n weights: m += (gradient - m) rate_m, v += (gradient^2 - v) rate_v, then
+ * weight -= m step_size / (sqrt(v) + epsilon). weight, m, v are written and may each be the very buffer of an input of n
+ * (element i reads before it writes); step_size and epsilon lie in memory; rate_m, rate_v are the bits of 1 - beta. */
+typedef struct {
+  int32_t weight, m, v, old_weight, gradient, old_m, old_v, step_size, epsilon, n, rate_m, rate_v;
+} pe_adam;
 
 /* Control: sub-ranges of the same code array, [begin, end) in words. Moves are plain byte copies.
  * scan: for t in 0..length-1 (backwards when reverse): load each scanned slice, run the body, store each row, then copy

@@ -302,6 +302,14 @@ def random(counter: Array, attrs: Attrs) -> Array:
     return first if attrs["kind"] == "uniform" else (first < np.float32(attrs["alpha"])).astype(np.float64)
 
 
+def adam(inputs: Sequence[Array], attrs: Attrs) -> list[Array]:
+    """weight, gradient, m, v, step_size, epsilon -> weight, m, v after one step."""
+    weight, gradient, m, v, step_size, epsilon = inputs
+    m = m + (gradient - m) * (1 - attrs["beta_1"])
+    v = v + (gradient**2 - v) * (1 - attrs["beta_2"])
+    return [weight - m * step_size / (np.sqrt(v) + epsilon), m, v]
+
+
 def _one(function: Callable[..., Array]) -> Callable[[Sequence[Array], Attrs], list[Array]]:
     return lambda inputs, attrs: [function(*inputs, attrs)]
 
@@ -335,6 +343,7 @@ OPS: dict[str, Callable[[Sequence[Array], Attrs], list[Array]]] = {
     "resize": _one(windows.resize),
     "resize_grad": _one(windows.resize_grad),
     "random": _one(random),
+    "adam": lambda i, a: adam(i, a),
     "scan": lambda i, a: scan(i, a),
     "cond": lambda i, a: _call(a["then_branch"] if bool(i[0]) else a["else_branch"], list(i[1:])),
     "while": lambda i, a: loop(i, a),

@@ -36,6 +36,7 @@ static const entry table[PE_KERNEL_COUNT] = {
   [PE_NORMALIZE] = ROW(pe_do_normalize, pe_normalize),
   [PE_PACK_WINOGRAD] = ROW(pe_do_pack_winograd, pe_pack_b),
   [PE_CONV2D_WINOGRAD] = ROW(pe_do_conv2d_winograd, pe_conv2d),
+  [PE_ADAM] = ROW(pe_do_adam, pe_adam),
 };
 
 int pe_step_ok(const int32_t *code, int32_t pc, int32_t end) {

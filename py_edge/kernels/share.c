@@ -264,6 +264,19 @@ ROWS_OF(normalize, pe_normalize, rows, 4 * p->n, 4 * p->n, PER_MOVE, SIZES_OK(0,
 ROWS_OF(reduce, pe_reduce, outer, type_bytes(p->type) * p->n * p->inner, type_bytes(p->kind > 6 ? PE_I32 : p->type) * p->inner,
         PER_ELEMENT, SIZES_OK(0, p->outer, p->n, p->inner, 4))
 
+/* Adam: blocks of 256 elements. */
+static cut adam_cut(const int32_t *params, int32_t words) {
+  const pe_adam *p = (const pe_adam *)params;
+  return SIZES_OK(0, p->n) ? (cut){p->n, 256} : none();
+}
+
+static void adam_share(int32_t *params, span s, int32_t thread) {
+  for (int i = 0; i < 7; i++) params[i] = moved(params[i], 4 * (int64_t)s.from);
+  ((pe_adam *)params)->n = s.count;
+}
+
+static int64_t adam_work(const int32_t *params) { return (int64_t)((const pe_adam *)params)->n * PER_EXP; }
+
 typedef struct {
   cut (*cut)(const int32_t *params, int32_t words);
   void (*share)(int32_t *params, span s, int32_t thread);
@@ -274,7 +287,7 @@ typedef struct {
 static const row rows[PE_KERNEL_COUNT] = {
   [PE_MATMUL] = ROW(matmul), [PE_CONV2D] = ROW(conv2d), [PE_DEPTHWISE_CONV2D] = ROW(depthwise), [PE_POOL2D] = ROW(pool2d),
   [PE_ELEMENTWISE] = ROW(elementwise), [PE_COPY] = ROW(copy), [PE_SOFTMAX] = ROW(softmax), [PE_NORMALIZE] = ROW(normalize),
-  [PE_REDUCE] = ROW(reduce), [PE_CONV2D_WINOGRAD] = {winograd_cut, conv2d_share, conv2d_work},
+  [PE_REDUCE] = ROW(reduce), [PE_ADAM] = ROW(adam), [PE_CONV2D_WINOGRAD] = {winograd_cut, conv2d_share, conv2d_work},
 };
 
 int64_t pe_share_work(int32_t kernel, const int32_t *params, int32_t words, int32_t threads) {

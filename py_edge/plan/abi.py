@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 ARENA, WEIGHTS, BLOB = 0, 1, 2
 NONE = -1
 OPERAND_ALIGN = 16
@@ -17,7 +17,7 @@ TYPE = {"float32": 0, "int32": 1, "bool": 2}
 _KERNELS = (
     "copy fill elementwise pack_b matmul conv2d depthwise_conv2d pool2d pool2d_grad conv2d_input_grad "
     "conv2d_filter_grad depthwise_input_grad depthwise_filter_grad reduce cumulate softmax top_k gather "
-    "scatter_add resize resize_grad random scan cond while normalize pack_winograd conv2d_winograd"
+    "scatter_add resize resize_grad random scan cond while normalize pack_winograd conv2d_winograd adam"
 )
 KERNEL = {name: index + 1 for index, name in enumerate(_KERNELS.split())}
 

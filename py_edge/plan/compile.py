@@ -1,6 +1,6 @@
 """Graph -> Plan, in two walks over the same nodes: the first finds out what needs room and how long, the second writes.
 
-Between the two the arena is laid out. Reshapes and unbroken slices share their input's slot; an elementwise node takes over the slot of an
+Between the two the arena is laid out. Reshapes and unbroken slices share their input's slot; an elementwise node (or an optimizer's) takes over the slot of an
 input that dies there, or writes straight into the variable that it updates. Constants which a kernel wants packed are
 packed once at init from the blob; the others are copied there. Bodies of loops and branches stand before their node.
 """
@@ -23,6 +23,8 @@ from py_edge.tensor import ITEM_BYTES, Tensor
 
 _CONTROL = {"scan", "cond", "while"}
 _IN_PLACE = {"softmax", "log_softmax"}
+_BY_ELEMENT = {"elementwise", "adam"}
+"""Kernels that read element i of every input before they write it."""
 
 
 def compile_graph(graph: Graph, panel: int, meta: dict[str, Any] | None = None) -> Plan:
@@ -111,7 +113,7 @@ class _Compiler:
 
     def reusable(self, scope: Scope, node: Node, value: int, taken: set[int]) -> Slot | None:
         """The slot of a dying input (or of the variable being updated) that the output may be written to."""
-        in_place = OPS[node.op].kernel == "elementwise"
+        in_place = OPS[node.op].kernel in _BY_ELEMENT
         if not in_place and node.op not in _IN_PLACE:
             return None
         spec = scope.graph.specs[value]

@@ -512,6 +512,13 @@ def random(site: Site) -> list[Step]:
     return [("random", [*words, abi.bits(site.attr("alpha", 0.0))])]
 
 
+def adam(site: Site) -> list[Step]:
+    outputs = [site.memory.operand(value) for value in site.node.outputs]
+    inputs = [site.at(index) for index in range(len(site.node.inputs))]
+    rates = [abi.bits(1.0 - site.attr("beta_1")), abi.bits(1.0 - site.attr("beta_2"))]
+    return [("adam", [*outputs, *inputs, site.outs[0].size, *rates])]
+
+
 STEPS: dict[str, Callable[[Site], list[Step]]] = {
     "transpose": transpose, "slice": slice_, "pad": pad, "concat": concat, "broadcast_to": broadcast_to,
     "matmul": matmul, "conv2d": conv2d, "depthwise_conv2d": depthwise_conv2d, "conv2d_input_grad": conv2d_input_grad,
@@ -519,5 +526,5 @@ STEPS: dict[str, Callable[[Site], list[Step]]] = {
     "depthwise_conv2d_filter_grad": depthwise_conv2d_filter_grad, "pool2d": pool2d, "pool2d_grad": pool2d_grad,
     "reduce": reduce, "arg_reduce": arg_reduce, "cumulate": cumulate, "softmax": softmax, "log_softmax": softmax,
     "normalize": normalize, "top_k": top_k, "gather": gather, "scatter_add": scatter_add, "resize": resize,
-    "resize_grad": resize_grad, "random": random,
+    "resize_grad": resize_grad, "random": random, "adam": adam,
 }  # fmt: skip

@@ -69,10 +69,9 @@ class Optimizer:
         self, b: Builder, rates: Rates, weight: int, gradient: int, slots: Sequence[int]
     ) -> tuple[int, list[int]]:
         """New weight and new state, given the state in the order of `slots()`."""
-        new, state = RULES[self.rule].update(b, self, rates, weight, gradient, slots)
         if self.weight_decay:
-            new = b.sub(new, b.mul(weight, b.mul(rates["learning_rate"], self.weight_decay)))
-        return new, state
+            weight = b.sub(weight, b.mul(weight, b.mul(rates["learning_rate"], self.weight_decay)))
+        return RULES[self.rule].update(b, self, rates, weight, gradient, slots)
 
     def clipped(self, b: Builder, gradients: Mapping[int, int]) -> dict[int, int]:
         """weight -> gradient within the bounds."""
@@ -116,11 +115,19 @@ def _sgd(b: Builder, o: Optimizer, r: Rates, w: int, g: int, s: Sequence[int]) -
 
 
 def _adam(b: Builder, o: Optimizer, r: Rates, w: int, g: int, s: Sequence[int]) -> tuple[int, list[int]]:
+    if o.options["amsgrad"]:
+        return _amsgrad(b, o, r, w, g, s)
+    betas = {key: float(o.options[key]) for key in ("beta_1", "beta_2")}
+    new, m, v = b.ops("adam", w, g, *s, r["step_size"], r["epsilon"], **betas)
+    return new, [m, v]
+
+
+def _amsgrad(b: Builder, o: Optimizer, r: Rates, w: int, g: int, s: Sequence[int]) -> tuple[int, list[int]]:
     m = _decayed(b, s[0], g, o.options["beta_1"])
     v = _decayed(b, s[1], b.square(g), o.options["beta_2"])
-    top = [b.maximum(s[2], v)] if o.options["amsgrad"] else []
-    root = b.add(b.sqrt(top[0] if top else v), r["epsilon"])
-    return b.sub(w, b.div(b.mul(m, r["step_size"]), root)), [m, v, *top]
+    top = b.maximum(s[2], v)
+    root = b.add(b.sqrt(top), r["epsilon"])
+    return b.sub(w, b.div(b.mul(m, r["step_size"]), root)), [m, v, top]
 
 
 def _adamax(b: Builder, o: Optimizer, r: Rates, w: int, g: int, s: Sequence[int]) -> tuple[int, list[int]]:

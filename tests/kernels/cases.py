@@ -44,6 +44,7 @@ KERNELS = [
     "normalize",
     "pack_winograd",
     "conv2d_winograd",
+    "adam",
 ]
 NUMBER = {name: i + 1 for i, name in enumerate(KERNELS)}
 NONE = -1

@@ -116,6 +116,24 @@ def softmax(rng: Rng, panel: int) -> Case:
     return case
 
 
+def adam(rng: Rng, panel: int) -> Case:
+    """Into new places or, as a plan does it, into those of the old weight and moments."""
+    n, in_place = pick(rng, 0, 1, 3, 16, 77, 1000), bool(rng.integers(0, 2))
+    weight, gradient, m = (rng.normal(size=n).astype(np.float32) for _ in "wgm")
+    v = rng.random(n).astype(np.float32) ** 4
+    betas = {"beta_1": float(rng.choice([0.0, 0.9])), "beta_2": 0.999}
+    case = Case(f"adam {n} in place={in_place}", panel)
+    arrays = (weight, gradient, m, v, np.float32(0.01 * rng.random()), np.float32(1e-7))
+    want = reference.adam([np.asarray(x, np.float64) for x in arrays], betas)
+    places = [case.put(x) for x in arrays]
+    targets = [places[0], *places[2:4]] if in_place else [case.space(4 * n) for _ in want]
+    for target, value in zip(targets, want, strict=True):
+        case.expect(target, value.astype(np.float32))
+    rates = [int(np.float32(1 - betas[key]).view(np.int32)) for key in ("beta_1", "beta_2")]
+    case.step("adam", *targets, *places, n, *rates)
+    return case
+
+
 def normalize(rng: Rng, panel: int) -> Case:
     rows, n, rms = pick(rng, 1, 4), pick(rng, 1, 2, 7, 16, 33, 384), int(rng.integers(0, 2))
     x = (rng.normal(size=(rows, n)) + rng.choice([0, 5])).astype(np.float32)

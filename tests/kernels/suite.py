@@ -33,7 +33,7 @@ MOVES: dict[str, Maker] = {
     make.__name__: make
     for make in (
         moves.copy, moves.fill, moves.reduce, moves.arg_reduce, moves.cumulate, moves.softmax, moves.normalize,
-        moves.top_k, moves.gather, moves.scatter_add, moves.index_outside, moves.resize, moves.resize_grad,
+        moves.top_k, moves.adam, moves.gather, moves.scatter_add, moves.index_outside, moves.resize, moves.resize_grad,
         moves.random, moves.scan, moves.cond, moves.while_loop,
     )
 }  # fmt: skip

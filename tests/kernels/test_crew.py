@@ -62,6 +62,7 @@ CUT = (
     "softmax",
     "reduce",
     "normalize",
+    "adam",
 )
 
 

@@ -24,7 +24,7 @@ SIZES = {
     "softmax": (5, [2, 3]), "normalize": (8, [4, 5]), "top_k": (8, range(4, 8)), "gather": (10, range(3, 9)),
     "scatter_add": (10, range(3, 9)), "resize": (10, range(2, 9)), "resize_grad": (10, range(2, 9)),
     "random": (6, [3, 4]), "scan": (7, range(7)), "cond": (5, range(1, 5)), "while": (7, range(1, 7)),
-    "pack_winograd": (8, [2, 4, 5]), "conv2d_winograd": (26, range(6, 24)),
+    "pack_winograd": (8, [2, 4, 5]), "conv2d_winograd": (26, range(6, 24)), "adam": (12, [9]),
 }  # fmt: skip
 
 
