@@ -1,13 +1,14 @@
 """Who looks at what: a lease that is judged when it is read, so an expired one frees its task by itself.
 
-Order: one's own open lease, then tasks begun by others that need more votes, then what its deadline would soon end,
-then by uncertainty and age. What one skipped comes back only when nothing else is left.
+Order: one's own open lease, then gold for a newcomer, then tasks begun by others that need more votes, then what its
+deadline would soon end, then by uncertainty and age; gold for whom we know well enough, and what one skipped, only when
+nothing else is left.
 """
 
 from __future__ import annotations
 
 from py_edge.chain.states import enter
-from py_edge.desk.annotators import votes_of
+from py_edge.desk.annotators import is_newcomer, votes_of
 from py_edge.desk.verdict import Rules, standing_votes
 from py_edge.storage.ports import Reading, Row, Transaction, Where
 from py_edge.storage.tables import LEASES, QUESTIONS, TASKS, VOTES
@@ -56,7 +57,8 @@ def _own_lease(tx: Reading, annotator: str, now_ms: int) -> Row | None:
 def _pick(tx: Reading, annotator: str, now_ms: int, rules: Rules) -> Row | None:
     fresh: Row | None = None
     skipped: Row | None = None
-    for row in _most_urgent(tx, now_ms):
+    newcomer = is_newcomer(tx, annotator)
+    for row in _most_urgent(tx, now_ms, newcomer):
         votes = standing_votes(votes_of(tx, row["task"]))
         own = [vote for vote in votes if vote.annotator == annotator]
         if own and own[0].verdict != "skip":
@@ -66,22 +68,23 @@ def _pick(tx: Reading, annotator: str, now_ms: int, rules: Rules) -> Row | None:
             continue
         if own:
             skipped = skipped or row
-        elif counted:
+        elif newcomer if row["gold"] else counted or rules.most == 1:
             return row
         else:
             fresh = fresh or row
-            if rules.most == 1:
-                return row
     return fresh or skipped
 
 
-def _most_urgent(tx: Reading, now_ms: int) -> list[Row]:
+def _most_urgent(tx: Reading, now_ms: int, gold_first: bool) -> list[Row]:
     """The open tasks with a near deadline, earliest first, then all by priority; some stand in both."""
     near = (("deadline_ms", ">", now_ms), ("deadline_ms", "<=", now_ms + DEADLINE_NEAR_MS))
-    is_open = ("state", "=", "open")
+    asked = (("state", "=", "open"), ("gold", "=", 0))
+    gold = tx.select(TASKS, ("state", "=", "open"), ("gold", "=", 1), order=("-priority",), limit=LOOK_AT)
     return [
-        *tx.select(TASKS, is_open, *near, order=("deadline_ms",), limit=LOOK_AT),
-        *tx.select(TASKS, is_open, order=("-priority",), limit=LOOK_AT),
+        *(gold if gold_first else []),
+        *tx.select(TASKS, *asked, *near, order=("deadline_ms",), limit=LOOK_AT),
+        *tx.select(TASKS, *asked, order=("-priority",), limit=LOOK_AT),
+        *([] if gold_first else gold),
     ]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 NONE_OF_THESE = -1
+LABELLED = ("label", "none_of_these")
 DEFAULT_SKILL = 0.8
 
 
@@ -21,7 +22,7 @@ class Rules:
 
     least: int = 1
     most: int = 1
-    sure: float = 0.95
+    sure: float = 0.90
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def find_verdict(
     model that asked, if it may vote. Skips count for nothing.
     """
     counted = [vote for vote in standing_votes(votes) if vote.verdict != "skip"]
-    labelled = [vote for vote in counted if vote.verdict in ("label", "none_of_these")]
+    labelled = [vote for vote in counted if vote.verdict in LABELLED]
     if not labelled:
         return Verdict(
             len(counted) >= rules.most, None, 0.0, tuple(vote.annotator for vote in counted), len(counted)
@@ -83,6 +84,21 @@ def find_verdict(
     done = len(counted) >= rules.most or (len(labelled) >= rules.least and confidence >= rules.sure)
     backers = tuple(vote.annotator for vote in labelled if _choice(vote) == best)
     return Verdict(done, None if best == NONE_OF_THESE else best, confidence, backers, len(counted))
+
+
+def right_on_gold(votes: Iterable[CastVote], truth: int) -> dict[str, float]:
+    """Who named the known label (1) and who did not (0); skips count for nothing."""
+    counted = [vote for vote in standing_votes(votes) if vote.verdict != "skip"]
+    return {vote.annotator: float(vote.label_index == truth) for vote in counted}
+
+
+def chance_of_right(
+    votes: Iterable[CastVote], classes: int, skill: Mapping[str, float], model: Mapping[int, float]
+) -> dict[str, float]:
+    """How likely each person who named a label is right, by all the votes together."""
+    labelled = [vote for vote in standing_votes(votes) if vote.verdict in LABELLED]
+    posterior = posterior_of(labelled, classes, skill, model)
+    return {vote.annotator: posterior[_choice(vote)] for vote in labelled}
 
 
 def posterior_of(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from py_edge.chain.answers import PERSON_TIER, settle
-from py_edge.desk.annotators import skills, votes_of
+from py_edge.desk.annotators import hear, skills, votes_of
 from py_edge.desk.assignment import let_go
 from py_edge.desk.tasks import existing_task, question_of
-from py_edge.desk.verdict import Rules, Verdict, find_verdict, standing_votes
+from py_edge.desk.verdict import Rules, Verdict, chance_of_right, find_verdict, right_on_gold, standing_votes
 from py_edge.errors import ConflictError, ValueRangeError
 from py_edge.records import Answer, Vote
 from py_edge.storage.ports import Row, Transaction
@@ -70,9 +70,15 @@ def _apply(tx: Transaction, row: Row, now_ms: int, rules: Rules) -> Verdict:
     votes = votes_of(tx, row["task"])
     highest = max((vote.label_index for vote in votes), default=0)
     classes = len(labels) if labels else highest + 2
-    verdict = find_verdict(
-        votes, classes, rules, skills(tx) if rules.most > 1 else None, _model_vote(body, rules)
-    )
+    several = rules.most > 1
+    skill = skills(tx, {vote.annotator for vote in votes}) if several else {}
+    model = _model_vote(body, rules)
+    verdict = find_verdict(votes, classes, rules, skill, model)
+    if row["gold"]:
+        hear(tx, row["task"], right_on_gold(votes, row["gold_index"]), gold=True)
+    elif several:
+        right = chance_of_right(votes, classes, skill, model) if verdict.done else {}
+        hear(tx, row["task"], right, gold=False)
     tx.update(TASKS, (row["task"],), state="done" if verdict.done else "open")
     tx.notify("desk")
     if verdict.done:

@@ -52,7 +52,7 @@ class Settings:
     audit_share: float = setting(0.0, "share of this node's own sure answers that a person checks")
     votes_least: int = setting(1, "fewest votes that make a verdict")
     votes_most: int = setting(1, "votes after which the likeliest label stands")
-    votes_sure: float = setting(0.95, "probability at which a label stands before that")
+    votes_sure: float = setting(0.90, "probability at which a label stands before that")
     seed: int = setting(0, "seed of retraining")
     log: str = setting("text", "text: what goes wrong, for people; json: a line for every step of a question")
 

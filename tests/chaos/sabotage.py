@@ -146,7 +146,7 @@ def no_turns() -> None:
 EPOCH_OF_ONES_OWN = """
 let mine;
 const put = IDBObjectStore.prototype.put, get = IDBObjectStore.prototype.get;
-IDBObjectStore.prototype.put = function (value, key) { if (key === "epoch") mine = value; return put.call(this, value, key); };
+IDBObjectStore.prototype.put = function (value, key) { if (key === "epoch") mine ??= value; return put.call(this, value, key); };
 IDBObjectStore.prototype.get = function (key) {
   const request = get.call(this, key);
   if (key === "epoch" && mine !== undefined) Object.defineProperty(request, "result", { get: () => mine });

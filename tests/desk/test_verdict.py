@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from py_edge.desk.verdict import CastVote, Rules, find_verdict
+from py_edge.desk.verdict import CastVote, Rules, chance_of_right, find_verdict, right_on_gold
 
 ONE = Rules()
 MANY = Rules(least=2, most=5, sure=0.95)
@@ -81,8 +81,8 @@ def test_the_model_never_decides_alone() -> None:
     assert not find_verdict([], 10, MANY, {}, model).done
     verdict = find_verdict([label(1, "a", 3), label(2, "b", 3)], 10, Rules(2, 2), {}, model)
     assert (verdict.done, verdict.label_index) == (True, 3)
-    helped = find_verdict([label(1, "a", 2)], 10, Rules(1, 5), {"a": 0.9}, {2: 0.6})
-    alone = find_verdict([label(1, "a", 2)], 10, Rules(1, 5), {"a": 0.9})
+    helped = find_verdict([label(1, "a", 2)], 10, Rules(1, 5), {"a": 0.85}, {2: 0.6})
+    alone = find_verdict([label(1, "a", 2)], 10, Rules(1, 5), {"a": 0.85})
     assert (helped.done, alone.done) == (True, False)
 
 
@@ -99,3 +99,13 @@ def test_simulated_annotators(most: int) -> None:
             votes.append(label(len(votes) + 1, f"a{len(votes)}", said))
         wrong += find_verdict(votes, 10, Rules(min(2, most), most), {}).label_index != truth
     assert wrong / 400 < {1: 0.25, 3: 0.12, 5: 0.08}[most]
+
+
+def test_agreement_tells_who_is_right() -> None:
+    """The chance of each vote given all of them; on gold it is one or nought, and a skip says nothing."""
+    votes = [label(1, "a", 3), label(2, "b", 3), label(3, "c", 4), CastVote(4, "d", "skip", -1)]
+    chance = chance_of_right(votes, 10, {}, {3: 0.6})
+    assert set(chance) == {"a", "b", "c"}
+    assert chance["a"] == chance["b"] > 0.95
+    assert chance["c"] < 0.05
+    assert right_on_gold([*votes, CastVote(5, "e", "cannot_tell", -1)], 4) == {"a": 0, "b": 0, "c": 1, "e": 0}
