@@ -16,7 +16,6 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from sse_starlette.sse import AppStatus
 from starlette.applications import Starlette
 
 from py_edge.errors import EnvironmentProblem, PyEdgeError
@@ -103,9 +102,6 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
         super().__init__(config)
         self._app = app
-        AppStatus.enable_automatic_graceful_drain = (
-            False  # we end our streams ourselves, with a proper last byte
-        )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM and ctrl-C are how a node is stopped: no reason to die of them. The second ctrl-C hurries."""

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
 from py_edge.chain.answers import keep_example
-from py_edge.chain.seal import SEAL, seal_event
 from py_edge.errors import ModelFormatError, ValueRangeError
 from py_edge.fields import canonical_json, integer, many
+from py_edge.node.events import Events, EventStream
 from py_edge.node.node import Node
 from py_edge.node.routes.questions import question_id
-from py_edge.node.wire import header, node_of, path_number, query_number, read_object, read_record, reply
+from py_edge.node.wire import node_of, path_number, query_number, read_object, read_record, reply
 from py_edge.records import DEVICE, MAX_SEQUENCE, NAME, Example
 
-HEARTBEAT_S = 15
 PAGE = 64
 
 
@@ -41,7 +37,7 @@ async def stream_answers(request: Request) -> Response:
     node = node_of(request)
     if asker.startswith("node:"):
         node.saw_child(asker.removeprefix("node:"))
-    return stream(request, _answers(node, asker, after))
+    return EventStream(request, _answers(node, asker, after))
 
 
 async def acknowledge(request: Request) -> Response:
@@ -75,21 +71,7 @@ def asker_of_query(device: str, node: str) -> str:
     return str(DEVICE.read(device, "device"))
 
 
-def stream(request: Request, events: AsyncIterator[dict[str, str]]) -> EventSourceResponse:
-    """Server-sent events with a heartbeat; the generator ends itself when the node closes."""
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    borne = header(request, SEAL.encode())
-    return EventSourceResponse(_sealed(events, borne) if borne else events, ping=HEARTBEAT_S, headers=headers)
-
-
-async def _sealed(events: AsyncIterator[dict[str, str]], borne: str) -> AsyncIterator[dict[str, str]]:
-    """Each event with its seal as a comment, which nobody has to read."""
-    async for event in events:
-        wanted = seal_event(borne, event["event"], event.get("id", ""), event["data"])
-        yield {**event, "comment": wanted}
-
-
-async def _answers(node: Node, asker: str, after: int) -> AsyncIterator[dict[str, str]]:
+async def _answers(node: Node, asker: str, after: int) -> Events:
     node.listening += 1
     try:
         with node.bus.listen(f"asker:{asker}", "closing") as waiter:

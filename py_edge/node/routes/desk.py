@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.requests import Request
@@ -15,8 +14,8 @@ from py_edge.desk.verdict import Verdict
 from py_edge.desk.votes import cast_vote, undo_vote
 from py_edge.errors import ModelFormatError
 from py_edge.fields import text
+from py_edge.node.events import Events, EventStream
 from py_edge.node.node import Node
-from py_edge.node.routes.answers import stream
 from py_edge.node.wire import node_of, path_word, read_object, read_record, reply
 from py_edge.records import Vote
 from py_edge.storage.ports import Transaction
@@ -76,10 +75,10 @@ async def import_desk(request: Request) -> Response:
 
 async def stream_desk(request: Request) -> Response:
     """Server-sent events: how many tasks wait, whenever that may have changed."""
-    return stream(request, _waiting(node_of(request)))
+    return EventStream(request, _waiting(node_of(request)))
 
 
-async def _waiting(node: Node) -> AsyncIterator[dict[str, str]]:
+async def _waiting(node: Node) -> Events:
     number = 0
     with node.bus.listen("desk", "closing") as waiter:
         while not node.closing:

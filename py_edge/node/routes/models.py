@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from py_edge.errors import NotFoundError
 from py_edge.fields import canonical_json
+from py_edge.node.events import Events, EventStream
 from py_edge.node.node import Node, aside
-from py_edge.node.routes.answers import stream
 from py_edge.node.wire import node_of, path_number, path_word, read_object, reply
 from py_edge.records import DIGEST, NAME
 from py_edge.retrain.release import current, currents, version_of, versions
@@ -91,10 +90,10 @@ async def post_retrain(request: Request) -> Response:
 async def stream_models(request: Request) -> Response:
     """Server-sent events: every release from now on, the current ones first."""
     node = node_of(request)
-    return stream(request, _releases(node))
+    return EventStream(request, _releases(node))
 
 
-async def _releases(node: Node) -> AsyncIterator[dict[str, str]]:
+async def _releases(node: Node) -> Events:
     sent: dict[str, str] = {}
     with node.bus.listen("releases", "closing") as waiter:
         while not node.closing:

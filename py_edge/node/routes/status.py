@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.requests import Request
@@ -14,8 +13,8 @@ from py_edge.chain import outbox
 from py_edge.chain.inbox import said_by_parent
 from py_edge.errors import NotFoundError, PyEdgeError, StorageError
 from py_edge.fields import canonical_json, read_json
+from py_edge.node.events import Events, EventStream
 from py_edge.node.node import Node
-from py_edge.node.routes.answers import stream
 from py_edge.node.wire import node_of, path_number, problem, reply
 from py_edge.records import STATES
 from py_edge.retrain.job import gate_history
@@ -49,7 +48,7 @@ async def get_status(request: Request) -> Response:
 async def stream_status(request: Request) -> Response:
     """The counters again whenever something changed, at most twice a second."""
     node = node_of(request)
-    return stream(request, _statuses(node))
+    return EventStream(request, _statuses(node))
 
 
 async def metrics(request: Request) -> Response:
@@ -156,7 +155,7 @@ async def status_of(node: Node) -> dict[str, Any]:
     }
 
 
-async def _statuses(node: Node) -> AsyncIterator[dict[str, str]]:
+async def _statuses(node: Node) -> Events:
     number = 0
     with node.bus.listen("status", "desk", "outbox", "examples", "closing") as waiter:
         while not node.closing:
