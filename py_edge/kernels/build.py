@@ -25,7 +25,14 @@ SOURCE = Path(__file__).parent
 OUTPUT = SOURCE / "_build"
 PARALLEL = 2
 EXPORTS = ("pe_run", "pe_panel", "pe_abi_version")
-CREW_EXPORTS = ("pe_crew_private", "pe_crew_open", "pe_crew_call", "pe_crew_serve", "pe_crew_stop")
+CREW_EXPORTS = (
+    "pe_crew_private",
+    "pe_crew_open",
+    "pe_crew_call",
+    "pe_crew_serve",
+    "pe_crew_stop",
+    "pe_crew_lose",
+)
 
 _COMPILE = (
     "-std=c11",

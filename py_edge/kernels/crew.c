@@ -12,10 +12,11 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { MOST_THREADS = 16, SPINS = 1000, IDLE_SPINS = 30000 };
+/* LOST_ROUNDS of SPINS: a second or more, after which thread 0, which cannot sleep, gives the others up. */
+enum { MOST_THREADS = 16, SPINS = 1000, IDLE_SPINS = 30000, LOST_ROUNDS = 2000000 };
 
 typedef struct {
-  int32_t threads, private_bytes, step_work, begin, end, stop;
+  int32_t threads, private_bytes, step_work, begin, end, stop, lost;
   const int32_t *code;
   uint8_t *arena, *weights, *private;
   uint32_t passed[MOST_THREADS];
@@ -37,15 +38,19 @@ static void pause(void) {
 #endif
 }
 
-/* Until *counter has reached `target`; patient: may sleep, as every thread but a page's own may. */
+/* Until *counter has reached `target` or the crew is lost; patient: may sleep, as every thread but a page's own may. */
 static void wait_for(crew *c, uint32_t *counter, uint32_t target, int spins, int patient) {
-  for (;;) {
+  for (int rounds = 1;; rounds++) {
     for (int i = 0; i < spins; i++) {
       if ((int32_t)(LOAD(counter) - target) >= 0) return;
       pause();
     }
+    if (LOAD(&c->lost)) return;
 #if defined(__wasm_atomics__)
-    if (!patient) continue;
+    if (!patient) {
+      if (rounds == LOST_ROUNDS) ADD(&c->lost, 1);
+      continue;
+    }
     ADD(&c->sleepers, 1);
     uint32_t seen = LOAD(counter);
     if ((int32_t)(seen - target) < 0) __builtin_wasm_memory_atomic_wait32((int32_t *)counter, (int32_t)seen, -1);
@@ -53,6 +58,7 @@ static void wait_for(crew *c, uint32_t *counter, uint32_t target, int spins, int
 #elif !defined(__wasm__) && !defined(_WIN32)
     sched_yield();
 #endif
+    (void)rounds;
   }
 }
 
@@ -90,7 +96,8 @@ static int walk(crew *c, int32_t thread, int32_t begin, int32_t end, int32_t *st
     int shared = pe_share_work(kernel, params, words, c->threads) >= c->step_work;
     if (dirty && (shared || was_shared)) barrier(c, thread);
     if (status == PE_OK && (shared || thread == 0)) {
-      status = shared ? one_share(&m, c, thread, kernel, params, words) : pe_run_step(&m, kernel, params, words);
+      if (LOAD(&c->lost)) status = PE_LOST;
+      else status = shared ? one_share(&m, c, thread, kernel, params, words) : pe_run_step(&m, kernel, params, words);
       if (status != PE_OK) *step = index;
     }
     dirty = 1;
@@ -129,6 +136,7 @@ EXPORT int32_t pe_crew_run(void *room, int32_t thread, int32_t begin, int32_t en
   int status = walk(c, thread, begin, end, &step);
   c->status[thread] = status == PE_OK ? PE_OK : -(status * 65536 + (step > 65535 ? 65535 : step));
   barrier(c, thread);
+  if (LOAD(&c->lost)) return -(PE_LOST * 65536);
   for (int i = 0; i < c->threads; i++)
     if (c->status[i]) return c->status[i];
   return PE_OK;
@@ -146,8 +154,13 @@ EXPORT void pe_crew_serve(void *room, int32_t thread) {
   for (uint32_t job = 1;; job++) {
     wait_for(c, &c->jobs, job, IDLE_SPINS, 1);
     if (LOAD(&c->stop)) return;
-    pe_crew_run(room, thread, c->begin, c->end);
+    if (pe_crew_run(room, thread, c->begin, c->end) < 0 && LOAD(&c->lost)) return;
   }
+}
+
+EXPORT void pe_crew_lose(void *room) {
+  crew *c = room;
+  ADD(&c->lost, 1);
 }
 
 EXPORT void pe_crew_stop(void *room) {

@@ -17,7 +17,7 @@ enum pe_space { PE_ARENA = 0, PE_WEIGHTS = 1, PE_BLOB = 2 };
 enum pe_type { PE_F32 = 0, PE_I32 = 1, PE_BOOL = 2 };
 
 /* pe_run returns PE_OK or -(status * 65536 + index of the step within the range, at most 65535). */
-enum pe_status { PE_OK = 0, PE_BAD_CODE = 1, PE_BAD_INDEX = 2, PE_BAD_PARAM = 3, PE_LOOP_LIMIT = 4 };
+enum pe_status { PE_OK = 0, PE_BAD_CODE = 1, PE_BAD_INDEX = 2, PE_BAD_PARAM = 3, PE_LOOP_LIMIT = 4, PE_LOST = 5 };
 
 /* Scratch of product steps in floats, the same for every build (plan/steps.py computes the same): A blocks of 64 rows,
  * and the packed B where it is not packed at init. K = KH KW C / groups, N = O / groups for convolutions. */
@@ -181,5 +181,8 @@ int32_t pe_crew_run(void *crew, int32_t thread, int32_t begin, int32_t end);
 int32_t pe_crew_call(void *crew, int32_t begin, int32_t end);
 void pe_crew_serve(void *crew, int32_t thread);
 void pe_crew_stop(void *crew);
+/* A thread that cannot go on says so: the run ends with PE_LOST, as it does when thread 0 has waited for seconds. The
+ * arena may then still be written to; whoever goes on does so in another. */
+void pe_crew_lose(void *crew);
 
 #endif

@@ -17,6 +17,7 @@ export interface CrewExports {
   pe_crew_call(crew: number, begin: number, end: number): number;
   pe_crew_serve(crew: number, thread: number): void;
   pe_crew_stop(crew: number): void;
+  pe_crew_lose(crew: number): void;
   __stack_pointer: WebAssembly.Global;
 }
 
@@ -35,9 +36,9 @@ export interface Crew {
   stop(): void;
 }
 
-/** Whether memory can be shared here: the page is cross-origin isolated. */
-export function canShare(): boolean {
-  return globalThis.crossOriginIsolated === true && typeof SharedArrayBuffer === "function";
+/** How many threads a run may take here: one, unless the page is cross-origin isolated, so that memory can be shared. */
+export function threadsHere(wanted: number): number {
+  return globalThis.crossOriginIsolated ? Math.max(1, Math.min(16, Math.floor(wanted))) : 1;
 }
 
 /** Bytes that helpers need at most beyond the plan: a stack and scratch each. */
@@ -47,7 +48,7 @@ export function roomOfCrew(arenaBytes: number, threads: number): number {
 
 const align = (address: number) => Math.ceil(address / ALIGN) * ALIGN;
 
-/** Helpers for this plan; null where one thread is better or a helper does not start. */
+/** Helpers for this plan; null where it has too little to share. Throws when a helper does not start. */
 export async function makeCrew(
   exports: CrewExports, module: WebAssembly.Module, memory: WebAssembly.Memory, at: { code: number; arena: number; weights: number },
   [begin, end]: [number, number], threads: number, worker: string,
@@ -67,9 +68,9 @@ export async function makeCrew(
       return serving(helper, { module, memory, crew, thread: i + 1, stack: stacks + STACK_BYTES * (i + 1) });
     });
     await Promise.all(started);
-  } catch {
+  } catch (error) {
     for (const helper of helpers) helper.terminate();
-    return null;
+    throw error;
   }
   return {
     threads,
@@ -83,9 +84,9 @@ export async function makeCrew(
 
 function serving(helper: Worker, enlisted: Enlisted): Promise<void> {
   return new Promise((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error("late")), START_TIMEOUT_MS);
+    const late = setTimeout(() => reject(new Error("no answer")), START_TIMEOUT_MS);
     helper.onmessage = () => (clearTimeout(late), resolve());
-    helper.onerror = (event) => (event.preventDefault(), clearTimeout(late), reject(new Error(event.message)));
+    helper.onerror = (event) => (event.preventDefault(), clearTimeout(late), reject(new Error(event.message || "it could not be loaded")));
     helper.postMessage(enlisted);
   });
 }

@@ -5,5 +5,9 @@ self.onmessage = ({ data }: MessageEvent<Enlisted>) => {
   const exports = new WebAssembly.Instance(data.module, { env: { memory: data.memory } }).exports as unknown as CrewExports;
   exports.__stack_pointer.value = data.stack;
   self.postMessage("serving");
-  exports.pe_crew_serve(data.crew, data.thread);
+  try {
+    exports.pe_crew_serve(data.crew, data.thread);
+  } catch {
+    exports.pe_crew_lose(data.crew);
+  }
 };

@@ -25,6 +25,8 @@ export interface EdgeOptions {
   learnEvery?: number;
   /** Share of all inputs, drawn at random, that are asked as audits even when the device is sure. */
   audit?: number;
+  /** Threads of a prediction, at most, where the page is cross-origin isolated; by default two. */
+  threads?: number | undefined;
   signal?: AbortSignal;
   onprogress?: (progress: Progress) => void;
 }
@@ -270,7 +272,7 @@ export class Edge extends EventTarget {
     const limit = own.threshold ?? threshold;
     if (t !== undefined) policy.temperature = t;
     if (limit !== undefined) policy.threshold = limit;
-    this.info = await this.#predictor.call("load", { plan: plan.slice().buffer, executors: executorsAt(ASSETS, BASE), policy });
+    this.info = await this.#predictor.call("load", { plan: plan.slice().buffer, executors: executorsAt(ASSETS, BASE), policy, threads: this.options.threads });
   }
 
   #policy(): Policy {

@@ -105,6 +105,7 @@ export class PyEdgeElement extends HTMLElement {
       learn: (this.getAttribute("learn") as EdgeOptions["learn"]) ?? "auto",
       learnEvery: this.#number("learn-every") ?? 8,
       audit: this.#number("audit") ?? 0,
+      threads: this.#number("threads"),
     };
     const threshold = this.#number("threshold");
     if (threshold !== undefined) options.threshold = threshold;

@@ -11,6 +11,8 @@ const SIMD = "0061736d010000000105016000017b030201000a0a0108004100fd0ffd620b";
 const RELAXED = "0061736d010000000105016000017b030201000a0f010d004101fd0f4102fd0ffd80020b";
 const PAGE = 65536;
 const ALIGN = 64;
+/** Status of a run in which a helper was lost (kernels/pe.h). */
+const LOST = -5 * 65536;
 
 interface Exports {
   memory: WebAssembly.Memory;
@@ -19,6 +21,8 @@ interface Exports {
   pe_panel(): number;
   pe_run(code: number, begin: number, end: number, arena: number, weights: number, blob: number): number;
 }
+
+type CrewScript = { makeCrew: typeof makeCrew };
 
 const VIEWS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
 
@@ -47,12 +51,14 @@ export async function compileExecutor(
 export class Executor {
   readonly header: PlanHeader;
   readonly #module: WebAssembly.Module;
-  readonly #exports: Exports;
-  readonly #memory: WebAssembly.Memory;
+  #exports: Exports;
+  #memory: WebAssembly.Memory;
   readonly #at: { weights: number; arena: number; code: number; blob: number };
-  readonly #inputs: Data[];
-  readonly #outputs: Data[];
+  #inputs: Data[];
+  #outputs: Data[];
   #crew: Crew | null = null;
+  /** Why a run takes one thread although it may take more. */
+  reason = "";
 
   /** threads: how many `enlist` may ask for; more than one needs the module whose memory can be shared.
    * Throws E_FORMAT, E_CAPACITY, E_KERNEL. */
@@ -73,7 +79,7 @@ export class Executor {
       // The module's own data lies below its initial memory; helpers need a stack and at most an arena of scratch each.
       at = heap(INITIAL_PAGES * PAGE);
       this.#memory = makeMemory(at.end, at.end + roomOfCrew(header.arena_bytes, threads));
-      this.#exports = new WebAssembly.Instance(module, { env: { memory: this.#memory } }).exports as unknown as Exports;
+      this.#exports = this.#instance();
     } else {
       this.#exports = new WebAssembly.Instance(module, {}).exports as unknown as Exports;
       this.#memory = this.#exports.memory;
@@ -92,8 +98,8 @@ export class Executor {
     memory.set(new Uint8Array(plan.code.buffer), at.code);
     memory.set(plan.blob, at.blob);
     this.#step(header.init);
-    this.#inputs = header.inputs.map((slot) => this.#view(slot));
-    this.#outputs = header.outputs.map((slot) => this.#view(slot));
+    this.#inputs = this.#views(header.inputs);
+    this.#outputs = this.#views(header.outputs);
   }
 
   /** Bytes of this instance's memory. */
@@ -106,11 +112,16 @@ export class Executor {
     return this.#crew?.threads ?? 1;
   }
 
-  /** Take helpers, where the plan has enough to share; else, or when they do not start, it stays with one thread.
-   * make: makeCrew, handed in, so that who needs no threads does not carry it. */
-  async enlist(make: typeof makeCrew, threads: number, worker: string): Promise<void> {
-    const { code, arena, weights } = this.#at;
-    this.#crew = await make(this.#exports as unknown as CrewExports, this.#module, this.#memory, { code, arena, weights }, this.header.run, threads, worker);
+  /** Take helpers, where the plan has enough to share; else, or when they do not start, it stays with one thread and says why.
+   * script: crew.ts, handed in, so that who needs no threads does not carry it. */
+  async enlist(script: CrewScript | Promise<CrewScript>, threads: number, worker: string): Promise<void> {
+    try {
+      const { makeCrew } = await script;
+      this.#crew = await makeCrew(this.#exports as unknown as CrewExports, this.#module, this.#memory, this.#at, this.header.run, threads, worker);
+      this.reason = this.#crew ? "" : "the model is too small to share";
+    } catch (error) {
+      this.#alone(`helpers did not start: ${String(error)}`);
+    }
   }
 
   /** Inputs in plan order, row-major; outputs copied out. Throws E_SHAPE, E_VALUE, E_KERNEL. */
@@ -121,7 +132,10 @@ export class Executor {
       if (got?.length !== view.length || got.constructor !== view.constructor) throw refused(this.header.inputs[i]!, got, view.length);
       view.set(got);
     }
-    this.#step(this.header.run);
+    if (!this.#step(this.header.run)) {
+      this.#leave();
+      return this.run(inputs);
+    }
     return this.#outputs.map((view) => view.slice());
   }
 
@@ -130,11 +144,34 @@ export class Executor {
     this.#crew = null;
   }
 
-  #view({ offset, shape, dtype }: PlanSlot): Data {
-    return new VIEWS[dtype as keyof typeof VIEWS](this.#memory.buffer as ArrayBuffer, this.#at.arena + offset, count(shape));
+  #alone(reason: string): void {
+    this.dispose();
+    this.reason = reason;
+    console.warn(`py-edge runs on one thread: ${reason}`);
   }
 
-  #step([begin, end]: [number, number]): void {
+  /** A helper that was lost in the middle of a run may still write, so it goes on in another memory. */
+  #leave(): void {
+    this.#alone("a helper was lost");
+    const { weights, blob } = this.#at;
+    const kept = new Uint8Array(this.#memory.buffer, weights, blob - weights);
+    this.#memory = makeMemory(blob, blob);
+    this.#exports = this.#instance();
+    new Uint8Array(this.#memory.buffer).set(kept, weights);
+    this.#inputs = this.#views(this.header.inputs);
+    this.#outputs = this.#views(this.header.outputs);
+  }
+
+  #instance(): Exports {
+    return new WebAssembly.Instance(this.#module, { env: { memory: this.#memory } }).exports as unknown as Exports;
+  }
+
+  #views(slots: PlanSlot[]): Data[] {
+    return slots.map(({ offset, shape, dtype }) => new VIEWS[dtype as keyof typeof VIEWS](this.#memory.buffer as ArrayBuffer, this.#at.arena + offset, count(shape)));
+  }
+
+  /** False when a helper was lost. */
+  #step([begin, end]: [number, number]): boolean {
     const { code, arena, weights, blob } = this.#at;
     let status: number;
     try {
@@ -142,7 +179,9 @@ export class Executor {
     } catch (error) {
       throw new EdgeError({ code: "E_KERNEL", message: "the plan reaches outside of its memory", where: "pe_run", got: String(error) });
     }
+    if (status === LOST) return false;
     if (status !== 0) throw new EdgeError({ code: "E_KERNEL", message: "a kernel refused its arguments", where: "pe_run", got: status, want: 0 });
+    return true;
   }
 }
 

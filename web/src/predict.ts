@@ -1,7 +1,7 @@
 // The smallest way in: `load(url)` gives a model that runs in the calling thread, with no Python and no worker of its own
 // unless it is asked for threads. A page or a worker imports it; a classic worker does so with `await import(...)`.
 import { ASSETS, BASE } from "./assets.ts";
-import { canShare, makeCrew } from "./crew.ts";
+import { makeCrew, threadsHere } from "./crew.ts";
 import { compileExecutor, Executor } from "./executor.ts";
 import { fetchBytes } from "./fetching.ts";
 import { executorsAt } from "./layout.ts";
@@ -37,8 +37,9 @@ export interface Model {
   inputs: Port[];
   outputs: Port[];
   labels: string[] | null;
-  /** How many threads a run takes. */
+  /** How many threads a run takes; where it is one although more were asked for, `reason` says why. */
   threads: number;
+  reason: string;
   /** Row-major data by input name: Float32Array, Int32Array, or Uint8Array for bool; several examples where `url` was a
    * model.json, each count compiled once. Rejects with E_NOT_FOUND, E_SHAPE, E_VALUE, E_KERNEL. */
   run(inputs: Inputs): Promise<Outputs>;
@@ -54,7 +55,7 @@ export interface Model {
  * Throws EdgeError: E_NETWORK, E_NOT_FOUND, E_POLICY, E_LIMIT, E_INTEGRITY, E_FORMAT, E_ENVIRONMENT, E_CAPACITY, and those of compiling. */
 export async function load(url: string | URL, options: LoadOptions = {}): Promise<Model> {
   const executors = options.executors ?? executorsAt(ASSETS, BASE);
-  const threads = canShare() ? Math.max(1, Math.min(16, Math.floor(options.threads ?? 1))) : 1;
+  const threads = threadsHere(options.threads ?? 1);
   const address = new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href ?? import.meta.url);
   const source = address.pathname.endsWith(".json") ? address.href : null;
   const { signal, onprogress } = options;
@@ -74,7 +75,7 @@ export async function load(url: string | URL, options: LoadOptions = {}): Promis
   const [{ module }, bytes] = await Promise.all([compileExecutor(executors, { signal }, threads > 1), read()]);
   const open = async (plan: Uint8Array) => {
     const executor = new Executor(module, plan, threads);
-    if (threads > 1) await executor.enlist(makeCrew, threads, executors.crew.worker);
+    if (threads > 1) await executor.enlist({ makeCrew }, threads, executors.crew.worker);
     return executor;
   };
   const model = new Loaded(await open(bytes), source === null ? null : async (batch) => open(await compilePlan(source, batch, { signal, onprogress })));
@@ -107,6 +108,10 @@ class Loaded implements Model {
 
   get threads(): number {
     return this.#executor?.threads ?? 0;
+  }
+
+  get reason(): string {
+    return this.#executor?.reason ?? "";
   }
 
   async run(inputs: Inputs): Promise<Outputs> {

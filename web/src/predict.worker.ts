@@ -1,10 +1,14 @@
 // What the predict worker does: executor + plan + policy. Answers before Python is up, and keeps answering while it trains.
 import { decide, policyOf, score } from "./confidence.ts";
+import { threadsHere } from "./crew.ts";
 import { compileExecutor, Executor } from "./executor.ts";
 import { fetchBytes } from "./fetching.ts";
 import { EdgeError } from "./problem.ts";
 import type { ModelInfo, Policy, PredictCalls } from "./protocol.ts";
 import type { Handlers } from "./rpc.ts";
+
+/** By default; the browser and the page need cores too. */
+const MOST_THREADS = 2;
 
 let compiled: ReturnType<typeof compileExecutor> | null = null;
 let current: { executor: Executor; policy: Required<Policy>; info: ModelInfo } | null = null;
@@ -15,8 +19,9 @@ function loaded(): NonNullable<typeof current> {
 }
 
 export const predictCalls: Handlers<PredictCalls> = {
-  async load({ plan, executors, policy }, { progress }) {
-    compiled ??= compileExecutor(executors);
+  async load({ plan, executors, policy, threads: wanted }, { progress }) {
+    const threads = threadsHere(wanted ?? Math.min(MOST_THREADS, navigator.hardwareConcurrency));
+    compiled ??= compileExecutor(executors, {}, threads > 1);
     compiled.catch(() => (compiled = null));
     let done = 0;
     const total = plan instanceof ArrayBuffer ? plan.byteLength : plan.size;
@@ -26,14 +31,17 @@ export const predictCalls: Handlers<PredictCalls> = {
         ? new Uint8Array(plan)
         : fetchBytes(plan, { onbytes: (count) => progress({ phase: "model", done: (done += count), total: Math.max(done, total) }) }),
     ]);
-    const executor = new Executor(module, bytes);
+    const executor = new Executor(module, bytes, threads);
+    const { worker } = executors.crew;
+    if (threads > 1) await executor.enlist(import(new URL("crew.js", worker).href) as Promise<typeof import("./crew.ts")>, threads, worker);
     const { header } = executor;
     const full = policyOf(header.meta, policy);
     const info: ModelInfo = {
       version: full.version, digest: header.meta?.digest ?? "", labels: full.labels,
       temperature: full.temperature, threshold: full.threshold,
-      input_shape: header.inputs[0]?.shape ?? [], memory_bytes: executor.memoryBytes, variant,
+      input_shape: header.inputs[0]?.shape ?? [], memory_bytes: executor.memoryBytes, variant, threads: executor.threads, reason: executor.reason,
     };
+    current?.executor.dispose();
     current = { executor, policy: full, info };
     return info;
   },
@@ -57,6 +65,7 @@ export const predictCalls: Handlers<PredictCalls> = {
     return { labels, confidences };
   },
   dispose() {
+    current?.executor.dispose();
     current = null;
     return null;
   },

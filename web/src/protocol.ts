@@ -168,6 +168,9 @@ export interface ModelInfo {
   input_shape: number[];
   memory_bytes: number;
   variant: "relaxed" | "simd128";
+  /** How many threads a prediction takes; where it is one although it may be more, `reason` says why. */
+  threads: number;
+  reason: string;
 }
 
 /** What the device says about one input. `defer`: it is not sure, somebody else should answer. */
@@ -183,7 +186,7 @@ export interface Prediction {
 
 /** Calls of the predict worker: no Python here. */
 export interface PredictCalls {
-  load(args: { plan: Locked | ArrayBuffer; executors: Executors; policy: Policy }): ModelInfo;
+  load(args: { plan: Locked | ArrayBuffer; executors: Executors; policy: Policy; threads?: number | undefined }): ModelInfo;
   predict(args: { input: Float32Array; policy?: Policy }): Prediction;
   predictMany(args: { inputs: Float32Array; count: number }): { labels: number[]; confidences: number[] };
   dispose(args: Record<string, never>): null;
