@@ -89,3 +89,28 @@ def test_going_back_is_a_new_version(start: Start) -> None:
     assert (back.status_code, back.json()["version"], back.json()["files"]) == (201, 2, first["files"])
     until(lambda: site.http.get("/v1/models/site").json()["version"] == 2)
     assert site.http.get("/v1/models/site").json()["metadata"]["rollback_to"] == 1
+
+
+def test_a_bad_release_is_taken_back_down_the_whole_chain(start: Start) -> None:
+    """Everybody was wrong, so the gate let a bad model out; one rollback at the top and two tiers below answer as before."""
+    first = {0: 0.0, 1: 10.0, 2: 23.0, 3: 33.0}
+    owned = Owned("site", CentroidLearner(), 1, (model_files(first), {"labels": list("0123")}))
+    cloud = start("cloud", level=3, parts=Parts(owned=(owned,)), retrain_after=60)
+    region = start("region", cloud, level=2)
+    answerer = CentroidAnswerer()
+    site = start("site", region, Parts(answerer=answerer, answerer_model="site", load=answerer.load))
+    until(lambda: answerer.version == 1)
+    for sequence in range(1, 61):
+        ask(site.http, question(sequence, 20.0 + 10 * (sequence % 2) + sequence / 100))
+    until_status(cloud.http, "tasks_open", 60)
+    assert work_desk(cloud.http, lambda task: 5 - label_of(task)) == 60
+    until(lambda: answerer.version == 2)
+    wrong = ask(site.http, question(101, 20.05)).json()["answer"]
+    assert (wrong["source"], wrong["label_index"]) == ("site", 3)
+    back = cloud.http.post("/v1/models/site/rollback", json={"to_version": 1, "reason": "twos are threes"})
+    assert back.status_code == 201
+    until(lambda: answerer.version == 3)
+    assert answerer.centroids == first
+    assert region.http.get("/v1/models/site").json()["metadata"]["rollback_to"] == 1
+    right = ask(site.http, question(102, 23.01)).json()["answer"]
+    assert (right["source"], right["label_index"], right["model_version"]) == ("site", 2, 3)
