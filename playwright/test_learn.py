@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
+from py_edge.model import Model, load_model
 from py_edge.testing import Fault, Origin
+from py_edge.train.delta import apply_delta
 
 pytestmark = pytest.mark.browser
 Open = Callable[[str], dict[str, Any]]
@@ -18,10 +21,21 @@ TEACH = """async ([images, labels]) => {
   const edge = await document.getElementById('edge').ready;
   for (const [i, image] of images.entries()) await edge.teach(new Float32Array(image), labels[i]);
 }"""
-LEARN = "options => document.getElementById('edge').learn(options).then(({ plan, ...rest }) => ({ ...rest, bytes: plan.length }))"
+SAVED = """async () => {
+  const edge = await document.getElementById('edge').ready, files = await edge.save(), delta = await edge.delta();
+  const told = bytes => btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(''));
+  return { files: Object.fromEntries(Object.entries(files).map(([path, bytes]) => [path, told(bytes)])), delta: told(delta) };
+}"""
+LEARN = """options => document.getElementById('edge').learn(options)
+  .then(({ plan, change, ...rest }) => ({ ...rest, bytes: plan.length }))"""
 MANY = """async images => {
   const edge = await document.getElementById('edge').ready;
   return edge.predictMany(new Float32Array(images.flat()), images.length);
+}"""
+ROWS = """async images => {
+  const edge = await document.getElementById('edge').ready, rows = [];
+  for (const image of images) rows.push([...(await edge.predict(new Float32Array(image))).probabilities]);
+  return rows;
 }"""
 SLOW_MS = 120_000
 
@@ -48,6 +62,44 @@ def test_the_tab_learns_and_answers_better_and_keeps_it_over_a_reload(
     page.evaluate("async () => (await document.getElementById('edge').ready).info")
     kept = _accuracy(page.evaluate(MANY, images[900:1200])["labels"], labels[900:1200])
     assert kept == after
+
+
+def test_what_was_learnt_is_taken_away_as_files_and_as_a_delta(
+    page: Page,
+    open_edge: Open,
+    digits: tuple[list[list[float]], list[int]],
+    released: tuple[dict[str, Any], dict[str, bytes]],
+) -> None:
+    """The files compute what the page answers, before and after a reload; a delta of at most a kilobyte on the release
+    answers as well to a point."""
+    page.set_default_timeout(SLOW_MS)
+    images, labels = digits
+    open_edge("learn")
+    page.evaluate(TEACH, [images[500:800], labels[500:800]])
+    trained = page.evaluate(LEARN, {"epochs": 20, "learning_rate": 0.003})
+    told = page.evaluate(SAVED)
+    model = load_model({path: b64decode(data) for path, data in told["files"].items()})
+    wanted = page.evaluate(ROWS, images[900:1000])
+    for row, want in zip(model.predict(images[900:1000]).tolist(), wanted, strict=True):
+        shares = [share ** (1 / trained["temperature"]) for share in row]
+        assert [share / sum(shares) for share in shares] == pytest.approx(want, abs=1e-4)
+    page.reload()
+    assert page.evaluate(SAVED) == told
+    base = load_model(
+        {path: data for path, data in released[1].items() if path.endswith((".bin", "model.json"))}
+    )
+    delta = b64decode(told["delta"])
+    right = _accuracy(_best(model, images[900:1500]), labels[900:1500])
+    base.set_weights(apply_delta(base.weights, delta))
+    print(
+        f"delta {len(delta)} bytes, right {right:.4f}, with the delta {_accuracy(_best(base, images[900:1500]), labels[900:1500]):.4f}"
+    )
+    assert len(delta) <= 1000
+    assert _accuracy(_best(base, images[900:1500]), labels[900:1500]) >= right - 0.01
+
+
+def _best(model: Model, images: list[list[float]]) -> list[int]:
+    return [row.index(max(row)) for row in model.predict(images).tolist()]
 
 
 def test_numpy_is_not_needed_and_python_reports_itself(page: Page, open_edge: Open) -> None:

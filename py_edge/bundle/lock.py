@@ -6,13 +6,15 @@ The file is `wheels/lock.json`; it is the root of trust. No source is believed, 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from py_edge.errors import ModelFormatError, NotFoundError
 
 LOCK_NAME = "lock.json"
+NEEDS: Mapping[str, tuple[str, ...]] = {"sklearn": ("numpy",)}
+"""Tiers that a tier stands on."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ class Lock:
         return tuple(dict.fromkeys(file.tier for file in self.files))
 
     def select(self, tiers: Iterable[str]) -> tuple[LockedFile, ...]:
-        """The files of these tiers, in lock order. Raises NotFoundError for a tier nobody belongs to."""
-        wanted = set(tiers)
+        """The files of these tiers and of those that they stand on, in lock order. Raises NotFoundError for a tier nobody belongs to."""
+        wanted = {need for tier in tiers for need in (tier, *NEEDS.get(tier, ()))}
         unknown = wanted - set(self.tiers)
         if unknown:
             raise NotFoundError(

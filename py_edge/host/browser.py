@@ -21,6 +21,8 @@ from py_edge.host.fit import Fit
 from py_edge.host.learner import BROWSER_PANEL, Learner
 from py_edge.host.teachable import Imported
 from py_edge.model import load_model
+from py_edge.tfjs.save import to_files
+from py_edge.train.delta import make_delta
 
 P = ParamSpec("P")
 
@@ -75,12 +77,13 @@ def start() -> dict[str, str]:
 def load(
     name: str, files: Mapping[str, Any], metadata: Mapping[str, Any], options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Take a release's files (path -> bytes) as the model of this name. options: memory, the path of the memory file.
+    """Take a release's files (path -> bytes) as the model of this name. options: memory, the path of the memory file;
+    change, what this device has learnt on it before.
 
     Raises ModelFormatError and its children for files that cannot be used; the model before stays in place then.
     """
     given = {path: bytes(data) for path, data in files.items()}
-    learner = Learner(given, metadata, str(options.get("memory", "")))
+    learner = Learner(given, metadata, str(options.get("memory", "")), bytes(options.get("change") or b""))
     _learners[name] = learner
     return {"parameters": learner.parameters}
 
@@ -88,7 +91,24 @@ def load(
 @told
 def plan(name: str) -> bytes:
     """The released model as a plan file for one input at a time."""
-    return _learner(name).plan()
+    learner = _learner(name)
+    learner.model.set_weights(learner.released)
+    return learner.plan()
+
+
+@told
+def files(name: str) -> dict[str, bytes]:
+    """The model as it answers now, what was learnt included, as TF.js files (path -> bytes)."""
+    learner = _learner(name)
+    labels = {key: learner.metadata[key] for key in ("labels",) if key in learner.metadata}
+    return to_files(learner.present().tfjs, labels)
+
+
+@told
+def delta(name: str, levels: int) -> bytes:
+    """What was learnt against the released weights, small enough to send; see train.delta.make_delta."""
+    learner = _learner(name)
+    return make_delta(learner.released, learner.present().weights, levels=levels)
 
 
 @told
@@ -154,7 +174,9 @@ def learn_stop(name: str) -> None:
 @told
 def certify(name: str, audited_inputs: Any, audited_labels: Sequence[int]) -> dict[str, Any]:
     """Temperature and threshold for the model as it is now, from the audited answers alone."""
-    return _learner(name).certify(audited_inputs, list(audited_labels))
+    learner = _learner(name)
+    learner.present()
+    return learner.certify(audited_inputs, list(audited_labels))
 
 
 @told

@@ -19,6 +19,7 @@ from py_edge.host.fit import Fit
 from py_edge.model import Model, load_model
 from py_edge.tensor import ITEM_BYTES, Tensor, count
 from py_edge.train.checkpoint import Generations, Kept
+from py_edge.train.delta import apply_delta, make_delta
 from py_edge.train.finetune import finetuning
 from py_edge.train.history import History, Progress
 from py_edge.train.schedules import polynomial_decay
@@ -52,14 +53,18 @@ class Lesson:
 
 class Learner:
     """files: path -> bytes of a release; metadata: its labels, temperature, threshold, promise, training (defaults of
-    the fine-tune); memory: path of the rehearsal memory among the files, if it is there."""
+    the fine-tune); memory: path of the rehearsal memory among the files, if it is there; change: what was learnt on this
+    release before, as `finish` gave it."""
 
-    def __init__(self, files: Mapping[str, bytes], metadata: Mapping[str, Any], memory: str = "") -> None:
+    def __init__(
+        self, files: Mapping[str, bytes], metadata: Mapping[str, Any], memory: str = "", change: bytes = b""
+    ) -> None:
         self.metadata = dict(metadata)
         self.model = load_model({p: b for p, b in files.items() if p != memory and not p.endswith(NOT_MODEL)})
         if len(self.model.inputs) != 1 or len(self.model.outputs) != 1:
             raise ShapeError("learning in a page needs one input and one output", got=len(self.model.inputs))
         self.released = dict(self.model.weights)
+        self.change = change
         self.shape = tuple(self.model.tfjs.full_shapes(_one(self.model))[self.model.inputs[0].name][1:])
         self.memory: Lesson | None = None
         self.calibration: Lesson | None = None
@@ -76,6 +81,12 @@ class Learner:
         names: tuple[str, ...] = ("labels", "temperature", "threshold")
         known = {name: self.metadata[name] for name in names if name in self.metadata}
         return self.model.plan(1, BROWSER_PANEL, known).to_bytes()
+
+    def present(self) -> Model:
+        """The model with what was learnt last, whatever a fine-tune that was broken off has left."""
+        learnt = apply_delta(self.released, self.change) if self.change else {}
+        self.model.set_weights({**self.released, **learnt})
+        return self.model
 
     def begin(
         self,
@@ -156,8 +167,10 @@ class Learner:
             raise TrainingError(history.message, where="fine-tune", remedy="a smaller learning rate")
         certified = self.certify(audited_inputs, audited_labels)
         losses = history.history.get("loss", [])
+        self.change = make_delta(self.released, self.model.weights, bits=32)
         return {
             "plan": self.plan(),
+            "change": self.change,
             **certified,
             "loss": losses,
             "examples": fit.examples,

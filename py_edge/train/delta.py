@@ -1,7 +1,7 @@
-"""The change of a few weights against a known base, small enough to send: sparse int8 with one scale per weight, or float16.
+"""The change of a few weights against a known base: small enough to send (sparse int8 with one scale per weight, float16), or exact.
 
 Layout: `PEDL`, u8 version, 8 bytes of the base's sha256, u8 tensors; per tensor u8 name bytes, name, u8 kind, then
-kind 0 float16: n x f2; kind 1 int8: f2 scale, n x i1; kind 2 sparse: f2 scale, bitmap, kept x i1. The whole is deflated.
+kind 0 float16: n x f2; kind 1 int8: f2 scale, n x i1; kind 2 sparse: f2 scale, bitmap, kept x i1; kind 3 exact: n x f4, the new values themselves. The whole is deflated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from py_edge.errors import IntegrityError, LimitError, NotFoundError
 from py_edge.tensor import Tensor
 
 _MAGIC, _VERSION = b"PEDL", 1
-FLOAT16, INT8, SPARSE = 0, 1, 2
+FLOAT16, INT8, SPARSE, EXACT = 0, 1, 2, 3
 MAX_BYTES = 64 << 20
 
 
@@ -36,19 +36,19 @@ def make_delta(
     bits: int = 8,
     levels: int = 127,
 ) -> bytes:
-    """What leads from `base` to `new` (names in both). keep: share of the largest changes that is kept; bits: 8 or 16.
+    """What leads from `base` to `new` (names in both). keep: share of the largest changes that is kept; bits: 8, 16, or 32 for exact.
 
     levels: steps on either side of zero, 1..127. Few levels deflate well: many coarse changes carry more than few fine ones.
     """
     names = sorted(name for name in new if new[name].data != base[name].data)
     parts = [_MAGIC, struct.pack("<B", _VERSION), base_hash(base, names), struct.pack("<B", len(names))]
     for name in names:
+        parts += [struct.pack("<B", len(name.encode())), name.encode()]
+        if bits == 32:
+            parts += [bytes([EXACT]), new[name].tobytes()]
+            continue
         change = [n - o for n, o in zip(new[name].flat, base[name].flat, strict=True)]
-        parts += [
-            struct.pack("<B", len(name.encode())),
-            name.encode(),
-            _packed(change, keep, bits, levels),
-        ]
+        parts.append(_packed(change, keep, bits, levels))
     return zlib.compress(b"".join(parts), 9)
 
 
@@ -101,6 +101,12 @@ def _read(base: Mapping[str, Tensor], raw: bytes) -> dict[str, Tensor]:
         if name not in base:
             raise NotFoundError("the delta changes an unknown weight", where="delta", got=name)
         old = base[name]
+        if raw[at] == EXACT:
+            data, at = raw[at + 1 : at + 1 + old.nbytes], at + 1 + old.nbytes
+            if len(data) != old.nbytes:
+                raise IndexError(at)
+            found[name] = Tensor(memoryview(data), old.shape, old.dtype)
+            continue
         change, at = _unpacked(raw, at, old.size)
         found[name] = Tensor.from_flat([o + c for o, c in zip(old.flat, change, strict=True)], old.shape)
     return found

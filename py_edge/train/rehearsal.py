@@ -3,7 +3,8 @@
 Sampling: Chrysakis and Moens 2020, Online Continual Learning from Imbalanced Data (CBRS): while there is room everything is
 kept; then a newcomer of a class that is not the largest replaces a random item of the largest, a newcomer of a class that
 once was the largest replaces one of its own with probability stored / seen. Logits serve DER++ (Buzzega et al. 2020).
-Packed: 8 bits per input element and per logit, one scale each per item; exact for inputs of at most 256 levels.
+Packed: 8 or 4 bits per input element and per logit, one scale each per item; exact for inputs of at most 256 or 16 levels.
+With 4 bits twice as many items go into the same bytes, which mostly weighs more than the coarser steps.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from py_edge.errors import IntegrityError, ShapeError, ValueRangeError
@@ -39,28 +41,41 @@ class Item:
         return sum(map(len, self.x)) + 2 + len(self.logits) + -(-self.known.bit_length() // 8)
 
 
-def pack(values: Sequence[float], scale: str = "f") -> bytes:
-    """Floats as low and step (both of struct's format `scale`) and one byte each."""
-    low, high = min(values, default=0.0), max(values, default=0.0)
+def pack(values: Sequence[float], scale: str = "f", bits: int = 8) -> bytes:
+    """Floats as low and step (both of struct's format `scale`) and `bits` each, 8 or 4; of two in a byte the first is low."""
+    low, high, most = min(values, default=0.0), max(values, default=0.0), (1 << bits) - 1
     if not (low - low == 0.0 and high - high == 0.0):
         raise ValueRangeError("a stored example must be finite")
-    step = (high - low) / 255 or 1.0
+    step = (high - low) / most or 1.0
     head = struct.pack(f"<2{scale}", low, step)
     low, step = struct.unpack(f"<2{scale}", head)
-    return head + bytes(min(255, max(0, round((v - low) / step))) if step else 0 for v in values)
+    levels = bytes(min(most, max(0, round((v - low) / step))) if step else 0 for v in values)
+    if bits == 4:
+        levels = bytes(a | b << 4 for a, b in zip_longest(levels[::2], levels[1::2], fillvalue=0))
+    return head + levels
 
 
-def unpack(data: bytes, scale: str = "f") -> list[float]:
+def unpack(data: bytes, scale: str = "f", bits: int = 8) -> list[float]:
+    """What `pack` was given; with 4 bits and an odd number of values, one more at the end."""
     low, step = struct.unpack_from(f"<2{scale}", data)
-    return [low + step * byte for byte in data[struct.calcsize(f"<2{scale}") :]]
+    levels = data[struct.calcsize(f"<2{scale}") :]
+    if bits == 4:
+        return [low + step * level for byte in levels for level in (byte & 15, byte >> 4)]
+    return [low + step * byte for byte in levels]
 
 
 class Reservoir:
-    """At most `capacity` items over all classes; `shapes` are the inputs' shapes without the batch axis, set by the first add."""
+    """At most `capacity` items over all classes, `bits` (8 or 4) for each of their numbers.
 
-    def __init__(self, capacity: int = 200, seed: int = 0) -> None:
+    `shapes` are the inputs' shapes without the batch axis, set by the first add.
+    """
+
+    def __init__(self, capacity: int = 200, seed: int = 0, bits: int = 8) -> None:
         if capacity < 1:
             raise ValueRangeError("a memory holds at least one item", got=capacity)
+        if bits not in (4, 8):
+            raise ValueRangeError("bits of a remembered number", got=bits, want="4 or 8")
+        self.bits = bits
         self.capacity = capacity
         self.items: list[Item] = []
         self.seen: Counter[int] = Counter()
@@ -95,7 +110,8 @@ class Reservoir:
             return False
         own = [value for c, value in enumerate(logits) if c in self.seen]
         known = sum(1 << c for c in range(len(logits)) if c in self.seen)
-        item = Item(tuple(pack(t.flat.tolist()) for t in x), label, pack(own, "e") if own else b"", known)
+        packed = tuple(pack(t.flat.tolist(), "f", self.bits) for t in x)
+        item = Item(packed, label, pack(own, "e", self.bits) if own else b"", known)
         if place == len(self.items):
             self.items.append(item)
         else:
@@ -126,7 +142,7 @@ class Reservoir:
         for position, shape in enumerate(self.shapes):
             flat = array("f")
             for item in self.items:
-                flat.extend(unpack(item.x[position]))
+                flat.extend(unpack(item.x[position], "f", self.bits)[: count(shape)])
             found.append(Tensor(memoryview(flat.tobytes()), (len(self.items), *shape), "float32"))
         return found
 
@@ -134,7 +150,7 @@ class Reservoir:
         """Stored logits and 1.0 where there is one, both (items, classes)."""
         rows, weights = array("f"), array("f")
         for item in self.items:
-            values = iter(unpack(item.logits, "e") if item.logits else [])
+            values = iter(unpack(item.logits, "e", self.bits) if item.logits else [])
             known = [bool(item.known >> c & 1) for c in range(classes)]
             rows.extend(next(values, 0.0) if there else 0.0 for there in known)
             weights.extend(map(float, known))
@@ -156,7 +172,7 @@ class Reservoir:
             for item in self.items
         ]
         return json.dumps({
-            "capacity": self.capacity, "shapes": self.shapes, "seen": list(self.seen.items()), "items": items,
+            "capacity": self.capacity, "bits": self.bits, "shapes": self.shapes, "seen": list(self.seen.items()), "items": items,
             "once_largest": sorted(self.once_largest), "random": [version, internal, gauss],
         }).encode()  # fmt: skip
 
@@ -165,11 +181,11 @@ class Reservoir:
         """Raises IntegrityError: not what `state` gave."""
         try:
             raw: Mapping[str, Any] = json.loads(data)
-            memory = cls(raw["capacity"])
+            memory = cls(raw["capacity"], bits=raw.get("bits", 8))
             memory.shapes = tuple(tuple(s) for s in raw["shapes"])
             memory.seen = Counter({int(c): int(n) for c, n in raw["seen"]})
             memory.once_largest = set(raw["once_largest"])
-            sizes = [8 + count(s) for s in memory.shapes]
+            sizes = [8 + -(-count(s) * memory.bits // 8) for s in memory.shapes]
             for *x, label, logits, known in raw["items"]:
                 packed = tuple(b64decode(part) for part in x)
                 if [len(part) for part in packed] != sizes:
@@ -178,6 +194,6 @@ class Reservoir:
             memory._counts = Counter(item.label for item in memory.items)
             version, internal, gauss = raw["random"]
             memory._random.setstate((version, tuple(internal), gauss))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, ValueRangeError) as error:
             raise IntegrityError("this is no rehearsal memory", where="rehearsal") from error
         return memory

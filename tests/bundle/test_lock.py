@@ -32,6 +32,13 @@ def test_an_unknown_tier_is_named_together_with_the_known_ones() -> None:
         read_lock().select(["runtme"])
 
 
+def test_a_tier_brings_what_it_stands_on() -> None:
+    """scikit-learn cannot be imported without numpy, so its tier ships that too."""
+    assert {"numpy", "scipy", "scikit_learn"} <= {
+        file.name.partition("-")[0] for file in read_lock().select(["sklearn"])
+    }
+
+
 def test_a_broken_lock_is_refused_with_its_place(tmp_path: Path) -> None:
     """A truncated lock is an error with the path in it, never a half-read lock."""
     broken = tmp_path / "lock.json"

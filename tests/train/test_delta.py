@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,19 @@ def test_round_trip(bits: int, close: float) -> None:
     base = head(1)
     new = moved(base, 2)
     assert worst(apply_delta(base, make_delta(base, new, bits=bits)), new) < close
+
+
+def test_exact_is_bit_equal() -> None:
+    """With 32 bits every bit of the new weights comes back, and a cut is told."""
+    base = head(1)
+    new = moved(base, 2)
+    delta = make_delta(base, new, bits=32)
+    assert {n: t.tobytes() for n, t in apply_delta(base, delta).items()} == {
+        n: t.tobytes() for n, t in new.items()
+    }
+    cut = zlib.compress(zlib.decompress(delta)[:-5])
+    with pytest.raises(IntegrityError, match="cut short"):
+        apply_delta(base, cut)
 
 
 def test_a_kilobyte_for_a_head() -> None:

@@ -15,6 +15,7 @@ export interface Pyodide {
   FS: { analyzePath(path: string): { exists: boolean } };
   unpackArchive(buffer: ArrayBuffer | Uint8Array, format: string): void;
   pyimport(name: string): PyProxy;
+  loadPackage(names: string[], options: object): Promise<unknown>;
   toPy(value: unknown): unknown;
 }
 

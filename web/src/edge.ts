@@ -199,6 +199,16 @@ export class Edge extends EventTarget {
     return this.#learner.teach(input, label_index, weight);
   }
 
+  /** The model as it answers now, what was learnt included, as TensorFlow.js files by path. */
+  save(): Promise<Record<string, Uint8Array<ArrayBuffer>>> {
+    return this.#learner.save();
+  }
+
+  /** What was learnt against the release, small enough to send. levels: steps on either side of zero, 1 to 127. */
+  delta(levels?: number): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#learner.delta(levels);
+  }
+
   /** Certify anew with the audits that came home, without training. */
   certify(): Promise<Certified> {
     return this.#learner.certify();

@@ -6,6 +6,11 @@ import type { Handlers } from "./rpc.ts";
 
 let pyodide: Pyodide | null = null;
 
+function running(): Pyodide {
+  if (!pyodide) throw new EdgeError({ code: "E_NOT_FOUND", message: "Python is not up yet", where: "learn worker" });
+  return pyodide;
+}
+
 function toJs(value: unknown): unknown {
   if (value === null || typeof value !== "function" && typeof value !== "object") return value;
   const proxy = value as PyProxy;
@@ -32,11 +37,20 @@ export const learnCalls: Handlers<LearnCalls> = {
     pyodide = started.pyodide;
     return { ...report, ms: Math.round(performance.now() - begin), steps: started.steps };
   },
+  async install({ packages }) {
+    const quiet = { messageCallback: () => undefined, errorCallback: (line: string) => console.warn(line) };
+    try {
+      await running().loadPackage(packages, quiet);
+    } catch (error) {
+      const missing = /no known package/i.test(String(error));
+      const remedy = missing ? "make the bundle with --tier sklearn" : "try again";
+      throw new EdgeError({ code: missing ? "E_NOT_FOUND" : "E_NETWORK", message: `cannot be had: ${String(error)}`, where: "packages", got: packages.join(), remedy });
+    }
+  },
   call({ module, name, args }, { transfer }) {
-    if (!pyodide) throw new EdgeError({ code: "E_NOT_FOUND", message: "Python is not up yet", where: "learn worker" });
+    const python = running();
     if (!/^py_edge(\.[a-z][a-z0-9_]*)+$/.test(module) || !/^[a-z][a-z0-9_]*$/.test(name))
       throw new EdgeError({ code: "E_POLICY", message: "only functions of py_edge can be called", got: `${module}.${name}` });
-    const python = pyodide;
     const entry = python.pyimport(module);
     const given = args.map((arg) => python.toPy(arg));
     try {

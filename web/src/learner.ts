@@ -132,7 +132,7 @@ export class Learner {
     const chosen = broken ? lessons.filter((row) => broken.examples.includes(row.sequence)) : lessons;
     const lesson: Lesson = broken ?? { base_digest: this.#edge.release!.digest, options, examples: chosen.map((row) => row.sequence), kept: new Map(), attempts: 0 };
     const trained = await this.#train(lesson, chosen, audits, signal);
-    await this.#install(trained, trained.plan, chosen);
+    await this.#install(trained, trained, chosen);
     const result = { ...trained, examples: chosen.length, ms: performance.now() - begin };
     this.#tell.emit("trained", { examples: chosen.length, ms: result.ms, train_ms: trained.train_ms, loss: trained.loss, model_version: this.#edge.release!.version });
     return result;
@@ -161,6 +161,7 @@ export class Learner {
     const tests = this.#arrays(audits).slice(0, 2);
     lesson.attempts++;
     let writing = this.#keepLesson(lesson);
+    if (lesson.options.head) await python.install(["scikit-learn"]);
     await python.call("learn_begin", name, ...this.#arrays(lessons), lesson.options, lesson.kept);
     for (;;) {
       if (signal?.aborted || this.#closed) {
@@ -198,12 +199,27 @@ export class Learner {
     }
   }
 
+  /** The model as it answers now, what was learnt included, as TensorFlow.js files by path. */
+  save(): Promise<Record<string, Plan>> {
+    return this.after(async () => (await this.#own()).call<Record<string, Plan>>("files", this.#edge.source.name));
+  }
+
+  /** What was learnt against the release, small enough to send. levels: steps on either side of zero, 1 to 127. */
+  delta(levels = 4): Promise<Plan> {
+    return this.after(async () => (await this.#own()).call<Plan>("delta", this.#edge.source.name, levels));
+  }
+
+  /** What is kept of the last fine-tune, if it stands on the present release. */
+  async #learnt(): Promise<Tuned | null> {
+    const tuned = (await this.#store.read((tables) => tables.get("pointers", "tuned"))) as Tuned | undefined;
+    return tuned?.base_digest === this.#edge.release!.digest ? tuned : null;
+  }
+
   async #certifyNow(): Promise<Certified> {
     const python = await this.#own();
     const { audits } = await this.#examples();
     const certified = await python.call<Certified>("certify", this.#edge.source.name, ...this.#arrays(audits).slice(0, 2));
-    const tuned = (await this.#store.read((tables) => tables.get("pointers", "tuned"))) as Tuned | undefined;
-    await this.#install(certified, tuned?.base_digest === this.#edge.release!.digest ? tuned.plan : null, []);
+    await this.#install(certified, (await this.#learnt()) ?? { plan: null }, []);
     return certified;
   }
 
@@ -226,8 +242,8 @@ export class Learner {
     return [inputs, Int32Array.from(rows, (row) => row.label_index), Float32Array.from(rows, (row) => row.weight)];
   }
 
-  async #install({ temperature, threshold }: Certified, plan: Tuned["plan"], seen: ExampleRow[]): Promise<void> {
-    const tuned: Tuned = { base_digest: this.#edge.release!.digest, plan, temperature, threshold, examples: seen.length };
+  async #install({ temperature, threshold }: Certified, { plan, change = null }: Pick<Tuned, "plan" | "change">, seen: ExampleRow[]): Promise<void> {
+    const tuned: Tuned = { base_digest: this.#edge.release!.digest, plan, change, temperature, threshold, examples: seen.length };
     await this.#tell.swap(plan ?? (await this.plan()), tuned);
     this.#edge.tuned = plan !== null;
     await this.#keep(async (tables) => {
@@ -244,7 +260,8 @@ export class Learner {
     const release = this.#edge.release!;
     const names = release.files.map((file) => file.path).filter((path) => path !== PLAN_FILE);
     const files = await Promise.all(names.map((path) => fetchFile(this.#edge.source, this.#store, release, path)));
-    await python.call("load", this.#edge.source.name, new Map(names.map((path, i) => [path, files[i]])), release.metadata, { memory: MEMORY_FILE });
+    const change = (await this.#learnt())?.change ?? null;
+    await python.call("load", this.#edge.source.name, new Map(names.map((path, i) => [path, files[i]])), release.metadata, { memory: MEMORY_FILE, change });
     this.#loadedDigest = release.digest;
     this.#madePlan = null;
     if (!this.#edge.info) await this.#tell.swap(await this.plan(undefined, python), {});

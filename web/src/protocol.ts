@@ -220,6 +220,8 @@ export interface LearnOptions {
   batch?: number;
   layers?: number;
   seed?: number;
+  /** scikit-learn fits the last layer on cached features; the bundle must carry it (`py-edge bundle --tier sklearn`). */
+  head?: "logistic";
 }
 
 /** How far a fine-tune is: epoch and step from 0, steps of an epoch, the loss of that step. */
@@ -243,6 +245,8 @@ export interface Certified {
 /** What a fine-tune gives: a new plan for the predict worker and how it was reached. */
 export interface Trained extends Certified {
   plan: Uint8Array<ArrayBuffer>;
+  /** The changed weights, exact, against the release. */
+  change: Uint8Array<ArrayBuffer>;
   loss: number[];
   examples: number;
   ms: number;
@@ -260,6 +264,8 @@ export interface Boot {
 /** Calls of the learn worker: Pyodide with py_edge inside. `call` reaches named functions of py_edge modules only. */
 export interface LearnCalls {
   start(args: Boot): StartReport;
+  /** Make packages that the bundle carries importable. */
+  install(args: { packages: string[] }): void;
   call(args: { module: string; name: string; args: unknown[] }): unknown;
 }
 

@@ -29,6 +29,8 @@ export interface Python {
   lost: Promise<void>;
   /** A function of py_edge.host.browser, or `module.function` of another module of py_edge.host. */
   call<T>(name: string, ...args: unknown[]): Promise<T>;
+  /** Make packages that the bundle carries importable; those that are there already cost nothing. */
+  install(packages: string[]): Promise<void>;
 }
 
 let python: Promise<Python> | null = null;
@@ -79,7 +81,8 @@ async function launch(): Promise<Python> {
         throw error;
       }
     };
-    return { report, lost, call };
+    const install = (packages: string[]) => remote.call("install", { packages }, { timeout_ms: START_TIMEOUT_MS });
+    return { report, lost, call, install };
   } catch (error) {
     remote.close();
     throw error instanceof EdgeError ? error : new EdgeError({ code: "E_WORKER", message: String(error), where: "learn worker" });

@@ -34,6 +34,8 @@ export interface Tuned {
   base_digest: string;
   /** null: the release's own plan with another temperature and threshold. */
   plan: Uint8Array<ArrayBuffer> | null;
+  /** The changed weights that the plan was made of; absent where an older page wrote it. */
+  change?: Uint8Array<ArrayBuffer> | null;
   temperature: number;
   threshold: number;
   examples: number;
