@@ -88,10 +88,13 @@ def test_a_teachable_machine_zip_goes_on_learning(
         {"name": "cut.zip", "mimeType": "application/zip", "buffer": teachable_zip[:-300]}
     )
     expect(page.locator("#says")).to_contain_text("[E_INTEGRITY]")
-    for number, colours in ((1, ("#fff", "#eef", "#ffe")), (2, ("#000", "#112", "#210"))):
+    for number, name, colours in (
+        (1, "day", ("#fff", "#eef", "#ffe")),
+        (2, "night", ("#000", "#112", "#210")),
+    ):
         pictures = [_picture(page, colour) for colour in colours]
         page.get_by_label(f"pictures for class {number}").set_input_files(pictures)
-        expect(page.locator("#says")).to_contain_text("3 pictures")
+        expect(page.locator("#says")).to_have_text(f"{name}: 3 pictures.")
     page.get_by_role("button", name="Train").click()
     expect(page.locator("#says")).to_contain_text("Learnt: 100", timeout=SLOW_MS)
     for colour, name in (("#eee", "day"), ("#111", "night")):

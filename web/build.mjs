@@ -11,6 +11,13 @@ const PAGES = {
   "teach.html": "Teach", "playground.html": "Playground", "inspect.html": "Inspect",
 };
 
+/** The start of every head; what a page has for itself, its title and its script, stands in the page. */
+const HEAD = `<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="__APP__icon.svg" type="image/svg+xml">
+<link rel="manifest" href="manifest.webmanifest">
+<link rel="stylesheet" href="__APP__look.css">`;
+
 /** One navigation for all pages, told which one it stands on. */
 function navigation(here) {
   const entries = Object.entries(PAGES).map(([name, title]) => `    <li><a href="${name === "index.html" ? "./" : name}"${name === here ? ' aria-current="page"' : ""}>${title}</a></li>`);
@@ -38,7 +45,7 @@ await cp("node_modules/uplot/LICENSE", "dist/app/uPlot.LICENSE.txt");
 await cp("pages", "dist", { recursive: true });
 for (const name of (await readdir("dist")).filter((file) => file.endsWith(".html"))) {
   const page = await readFile(`dist/${name}`, "utf8");
-  await writeFile(`dist/${name}`, page.replace("__NAV__", navigation(name)));
+  await writeFile(`dist/${name}`, page.replace("__HEAD__", HEAD).replace("__NAV__", navigation(name)));
 }
 
 // Types of the public modules: what tsc declares, one file a module, behind an entry beside each script.

@@ -11,7 +11,9 @@ Nothing points outside of the folder, no path begins with a slash, and the same 
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -37,7 +39,9 @@ EDGE_PLACEHOLDER = "__EDGE__"
 NODE_SERVED: Mapping[str, str] = MappingProxyType({"origin": ".", "model": "device"})
 NODE_TIER = "node"
 """What a node in the tab needs beside py_edge: Starlette and what it stands on; lies with our own files."""
-ENTRIES = (".js", ".html", ".webmanifest", ".ts", ".json")
+ENTRIES = (".js", ".webmanifest", ".ts", ".json", ".html")
+"""In the order in which they are written: a page names the digests of its scripts, so it comes after them."""
+SEALED = re.compile(r'(<script type="module" src|<link rel="(?:stylesheet|modulepreload)" href)="([^"]+)"')
 TYPES = "types"
 
 
@@ -108,9 +112,12 @@ def collect(
         }
         attributes = " ".join(f'{name}="{escape(value)}"' for name, value in edge.items())
         shutil.copytree(parts / TYPES, folder / TYPES)
-        for entry in sorted(p for p in parts.iterdir() if p.suffix in ENTRIES and p.name != STAMP):
+        entries = [p for p in parts.iterdir() if p.suffix in ENTRIES and p.name != STAMP]
+        for entry in sorted(entries, key=lambda p: (ENTRIES.index(p.suffix), p.name)):
             filled = _fill(entry.read_text(encoding="utf-8"), assets)
             filled = filled.replace(EDGE_PLACEHOLDER, attributes)
+            if entry.suffix == ".html":
+                filled = _sealed(filled, folder)
             (folder / entry.name).write_text(filled, encoding="utf-8")
         known = _list(folder)
         packed = compressed({path: (folder / path).read_bytes() for path in known})
@@ -171,6 +178,21 @@ def _fill(text: str, assets: Mapping[str, Any]) -> str:
     for quote in ('"', "'", "`"):
         text = text.replace(f"{quote}{PLACEHOLDER}{quote}", table)
     return text.replace(APP_PLACEHOLDER, assets["app"])
+
+
+def integrity(digest: str) -> str:
+    """A hexadecimal sha256 as pages write it (W3C Subresource Integrity, sec. 3.1)."""
+    return f"sha256-{b64encode(bytes.fromhex(digest)).decode()}"
+
+
+def _sealed(page: str, folder: Path) -> str:
+    """The page with the digest of each script and style sheet that it names, so that a browser takes no other bytes."""
+
+    def seal(found: re.Match[str]) -> str:
+        tag, path = found.groups()
+        return f'{tag}="{path}" integrity="{integrity(sha256_of((folder / path).read_bytes()))}"'
+
+    return SEALED.sub(seal, page)
 
 
 def _needs_size(path: str, app: str, rt: str) -> bool:

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 from array import array
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from py_edge.host import browser
 from py_edge.host.teachable import Imported
 from py_edge.model import load_model
+from tests.host.teachable_zip import FEATURES, LABELS, REAL, SIDE, teachable_files, zipped
 
-
-def _fixture() -> ModuleType:
-    path = Path(__file__).parent / "teachable_zip.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fixture = _fixture()
-LABELS, SIDE, teachable_files, zipped = fixture.LABELS, fixture.SIDE, fixture.teachable_files, fixture.zipped
 ROW = SIDE * SIDE * 3
 
 
@@ -43,7 +28,7 @@ def test_it_answers_as_its_files_do_and_its_features_stay() -> None:
     files = teachable_files()
     model = load_model({name: files[name] for name in ("model.json", "weights.bin")})
     room = Imported(zipped(files))
-    assert (room.labels, room.picture, room.inputs) == (LABELS, (SIDE, SIDE, 3), 4)
+    assert (room.labels, room.picture, room.inputs) == (LABELS, (SIDE, SIDE, 3), FEATURES)
     pictures, labels = _pictures(20)
     features = room.features(pictures, 20)
     told = memoryview(room.predict(features, 20)).cast("f").tolist()
@@ -55,11 +40,22 @@ def test_it_answers_as_its_files_do_and_its_features_stay() -> None:
     assert last["accuracy"] == 1
     again = load_model(room.files())
     assert again.metadata["labels"] == LABELS
-    assert again.weights["conv/kernel"].tolist() == model.weights["conv/kernel"].tolist()
-    assert again.weights["dense_1/kernel"].tolist() != model.weights["dense_1/kernel"].tolist()
+    assert again.weights["Conv1/kernel"].tolist() == model.weights["Conv1/kernel"].tolist()
+    assert again.weights["dense_Dense1/kernel"].tolist() != model.weights["dense_Dense1/kernel"].tolist()
     fresh, truth = _pictures(40, seed=1)
     found = memoryview(room.predict(room.features(fresh, 40), 40)).cast("f")
     assert [int(found[2 * i + 1] > found[2 * i]) for i in range(40)] == truth
+
+
+def test_the_size_in_the_wild_is_taken_up_and_learns() -> None:
+    """MobileNetV2 at width 0.35 and pictures of 224: 1280 features of each, and a head of 100 and 2 that learns them."""
+    room = Imported(zipped(teachable_files(sizes=REAL)))
+    assert (room.picture, room.inputs) == ((224, 224, 3), 1280)
+    rng = random.Random(0)
+    noise = [rng.uniform(-0.3, 0.3) for _ in range(room.picture[0] ** 2 * 3)]
+    pictures = [array("f", [level + one for one in noise]) for level in (0.5, -0.5)]
+    rows = b"".join(room.features(picture, 1) for picture in pictures)
+    assert room.fit(rows, [0, 1], 60)["accuracy"] == 1
 
 
 def _without(name: str) -> dict[str, bytes]:
@@ -96,7 +92,7 @@ def test_what_is_no_such_zip_is_refused_and_the_net_before_stays(
     problem = browser.class_import("zip", archive)["problem"]
     assert problem["code"] == code
     assert where in problem["where"]
-    assert len(browser.class_predict("zip", bytes(16), 1)["value"]) == 8
+    assert len(browser.class_predict("zip", bytes(4 * FEATURES), 1)["value"]) == 8
 
 
 def test_half_a_picture_and_a_net_without_features_are_refused() -> None:

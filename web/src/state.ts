@@ -38,12 +38,13 @@ export async function importState(file: Blob): Promise<number> {
   for (const [name, stores] of Object.entries(databases)) {
     const database = await open(name);
     const transaction = database.transaction(TAKEN, "readwrite", { durability: "strict" });
+    const work: Promise<unknown>[] = [transaction.done];
     for (const store of TAKEN) {
-      void transaction.objectStore(store).clear();
-      for (const [key, value] of stores[store] ?? []) void transaction.objectStore(store).put(value as never, key as never);
+      work.push(transaction.objectStore(store).clear());
+      for (const [key, value] of stores[store] ?? []) work.push(transaction.objectStore(store).put(value as never, key as never));
       count += stores[store]?.length ?? 0;
     }
-    await transaction.done.finally(() => database.close());
+    await Promise.all(work).finally(() => database.close());
   }
   return count;
 }

@@ -1,5 +1,5 @@
 // Lines over rounds, drawn as SVG: a legend in words, a text summary for those who cannot see it, and the data itself.
-import { el, percent, svg } from "./dom.ts";
+import { el, followWidth, percent, svg } from "./dom.ts";
 
 export interface Series {
   name: string;
@@ -7,7 +7,8 @@ export interface Series {
   values: number[];
 }
 
-const WIDTH = 480;
+/** As wide as there is room, within this: the letters keep their size on a phone. */
+const [LEAST, MOST] = [240, 480];
 const HEIGHT = 200;
 const LEFT = 46;
 const RIGHT = 8;
@@ -18,7 +19,9 @@ const MARKS = ["circle", "square", "triangle", "diamond"] as const;
 /** Shares (0..1) of each series over 1, 2, 3, … `unit`s. */
 export class ShareChart {
   readonly node: HTMLElement;
-  readonly #plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img" });
+  readonly #plot = svg("svg", { class: "chart", role: "img" });
+  #series: Series[] = [];
+  #width = MOST;
   readonly #legend = el("ul", { class: "legend" });
   readonly #summary = el("p", { class: "hint" });
   readonly #table = el("table");
@@ -29,15 +32,22 @@ export class ShareChart {
     const data = el("details", {}, el("summary", {}, "Data"), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "the chart's data" }, this.#table));
     this.node = el("div", {}, this.#plot, this.#legend, this.#summary, data);
     this.draw([]);
+    followWidth(this.#plot, [LEAST, MOST], (width) => {
+      this.#width = width;
+      this.draw(this.#series);
+    });
   }
 
   draw(series: Series[]): void {
+    this.#series = series;
+    const width = this.#width;
+    this.#plot.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     const count = Math.max(0, ...series.map((one) => one.values.length));
-    const x = (i: number) => LEFT + (count < 2 ? 0 : (i * (WIDTH - LEFT - RIGHT)) / (count - 1));
+    const x = (i: number) => LEFT + (count < 2 ? 0 : (i * (width - LEFT - RIGHT)) / (count - 1));
     const y = (share: number) => TOP + (1 - share) * (HEIGHT - TOP - BOTTOM);
     const parts: SVGElement[] = [];
     for (const share of [0, 0.25, 0.5, 0.75, 1]) {
-      parts.push(svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(share), y2: y(share), class: "grid" }));
+      parts.push(svg("line", { x1: LEFT, x2: width - RIGHT, y1: y(share), y2: y(share), class: "grid" }));
       parts.push(svg("text", { x: LEFT - 6, y: y(share) + 4, class: "tick end" }, percent(share)));
     }
     for (let i = 0; i < count; i++) parts.push(svg("text", { x: x(i), y: HEIGHT - 8, class: "tick middle" }, String(i + 1)));

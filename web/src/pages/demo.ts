@@ -2,7 +2,7 @@
 import type { PyEdgeElement } from "../element.ts";
 import type { Answer, Events, LearnOptions, Prediction } from "../protocol.ts";
 import { type Series, ShareChart } from "./chart.ts";
-import { byId, el, percent, placeOf } from "./dom.ts";
+import { byId, el, percent, placeOf, telling } from "./dom.ts";
 import { registerOffline } from "./offline.ts";
 import { Pad, paint, picture } from "./digit.ts";
 import { LossChart } from "./loss.ts";
@@ -23,6 +23,7 @@ interface Round {
 }
 
 const LIST_LENGTH = 12;
+const told = telling((text) => (byId("says").textContent = text));
 const begin_ms = performance.timeOrigin;
 const query = new URLSearchParams(location.search);
 const element = byId<PyEdgeElement>("edge");
@@ -86,8 +87,11 @@ function listQuestion(sequence: number, image: Float32Array, prediction: Predict
   const list = byId("questions");
   list.prepend(row);
   while (list.children.length > LIST_LENGTH) list.lastElementChild!.remove();
-  void counts();
+  showCounts();
 }
+
+/** A store that fails is told by the element; the line keeps what it said last. */
+const showCounts = () => void counts().catch(() => undefined);
 
 async function counts(): Promise<void> {
   if (!element.edge) return;
@@ -136,13 +140,13 @@ element.addEventListener("pyedge:answered", (event) => {
     entry.row.className = kind;
   }
   if (answer.sequence === shown) showPlace(kind);
-  void counts();
+  showCounts();
 });
 element.addEventListener("pyedge:escalated", (event) => {
   const { sequence, state } = (event as CustomEvent<Events["escalated"]>).detail;
   const chip = asked.get(sequence)?.row.querySelector(".state");
   if (chip && chip.textContent === "kept") chip.textContent = state;
-  void counts();
+  showCounts();
 });
 element.addEventListener("pyedge:learning", (event) => {
   const progress = (event as CustomEvent<Events["learning"]>).detail;
@@ -195,23 +199,26 @@ function sitDown(): void {
 
 // ---- what a visitor can do ----
 
-const pad = new Pad(byId<HTMLCanvasElement>("pad"), (image) => void ask(image));
+const pad = new Pad(byId<HTMLCanvasElement>("pad"), (image) => told(() => ask(image))());
 byId("clear").addEventListener("click", () => pad.clear());
-byId("draw-ask").addEventListener("click", () => pad.empty || void ask(pad.image()));
+byId("draw-ask").addEventListener("click", told(async () => pad.empty || ask(pad.image())));
 let sample = 0;
-byId("sample").addEventListener("click", () => void ask(SAMPLES[sample++ % SAMPLES.length]!.image));
-byId("learn").addEventListener("click", () => void learn().catch(() => undefined));
+byId("sample").addEventListener("click", told(() => ask(SAMPLES[sample++ % SAMPLES.length]!.image)));
+byId("learn").addEventListener("click", telling((text) => (byId("learnt").textContent = text))(() => learn()));
 byId("sit").addEventListener("click", sitDown);
-byId("play").addEventListener("click", () => void play());
+byId("play").addEventListener("click", told(play));
 
 async function play(): Promise<void> {
   const button = byId<HTMLButtonElement>("play");
   button.disabled = true;
-  for (const { image } of SAMPLES) {
-    await ask(image);
-    await new Promise((resolve) => setTimeout(resolve, 400));
+  try {
+    for (const { image } of SAMPLES) {
+      await ask(image);
+      await new Promise((resolve) => setTimeout(resolve, 400));
+    }
+  } finally {
+    button.disabled = false;
   }
-  button.disabled = false;
 }
 
 async function learn(options: LearnOptions = {}) {
@@ -266,5 +273,5 @@ declare global {
 window.pyEdgeDemo = pyEdgeDemo;
 
 const story = query.get("story");
-if (story !== null) void follow(story, pyEdgeDemo);
+if (story !== null) told(() => follow(story, pyEdgeDemo))();
 void registerOffline();

@@ -1,4 +1,5 @@
 // The few lines that stand in for a framework.
+import { sentence, toProblem } from "../problem.ts";
 
 type Attributes = Record<string, string | number | boolean | ((event: Event) => void)>;
 
@@ -21,12 +22,24 @@ export function svg<K extends keyof SVGElementTagNameMap>(tag: K, attributes: Re
   return node;
 }
 
+/** Tell the width of a drawing's room in CSS pixels, held within the two bounds, whenever it changes. */
+export function followWidth(drawing: Element, [least, most]: [number, number], tell: (width: number) => void): void {
+  let last = 0;
+  new ResizeObserver(([entry]) => {
+    const width = Math.round(Math.min(most, Math.max(least, entry!.contentRect.width)));
+    if (entry!.contentRect.width && width !== last) requestAnimationFrame(() => tell((last = width))); // not in the observer: drawing changes the height
+  }).observe(drawing);
+}
+
 /** The element with this id; a page without it is our mistake. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   const node = document.getElementById(id);
   if (!node) throw new Error(`the page has no #${id}`);
   return node as T;
 }
+
+/** Listeners that do something and say in one sentence, where `say` says it, why they could not. */
+export const telling = (say: (text: string) => unknown) => (action: () => Promise<unknown>) => () => void action().catch((error: unknown) => say(sentence(toProblem(error))));
 
 export const percent = (share: number) => `${Math.round(share * 100)}\u00a0%`;
 

@@ -28,13 +28,14 @@ interface Wish {
 const STEP_MINUTES = 5;
 const STEPS = 12;
 const PLAYED: Wish[] = [{ threshold: 80, people: 70, loss: 5 }, { threshold: 80, people: 70, loss: 50 }, { threshold: 95, people: 70, loss: 5 }];
+const time = (seconds: number) => (seconds < 120 ? `${Math.round(seconds)}\u00a0s` : `${Math.round(seconds / 60)}\u00a0min`);
 const COLUMNS: [string, (hour: Hour) => string][] = [
   ["answered alone", ({ coverage }) => percent(coverage)],
   ["of those wrong", ({ risk }) => `${(risk * 100).toFixed(1)}\u00a0%`],
   ["asked", ({ asked }) => String(asked)],
   ["answered by a person", ({ answered }) => String(answered)],
   ["queue at the desk", ({ at_desk }) => String(at_desk)],
-  ["median wait", ({ waited_s }) => (waited_s === undefined ? "–" : `${Math.round(waited_s)} s`)],
+  ["median wait", ({ waited_s }) => (waited_s === undefined ? "–" : time(waited_s))],
   ["sent and received, per device and hour", ({ bytes_per_device_hour: bytes }) => `${(bytes / 1000).toFixed(1)} kB`],
 ];
 
@@ -69,7 +70,7 @@ function showWish(): void {
 }
 
 function say(hour: Hour): string {
-  const wait = hour.waited_s === undefined ? "nobody got an answer" : `half of the answers came within ${Math.round(hour.waited_s)} seconds`;
+  const wait = hour.waited_s === undefined ? "nobody got an answer" : `half of the answers came within ${time(hour.waited_s)}`;
   return `After ${hour.minute} minutes: ${percent(hour.coverage)} of ${hour.seen} pictures answered on the device, ${(hour.risk * 100).toFixed(1)}\u00a0% of them wrong; ${hour.unanswered} questions unanswered, ${hour.at_desk} of them at the desk; ${wait}.`;
 }
 
@@ -84,7 +85,7 @@ async function live({ threshold, people, loss }: Wish): Promise<void> {
     chart.draw(seen.map(({ minute }) => minute), [seen.map(({ unanswered }) => unanswered), seen.map(({ at_desk }) => at_desk)], say(latest));
   }
   byId("runs").querySelector(".none")?.remove();
-  const cells = [percent(threshold / 100), `${people} min`, percent(loss / 100), ...COLUMNS.map(([, of]) => of(latest!))];
+  const cells = [percent(threshold / 100), `${people}\u00a0min`, percent(loss / 100), ...COLUMNS.map(([, of]) => of(latest!))];
   byId("runs").querySelector("tbody")!.append(el("tr", {}, ...cells.map((cell) => el("td", {}, cell))));
   hours += 1;
 }

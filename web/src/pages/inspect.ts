@@ -1,8 +1,7 @@
 // What is shipped, byte for byte, and what this site keeps on this device; one button leaves nothing.
-import { toProblem, sentence } from "../problem.ts";
 import { exportState, importState } from "../state.ts";
 import { eraseEverything, storageReport } from "../storage.ts";
-import { byId, el, svg } from "./dom.ts";
+import { byId, el, followWidth, svg, telling } from "./dom.ts";
 import { layersOf } from "./layers.ts";
 import { registerOffline } from "./offline.ts";
 
@@ -21,6 +20,7 @@ interface Tile {
 }
 
 const HEIGHT = 420;
+const WIDTHS: [number, number] = [240, 1200];
 const KINDS: [RegExp, string][] = [[/^rt-/, "cloud"], [/\.(whl|gz)$/, "person"], [/^models\//, "site"], [/./, "device"]];
 const KIND_NAMES: Record<string, string> = { cloud: "Python runtime", person: "our Python", site: "models", device: "pages, workers, executors" };
 
@@ -43,18 +43,19 @@ function layOut(items: [string, number][], x: number, y: number, width: number, 
     : [...layOut(head, x, y, width, height * share), ...layOut(tail, x, y + height * share, width, height * (1 - share))];
 }
 
-function drawMap(files: [string, number][]): SVGElement {
-  const width = byId("map").clientWidth || 1000;
+const map = svg("svg", { class: "chart treemap", role: "img", "aria-label": "every byte shipped, as areas; the table below says the same" });
+
+function drawMap(files: [string, number][], width: number): void {
   const tiles = layOut(files, 0, 0, width, HEIGHT);
-  const plot = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, class: "chart treemap", role: "img", "aria-label": "every byte shipped, as areas; the table below says the same" });
+  map.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+  map.replaceChildren();
   for (const { name, bytes, x, y, width, height } of tiles) {
     const kind = KINDS.find(([pattern]) => pattern.test(name))![1];
     const label = name.split("/").at(-1)!;
     const group = svg("g", { class: kind }, svg("title", {}, `${name}: ${size(bytes)}`), svg("rect", { x: x + 1, y: y + 1, width: Math.max(0, width - 2), height: Math.max(0, height - 2), class: "mark" }));
     if (width > 11 * label.length && height > 40) group.append(svg("text", { x: x + 10, y: y + 24, class: "on-mark" }, label), svg("text", { x: x + 10, y: y + 44, class: "on-mark" }, size(bytes)));
-    plot.append(group);
+    map.append(group);
   }
-  return plot;
 }
 
 async function showShipped(): Promise<void> {
@@ -62,7 +63,8 @@ async function showShipped(): Promise<void> {
   const files = Object.entries(index.files).map(([name, [bytes]]): [string, number] => [name, bytes]).sort((a, b) => b[1] - a[1]);
   const total = files.reduce((sum, [, bytes]) => sum + bytes, 0);
   byId("total").textContent = `${files.length} files, ${size(total)}, version ${index.version}. Pages answer after the model, one executor and ${size(index.files["py-edge.js"]?.[0] ?? 0)} of script; Python comes later, if at all.`;
-  byId("map").append(drawMap(files.filter(([, bytes]) => bytes > total / 5000)), el("ul", { class: "legend" }, ...Object.entries(KIND_NAMES).map(([kind, name]) => el("li", { class: kind }, svg("svg", { viewBox: "-6 -6 12 12", class: "key", "aria-hidden": "true" }, svg("rect", { x: -5, y: -5, width: 10, height: 10, class: "mark" })), name))));
+  followWidth(map, WIDTHS, (width) => drawMap(files.filter(([, bytes]) => bytes > total / 5000), width));
+  byId("map").append(map, el("ul", { class: "legend" }, ...Object.entries(KIND_NAMES).map(([kind, name]) => el("li", { class: kind }, svg("svg", { viewBox: "-6 -6 12 12", class: "key", "aria-hidden": "true" }, svg("rect", { x: -5, y: -5, width: 10, height: 10, class: "mark" })), name))));
   const rows = Object.entries(index.files).map(([name, [bytes, sha256]]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, size(bytes)), el("td", {}, el("code", {}, sha256.slice(0, 16)))));
   byId("files").append(el("thead", {}, el("tr", {}, ...["file", "size", "sha256"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, ...rows));
 }
@@ -89,34 +91,35 @@ async function showKept(): Promise<void> {
   byId("kept-total").textContent = kept.length ? `In all ${size(estimate?.usage ?? 0)} on this device.` : "Nothing is kept on this device.";
 }
 
-byId("erase").addEventListener("click", () => {
+const say = (text: string) => (byId("kept-total").textContent = text);
+const told = telling(say);
+
+byId("erase").addEventListener("click", told(async () => {
   const button = byId<HTMLButtonElement>("erase");
   button.disabled = true;
-  void eraseEverything()
-    .then(showKept)
-    .then(() => (byId("kept-total").textContent = "Everything was erased. Close other tabs of this site: they may still write."))
-    .finally(() => (button.disabled = false));
-});
+  try {
+    await eraseEverything();
+    await showKept();
+    say("Everything was erased. Close other tabs of this site: they may still write.");
+  } finally {
+    button.disabled = false;
+  }
+}));
 
-byId("export").addEventListener("click", () => {
-  void exportState().then((blob) => {
-    const url = URL.createObjectURL(blob);
-    el("a", { href: url, download: "py-edge-state.json" }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
-  });
-});
+byId("export").addEventListener("click", told(async () => {
+  const url = URL.createObjectURL(await exportState());
+  el("a", { href: url, download: "py-edge-state.json" }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}));
 
-byId<HTMLInputElement>("import").addEventListener("change", (event) => {
-  const file = (event.target as HTMLInputElement).files?.[0];
+byId<HTMLInputElement>("import").addEventListener("change", told(async () => {
+  const file = byId<HTMLInputElement>("import").files?.[0];
   if (!file) return;
-  void importState(file)
-    .then(async (rows) => {
-      await showKept();
-      byId("kept-total").textContent = `${rows} entries were taken in. Pages that are open show them after a reload.`;
-    })
-    .catch((error: unknown) => (byId("kept-total").textContent = sentence(toProblem(error))));
-});
+  const rows = await importState(file);
+  await showKept();
+  say(`${rows} entries were taken in. Pages that are open show them after a reload.`);
+}));
 
-void showShipped().catch((error: unknown) => (byId("total").textContent = String(error)));
-void showLayers().catch((error: unknown) => (byId("layers-total").textContent = String(error)));
-void registerOffline().then(showKept);
+telling((text) => (byId("total").textContent = text))(showShipped)();
+telling((text) => (byId("layers-total").textContent = text))(showLayers)();
+told(() => registerOffline().then(showKept))();

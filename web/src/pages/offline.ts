@@ -1,8 +1,11 @@
 // Pages of the bundle work offline: register the service worker, tell of a new version. `?nosw` removes it.
 import { el } from "./dom.ts";
 
-/** Registered after the page has loaded, so that it never stands in the way of the first answer. */
-export async function registerOffline(): Promise<void> {
+/** Registered after the page has loaded, so that it never stands in the way of the first answer. Where a browser forbids it
+ * (a sandboxed frame, storage denied) the page goes without. */
+export const registerOffline = (): Promise<void> => register().catch(() => undefined);
+
+async function register(): Promise<void> {
   if (!("serviceWorker" in navigator)) return;
   const base = new URL("./", document.baseURI);
   if (new URLSearchParams(location.search).has("nosw")) {

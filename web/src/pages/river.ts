@@ -1,10 +1,10 @@
 // The river of questions: four streams over the last minutes, each as wide as what flowed; in words and as data too.
 import { type Status, count, dataTable, sum } from "./board.ts";
-import { el, svg } from "./dom.ts";
+import { el, followWidth, svg } from "./dom.ts";
 
 const STEP_S = 10;
 const STEPS = 30;
-const [WIDTH, LANE, LEFT] = [480, 46, 160];
+const [LEAST, MOST, LANE, LEFT] = [280, 480, 46, 160];
 const STREAMS = [
   { name: "from children", kind: "cloud" },
   { name: "answered here", kind: "site" },
@@ -26,14 +26,19 @@ export function flowed(status: Status): number[] {
 
 export class River {
   readonly node: HTMLElement;
-  readonly #plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${LANE * STREAMS.length + 22}`, class: "chart", role: "img", "aria-label": NOTHING });
+  readonly #plot = svg("svg", { class: "chart", role: "img", "aria-label": NOTHING });
   readonly #summary = el("p", { class: "hint" }, NOTHING);
   readonly #rows = el("tbody");
   #last: number[] | null = null;
   #flows = new Map<number, number[]>();
+  #width = MOST;
 
   constructor() {
     this.node = el("div", {}, this.#plot, this.#summary, dataTable("river", ["time", ...STREAMS.map(({ name }) => name)], this.#rows));
+    followWidth(this.#plot, [LEAST, MOST], (width) => {
+      this.#width = width;
+      if (this.#last) this.#draw(Math.max(...this.#flows.keys()), this.#last);
+    });
   }
 
   /** A new status: what came since the last one flows in the present ten seconds. */
@@ -51,7 +56,8 @@ export class River {
     const steps = Array.from({ length: STEPS }, (_, i) => now - STEPS + 1 + i);
     const lanes = STREAMS.map((_, stream) => steps.map((step) => this.#flows.get(step)?.[stream] ?? 0));
     const most = Math.max(1, ...lanes.flat());
-    this.#plot.replaceChildren(...STREAMS.flatMap(({ name, kind }, i) => lane(name, kind, lanes[i]!, i, most)), ...axis());
+    this.#plot.replaceChildren(...STREAMS.flatMap(({ name, kind }, i) => lane(name, kind, lanes[i]!, i, most, this.#width)), ...axis(this.#width));
+    this.#plot.setAttribute("viewBox", `0 0 ${this.#width} ${LANE * STREAMS.length + 22}`);
     const words = STREAMS.map(({ name }, i) => `${name} ${lanes[i]!.reduce((a, b) => a + b)} (${all[i]!} ever)`);
     this.#summary.textContent = `Last ${(STEP_S * STEPS) / 60} minutes, as seen by this page: ${words.join(", ")}.`;
     this.#plot.setAttribute("aria-label", this.#summary.textContent);
@@ -60,9 +66,9 @@ export class River {
   }
 }
 
-function lane(name: string, kind: string, values: number[], index: number, most: number): SVGElement[] {
+function lane(name: string, kind: string, values: number[], index: number, most: number, width: number): SVGElement[] {
   const middle = LANE * (index + 0.5);
-  const x = (i: number) => LEFT + (i * (WIDTH - LEFT - 8)) / (STEPS - 1);
+  const x = (i: number) => LEFT + (i * (width - LEFT - 8)) / (STEPS - 1);
   const half = (value: number) => 0.75 + (value / most) * (LANE / 2 - 5);
   const above = values.map((value, i) => `${x(i)},${middle - half(value)}`);
   const below = values.map((value, i) => `${x(i)},${middle + half(value)}`).reverse();
@@ -73,9 +79,9 @@ function lane(name: string, kind: string, values: number[], index: number, most:
   ];
 }
 
-function axis(): SVGElement[] {
+function axis(width: number): SVGElement[] {
   const y = LANE * STREAMS.length + 14;
-  return [svg("text", { x: LEFT, y, class: "tick" }, `${(STEP_S * STEPS) / 60} min ago`), svg("text", { x: WIDTH - 8, y, class: "tick end" }, "now")];
+  return [svg("text", { x: LEFT, y, class: "tick" }, `${(STEP_S * STEPS) / 60} min ago`), svg("text", { x: width - 8, y, class: "tick end" }, "now")];
 }
 
 function row(step: number, flow: number[]): HTMLElement {

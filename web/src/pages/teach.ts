@@ -1,8 +1,9 @@
 // Two to four classes of small pictures, taught from nothing in this tab, tried at once, taken away as TF.js files; or the
 // classes of a Teachable Machine zip, whose net goes on learning here.
 import { best, Classroom, type Fitted, type Imported } from "./classroom.ts";
-import { byId, el, percent } from "./dom.ts";
-import { EdgeError, sentence, toProblem } from "../problem.ts";
+import { openCamera, type Camera } from "./camera.ts";
+import { byId, el, percent, telling } from "./dom.ts";
+import { EdgeError } from "../problem.ts";
 import { registerOffline } from "./offline.ts";
 import { moved, paintTile, PIXELS, readPicture, readTile, SAMPLE_NAMES, sampleTiles, type Tile } from "./tiles.ts";
 
@@ -13,6 +14,7 @@ const LEAST_EPOCHS = 24;
 const STEP_EPOCHS = 4;
 const SAMPLES = 10;
 const FRESH = 20;
+const FRAME_MS = 120;
 const MOST_TILES = 100;
 const MOST_ZIP = 64 << 20;
 const THRESHOLD = 0.8;
@@ -32,6 +34,7 @@ let seed = 100;
 let busy = false;
 let links: string[] = [];
 let imported: Imported | null = null;
+let camera: Camera | null = null;
 /** What an imported net sees in a picture; computed once, for its features do not learn. */
 const features = new WeakMap<Tile, Float32Array>();
 
@@ -45,6 +48,7 @@ isReady.then(
 );
 
 const say = (text: string) => (byId("says").textContent = text);
+const told = telling(say);
 
 // ---- the classes ----
 
@@ -58,37 +62,62 @@ function addTiles(group: Group, tiles: Tile[]): void {
   showGroups();
 }
 
-async function readFile(file: File): Promise<Tile> {
-  const tile = await readTile(file);
-  if (imported) features.set(tile, await room.features(await readPicture(file, imported.side, imported.channels)));
+async function read(source: ImageBitmapSource): Promise<Tile> {
+  const tile = await readTile(source);
+  if (imported) features.set(tile, await room.features(await readPicture(source, imported.side, imported.channels)));
   return tile;
 }
 
 async function addFiles(group: Group, files: Iterable<File>): Promise<void> {
   const refused: string[] = [];
-  for (const file of files) await readFile(file).then((tile) => addTiles(group, [tile]), () => refused.push(file.name));
+  for (const file of files) await read(file).then((tile) => addTiles(group, [tile]), () => refused.push(file.name));
   say(refused.length ? `Not a picture that this browser reads: ${refused.join(", ")}.` : `${group.name}: ${group.tiles.length} pictures.`);
+}
+
+const frame = () => new Promise((resolve) => setTimeout(resolve, FRAME_MS));
+
+/** Hold a thing before the camera for a second: `SAMPLES` pictures of it, while the card shows what is seen. */
+async function record(group: Group, index: number): Promise<void> {
+  busy = true;
+  stopTrying();
+  showGroups();
+  try {
+    const { video, close } = await openCamera();
+    byId("groups").children[index]!.querySelector(".tiles")!.replaceChildren(video);
+    const tiles: Tile[] = [];
+    try {
+      for (; tiles.length < SAMPLES; await frame()) tiles.push(await read(video));
+    } finally {
+      close();
+    }
+    addTiles(group, tiles);
+    say(`${group.name}: ${group.tiles.length} pictures.`);
+  } finally {
+    busy = false;
+    showGroups();
+  }
 }
 
 function showGroup(group: Group, index: number): HTMLElement {
   const name = el("input", { type: "text", value: group.name, maxlength: 24, readonly: imported !== null, "aria-label": `name of class ${index + 1}`, onchange: () => void (group.name = name.value.trim() || `class ${index + 1}`) });
-  const picker = el("input", { type: "file", accept: "image/*", multiple: true, "aria-label": `pictures for class ${index + 1}`, onchange: () => void addFiles(group, picker.files ?? []) });
+  const picker: HTMLInputElement = el("input", { disabled: busy, type: "file", accept: "image/*", multiple: true, "aria-label": `pictures for class ${index + 1}`, onchange: told(() => addFiles(group, picker.files ?? [])) });
   const tiles = el("div", { class: "tiles", role: "img", "aria-label": `${group.tiles.length} pictures of class ${index + 1}` });
   for (const tile of group.tiles.slice(-20)) {
     const canvas = el("canvas", { class: "digit thumb" });
     paintTile(canvas, tile);
     tiles.append(canvas);
   }
-  const sample = el("button", { disabled: imported !== null, type: "button", "aria-label": `add ${SAMPLES} samples to class ${index + 1}`, onclick: () => addTiles(group, sampleTiles(SAMPLE_NAMES[index]!, SAMPLES, ++seed)) }, `Add ${SAMPLES} samples`);
-  const empty = el("button", { type: "button", "aria-label": `empty class ${index + 1}`, onclick: () => addTiles({ ...group }, (group.tiles = [])) }, "Empty");
+  const sample = el("button", { disabled: busy || imported !== null, type: "button", "aria-label": `add ${SAMPLES} samples to class ${index + 1}`, onclick: () => addTiles(group, sampleTiles(SAMPLE_NAMES[index]!, SAMPLES, ++seed)) }, `Add ${SAMPLES} samples`);
+  const shoot = el("button", { disabled: busy, type: "button", "aria-label": `record ${SAMPLES} pictures of class ${index + 1}`, onclick: told(() => record(group, index)) }, `Record ${SAMPLES}`);
+  const empty = el("button", { disabled: busy, type: "button", "aria-label": `empty class ${index + 1}`, onclick: () => addTiles({ ...group }, (group.tiles = [])) }, "Empty");
   const box = el("section", {
     class: "card", "aria-label": `class ${index + 1}`,
     ondragover: (event) => event.preventDefault(),
     ondrop: (event) => {
       event.preventDefault();
-      void addFiles(group, (event as DragEvent).dataTransfer?.files ?? []);
+      told(() => addFiles(group, (event as DragEvent).dataTransfer?.files ?? []))();
     },
-  }, el("div", { class: "row" }, name, el("span", { class: "hint" }, `${group.tiles.length} pictures`)), tiles, el("div", { class: "row" }, picker), el("div", { class: "row" }, sample, empty));
+  }, el("div", { class: "row" }, name, el("span", { class: "hint" }, `${group.tiles.length} pictures`)), tiles, el("div", { class: "row" }, picker), el("div", { class: "row" }, sample, shoot, empty));
   return box;
 }
 
@@ -99,7 +128,7 @@ function showGroups(): void {
   byId<HTMLButtonElement>("train").disabled = byId<HTMLButtonElement>("play").disabled = busy;
   byId("format").textContent = `TF.js layers format: ${imported ? `pictures of ${imported.side} by ${imported.side} pixels, -1 black to 1 white` : "input of 256 values, 16 by 16 pixels row after row, 0 black to 1 white"}; labels are in model.json.`;
   byId<HTMLInputElement>("zip").disabled = busy;
-  byId<HTMLButtonElement>("export").disabled = byId<HTMLInputElement>("try-file").disabled = busy || !(fitted || imported);
+  byId<HTMLButtonElement>("export").disabled = byId<HTMLInputElement>("try-file").disabled = byId<HTMLButtonElement>("try-camera").disabled = busy || !(fitted || imported);
   byId<HTMLButtonElement>("try-sample").disabled = busy || !fitted || imported !== null;
 }
 
@@ -169,6 +198,24 @@ async function measure(): Promise<number> {
 
 const trySample = () => showTried(sampleTiles(SAMPLE_NAMES[++seed % trained.length]!, 1, seed * 31)[0]!);
 
+/** What the camera sees, told again and again until the same button is pressed once more. */
+async function tryCamera(): Promise<void> {
+  if (camera) return stopTrying();
+  const mine = (camera = await openCamera());
+  byId("try-camera").textContent = "Stop the camera";
+  try {
+    for (; camera === mine; await frame()) await showTried(await read(mine.video));
+  } finally {
+    if (camera === mine) stopTrying();
+  }
+}
+
+function stopTrying(): void {
+  camera?.close();
+  camera = null;
+  byId("try-camera").textContent = "Try the camera";
+}
+
 /** The classes of a zip in place of these; what was taught before is gone once the zip is in. */
 async function importZip(file: File): Promise<void> {
   if (file.size > MOST_ZIP) throw new EdgeError({ code: "E_LIMIT", message: "the zip is too large", where: file.name, got: file.size, want: `<= ${MOST_ZIP} bytes` });
@@ -210,7 +257,6 @@ async function exportFiles(): Promise<void> {
   }));
 }
 
-const told = (action: () => Promise<unknown>) => () => void action().catch((error: unknown) => say(sentence(toProblem(error))));
 byId("add").addEventListener("click", addGroup);
 byId("remove").addEventListener("click", () => {
   groups.pop();
@@ -219,10 +265,11 @@ byId("remove").addEventListener("click", () => {
 byId("train").addEventListener("click", told(train));
 byId("play").addEventListener("click", told(play));
 byId("try-sample").addEventListener("click", told(trySample));
+byId("try-camera").addEventListener("click", told(tryCamera));
 byId("export").addEventListener("click", told(exportFiles));
 byId<HTMLInputElement>("try-file").addEventListener("change", told(async () => {
   const file = byId<HTMLInputElement>("try-file").files?.[0];
-  if (file) await showTried(await readFile(file));
+  if (file) await showTried(await read(file));
 }));
 byId<HTMLInputElement>("zip").addEventListener("change", told(async () => {
   const file = byId<HTMLInputElement>("zip").files?.[0];

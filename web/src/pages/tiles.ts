@@ -26,9 +26,9 @@ export function sampleTiles(name: string, count: number, seed: number): Tile[] {
   });
 }
 
-/** The middle square of an image file as side x side RGBA bytes. Throws if the browser cannot read it. */
-async function middle(file: Blob, side: number): Promise<Uint8ClampedArray> {
-  const image = await createImageBitmap(file);
+/** The middle square of a picture as side x side RGBA bytes. Throws if the browser cannot read it. */
+async function middle(source: ImageBitmapSource, side: number): Promise<Uint8ClampedArray> {
+  const image = await createImageBitmap(source);
   const canvas = new OffscreenCanvas(side, side);
   const pen = canvas.getContext("2d")!;
   const edge = Math.min(image.width, image.height);
@@ -40,15 +40,15 @@ async function middle(file: Blob, side: number): Promise<Uint8ClampedArray> {
 
 const grey = (data: Uint8ClampedArray, i: number) => 0.299 * data[4 * i]! + 0.587 * data[4 * i + 1]! + 0.114 * data[4 * i + 2]!;
 
-/** An image file as a tile: its middle square, small and grey. Throws if the browser cannot read it. */
-export async function readTile(file: Blob): Promise<Tile> {
-  const data = await middle(file, SIDE);
+/** An image file, or what the camera sees now, as a tile: its middle square, small and grey. Throws if the browser cannot read it. */
+export async function readTile(source: ImageBitmapSource): Promise<Tile> {
+  const data = await middle(source, SIDE);
   return Float32Array.from({ length: PIXELS }, (_, i) => grey(data, i) / 255);
 }
 
-/** An image file as Teachable Machine's nets take it: its middle square, -1..1, colours last. */
-export async function readPicture(file: Blob, side: number, channels: number): Promise<Float32Array> {
-  const data = await middle(file, side);
+/** The same as Teachable Machine's nets take it: its middle square, -1..1, colours last. */
+export async function readPicture(source: ImageBitmapSource, side: number, channels: number): Promise<Float32Array> {
+  const data = await middle(source, side);
   return Float32Array.from({ length: side * side * channels }, (_, i) => (channels === 1 ? grey(data, i) : data[4 * Math.floor(i / 3) + (i % 3)]!) / 127.5 - 1);
 }
 

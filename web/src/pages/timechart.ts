@@ -59,7 +59,7 @@ export class TimeChart {
       {
         width: this.#plot.clientWidth || 320, height: HEIGHT, legend: { show: false }, cursor: { show: false },
         scales: { x: { time: false }, y: { range: (_, _low, high) => [0, this.#most ?? Math.max(10, high * 1.1)] } },
-        axes: [{ ...axis, label: this.#unit }, { ...axis, size: 64, values: (_, ticks) => ticks.map(this.#say) }],
+        axes: [{ ...axis, label: this.#unit, size: 32, labelSize: 20, labelGap: 0 }, { ...axis, size: 64, values: (_, ticks) => ticks.map(this.#say) }],
         series: [{}, ...this.#lines.map(({ kind }, i) => ({ stroke: colour(kind), width: 2.5, dash: DASHES[i % DASHES.length]!, points: { show: false } }))],
         hooks: { draw: [(chart) => this.#mark(chart, colour("ink"), colour("card"))] },
       },
