@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import Page
 
 from py_edge.model import Model, load_model
 from py_edge.testing import Fault, Origin
@@ -109,6 +109,7 @@ def test_numpy_is_not_needed_and_python_reports_itself(page: Page, open_edge: Op
     report = page.evaluate("() => document.getElementById('edge').learning")
     assert report["python"].startswith("3.14")
     assert report["ms"] > 0
+    assert report["without_snapshot"] == ""
 
 
 def test_predictions_go_on_while_the_tab_learns(
@@ -152,7 +153,8 @@ def test_without_examples_learning_says_so_and_the_model_stays(page: Page, open_
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault("refuse", r"/rt-"), Fault("html", r"asm\.wasm$"), Fault("truncate", r"\.whl$")]
+    "fault",
+    [Fault("refuse", r"/rt-"), Fault("html", r"asm\.wasm$"), Fault("truncate", r"\.(whl|snapshot\.gz)$")],
 )
 def test_python_that_does_not_start_leaves_the_page_answering(
     page: Page, origin: Origin, open_edge: Open, tattler: Any, fault: Fault
@@ -170,14 +172,18 @@ def test_python_that_does_not_start_leaves_the_page_answering(
     )
 
 
+@pytest.mark.parametrize("kind", ["alter", "truncate", "refuse"])
 def test_the_snapshot_is_only_a_shortcut(
-    context: BrowserContext, page: Page, origin: Origin, open_edge: Open
+    page: Page, origin: Origin, open_edge: Open, tattler: Any, kind: Any
 ) -> None:
-    """A damaged snapshot costs time, nothing else: Python starts the long way."""
+    """A damaged snapshot costs time, nothing else: Python starts the long way, and tells why."""
     page.set_default_timeout(SLOW_MS)
-    origin.faults.active.append(Fault("alter", r"\.snapshot\.gz$"))
+    tattler.expected += ["Failed to load resource"]
+    origin.faults.active.append(Fault(kind, r"\.snapshot\.gz$"))
     open_edge("learn")
-    assert page.evaluate("() => document.getElementById('edge').learning")["python"].startswith("3.14")
+    report = page.evaluate("() => document.getElementById('edge').learning")
+    assert report["python"].startswith("3.14")
+    assert report["without_snapshot"]
 
 
 def test_a_dead_learn_worker_takes_nothing_with_it(

@@ -31,7 +31,8 @@ export function bootFiles(assets: Assets, base: string, more: string[] = []): Bo
   return {
     runtime: new URL(assets.runtime, base).href,
     files: runtime.map((path) => locked(assets, base, path)),
-    wheels: [assets.wheel, ...more].map((path) => locked(assets, base, path)),
     snapshot: assets.snapshot ? locked(assets, base, assets.snapshot) : null,
+    wheel: locked(assets, base, assets.wheel),
+    wheels: more.map((path) => locked(assets, base, path)),
   };
 }

@@ -35,7 +35,7 @@ export const learnCalls: Handlers<LearnCalls> = {
     const report = toJs((host["start"] as PyProxy)()) as { python: string; py_edge: string };
     started.mark("kernels");
     pyodide = started.pyodide;
-    return { ...report, ms: Math.round(performance.now() - begin), steps: started.steps };
+    return { ...report, ms: Math.round(performance.now() - begin), steps: started.steps, without_snapshot: started.without_snapshot };
   },
   async install({ packages }) {
     const quiet = { messageCallback: () => undefined, errorCallback: (line: string) => console.warn(line) };

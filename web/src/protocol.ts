@@ -253,12 +253,14 @@ export interface Trained extends Certified {
   train_ms: number;
 }
 
-/** What Python starts from: the runtime's folder and files, wheels to unpack, a memory snapshot. */
+/** What Python starts from: the runtime's folder and files; a memory snapshot with py_edge in it, else py_edge's own wheel;
+ * more wheels to unpack. */
 export interface Boot {
   runtime: string;
   files: Locked[];
-  wheels: Locked[];
   snapshot: Locked | null;
+  wheel: Locked;
+  wheels: Locked[];
 }
 
 /** Calls of the learn worker: Pyodide with py_edge inside. `call` reaches named functions of py_edge modules only. */
@@ -274,6 +276,8 @@ export interface StartReport {
   py_edge: string;
   ms: number;
   steps: Record<string, number>;
+  /** Why Python started the long way, without the memory snapshot; empty where it was used. */
+  without_snapshot: string;
 }
 
 /** One call on the wire between page and worker, and the three things that can come back. */

@@ -11,8 +11,8 @@ const LEARN_TIMEOUT_MS = 300_000;
 
 /** What Python in the tab costs to fetch. */
 export const PYTHON_BYTES = (() => {
-  const { files, wheels, snapshot } = bootFiles(ASSETS, BASE);
-  return [...files, ...wheels, ...(snapshot ? [snapshot] : [])].reduce((sum, file) => sum + file.size, 0);
+  const { files, snapshot, wheel } = bootFiles(ASSETS, BASE);
+  return [...files, snapshot ?? wheel].reduce((sum, file) => sum + file.size, 0);
 })();
 
 function makeWorker(role: "predict" | "learn"): Worker {
