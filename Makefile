@@ -75,10 +75,9 @@ bench: build ## Speed against TF.js, ONNX Runtime Web and LiteRT.js in one Chrom
 
 experiments: build ## Forgetting, regional recovery, votes at the desk, times in the chain, each with its controls, into DIR=experiments.
 	@mkdir -p $(or $(DIR),experiments)
-	@for each in forgetting regional; do \
-	  $(BIN)/python -m tests.train.experiments.$$each --json $(or $(DIR),experiments)/$$each.json --svg $(or $(DIR),experiments)/$$each.svg $(ARGS) || exit 1; done
-	@for each in votes chain; do \
-	  $(BIN)/python -m tests.desk.experiments.$$each --json $(or $(DIR),experiments)/$$each.json $(ARGS) || exit 1; done
+	@for each in train.experiments.forgetting train.experiments.regional desk.experiments.votes desk.experiments.chain; do \
+	  file=$(or $(DIR),experiments)/$${each##*.}; \
+	  $(BIN)/python -m tests.$$each --json $$file.json --svg $$file.svg $(ARGS) || exit 1; done
 
 check: install ## Format, lint and types.
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

@@ -28,6 +28,7 @@ from py_edge.storage.sqlite import SqliteStore
 from py_edge.storage.tables import DEAD_LETTERS, FACTS, OUTBOX, QUESTIONS
 from tests.node.asking import (
     DEVICE,
+    OTHER,
     ask,
     first_value,
     question,
@@ -115,6 +116,43 @@ def test_03_empty_or_nan_output_is_hard(output: tuple[float, ...]) -> None:
         assert (receipt.state, receipt.answer) == ("queued", None)
 
     asyncio.run(story())
+
+
+def test_05_one_that_never_reports_stops_nobody(start: Start) -> None:
+    """A device that neither listens nor acknowledges keeps its own answer waiting, and nobody else's (Sedna #459)."""
+    cloud = start("cloud", level=2)
+    site = start("site", cloud)
+    for device in (DEVICE, OTHER):
+        ask(site.http, question(1, 7.0 if device == DEVICE else 8.0, device=device))
+    until_status(cloud.http, "tasks_open", 2)
+    work_desk(cloud.http, first_value)
+    for sequence in range(2, 6):
+        (page,) = until_answers(site.http, OTHER)
+        taken = {"device": OTHER, "events": [page["event"]]}
+        assert site.http.post("/v1/answers/ack", json=taken).json() == {"acknowledged": 1}
+        ask(site.http, question(sequence, device=OTHER))
+        until_status(cloud.http, "tasks_open", 1)
+        work_desk(cloud.http, first_value)
+    (kept,) = until_answers(site.http, DEVICE)
+    assert kept["answer"]["label_index"] == 7
+
+
+def test_06_a_late_joiner_and_a_stale_message_are_harmless(start: Start) -> None:
+    """Who asks when all is over hears at once; an old acknowledgement, or giving up too late, changes nothing (DISCO #741)."""
+    node = start("site")
+    ask(node.http, question(1))
+    work_desk(node.http, first_value)
+    (page,) = until_answers(node.http, DEVICE)
+    taken = {"device": DEVICE, "events": [page["event"]]}
+    assert node.http.post("/v1/answers/ack", json=taken).json() == {"acknowledged": 1}
+    late = ask(node.http, question(1, device=OTHER)).json()
+    assert (late["state"], late["answer"]["device"], late["answer"]["label_index"]) == ("answered", OTHER, 1)
+    assert node.http.post("/v1/answers/ack", json=taken).json() == {"acknowledged": 0}
+    given_up = node.http.post(f"/v1/questions/{DEVICE}/1/cancel", json={})
+    assert (given_up.status_code, given_up.json()["code"]) == (409, "E_CONFLICT")
+    again = ask(node.http, question(1))
+    assert (again.status_code, again.json()["answer"]["revision"]) == (200, 1)
+    assert len(until_answers(node.http, OTHER)) == 1
 
 
 def test_11_a_peer_that_was_away_for_long_loses_nothing_of_its_own(start: Start) -> None:

@@ -21,7 +21,7 @@ from py_edge.retrain.release import current, read_files
 from py_edge.storage.in_memory import MemoryBlobs, MemoryStore
 from py_edge.storage.jobs import StoreJobs
 from tests.node.asking import DEVICE, content
-from tests.retrain.centroids import CentroidLearner, model_files
+from tests.retrain.centroids import CentroidLearner, model_files, read_centroids
 
 CENTRES = {0: 0.0, 1: 10.0, 2: 20.0}
 TAUGHT, AUDITED, GOLD = 1, 1_000, 9_000
@@ -40,9 +40,9 @@ class Certified(CentroidLearner):
         return files, {"threshold": policy.threshold, "certificate": asdict(policy.certificate)}
 
 
-def example(number: int, label: int, audit: bool = False) -> Example:
-    """A person's word on something near the centre of number % 3."""
-    value = CENTRES[number % 3] + (number % 7) / 20
+def example(number: int, label: int, audit: bool = False, value: float | None = None) -> Example:
+    """A person's word on this value, or on something near the centre of number % 3."""
+    value = CENTRES[number % 3] + (number % 7) / 20 if value is None else value
     return Example(
         DEVICE, number, "digits", content(value), label, tier=99, audit=audit, annotators=("ann",), at_ms=number
     )  # fmt: skip
@@ -56,9 +56,11 @@ def right(first: int, count: int, audit: bool = False) -> list[Example]:
 class House:
     """A retrainer with its store."""
 
-    def __init__(self) -> None:
+    def __init__(self, gold: Sequence[Example] | None = None) -> None:
         self.store, self.blobs, clock = MemoryStore(), MemoryBlobs(), SystemClock()
-        owned = Owned("site", Certified(), 1, (model_files(CENTRES), {}), right(GOLD, 30))
+        owned = Owned(
+            "site", Certified(), 1, (model_files(CENTRES), {}), right(GOLD, 30) if gold is None else gold
+        )
 
         async def here(work: Callable[[], Any]) -> Any:
             return work()
@@ -130,3 +132,22 @@ async def test_a_learner_in_trouble_is_a_refusal_with_its_words(monkeypatch: pyt
     passed, release = await house.run()
     assert (passed, release.version) == (False, 1)
     assert "the loss is not finite" in (await house.store.read(gate_history))[0]["reason"]
+
+
+async def test_scenario_01_round_two_of_learning_deploys_as_round_one_did() -> None:
+    """Two drifts, two rounds: each releases one version more, made from the one before, and the second is learnt too (Sedna #381)."""
+    house = House(gold=[])
+    first = (await house.run())[1]
+    for round_, place in enumerate((1, 2), 1):
+        shifted = [
+            example(
+                3 * n + place + 300 * round_, (place + 5) % 10, value=CENTRES[place] + 40 * round_ + n / 50
+            )
+            for n in range(40)
+        ]
+        await house.hear(shifted)
+        passed, release = await house.run()
+        assert (passed, release.version) == (True, first.version + round_)
+        learnt = read_centroids(read_files(house.blobs, release))
+        assert learnt[(place + 5) % 10] == pytest.approx(CENTRES[place] + 40 * round_ + 0.4, abs=0.2)
+    assert set(learnt) >= {6, 7}

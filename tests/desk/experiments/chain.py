@@ -1,10 +1,11 @@
 """X9, X10 and X11 over real nodes and real HTTP: the way home, a desk that is asked too much, equal questions.
 
-Run: python -m tests.desk.experiments.chain [--json FILE]. Two nodes on loopback, SQLite, the far one with the desk.
+Run: python -m tests.desk.experiments.chain [--json FILE] [--svg FILE, one picture each]. Two nodes on loopback, SQLite, the far one with the desk.
 X9: milliseconds from a person's vote at the far node to the event on the device's open stream at the near node.
 X10: a desk served at a steady pace by one person is asked three times as much as it can do, with room for 30 questions:
 goodput against the pace alone, how fast refusals come, and how far the waiting time told at the start was off.
 X11: 1,000 devices ask 50 distinct questions; how many the far node hears, and whether each device gets its own answer.
+Controls: the way home by asking every second; a desk that is not asked too much; devices that all ask something else.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ import httpx
 from py_edge.node.settings import Settings
 from tests.node.asking import ask, question, until
 from tests.node.conftest import LiveNode
+from tests.train.experiments.picture import Panel, draw
 
-DEVICES, DISTINCT, CLICKS, DESK_S, ROOM, OVERLOAD_S = 1_000, 50, 60, 0.1, 30, 12.0
+DEVICES, DISTINCT, APART, CLICKS, POLLED, DESK_S, ROOM, OVERLOAD_S = 1_000, 50, 200, 60, 8, 0.1, 30, 12.0
 
 
 @contextmanager
@@ -51,25 +53,32 @@ def vote_next(http: httpx.Client, label: Callable[[dict[str, Any]], int]) -> boo
     return http.post(f"/v1/desk/{task['task']}/vote", json=body).status_code == 200
 
 
-def way_home() -> dict[str, Any]:
-    """X9."""
+def way_home(clicks: int, poll_s: float = 0.0) -> dict[str, Any]:
+    """X9: over the stream, or (the control) by asking every poll_s."""
     device, waits = "ab" * 16, []
     with (
         two_nodes() as (near, far),
         near.http.stream("GET", f"/v1/answers/stream?device={device}") as open_stream,
+        httpx.Client(base_url=near.url, trust_env=False) as http,
     ):
         lines = open_stream.iter_lines()
-        for sequence in range(1, CLICKS + 1):
-            ask(near.http, question(sequence, device=device))
+        for sequence in range(1, clicks + 1):
+            ask(http, question(sequence, device=device))
             until(lambda: far.http.get("/v1/status").json()["tasks_open"])
             begin = time.perf_counter()
             vote_next(far.http, lambda task: 3)
-            while not next(lines).startswith("data:"):
-                pass
+            if poll_s:
+                while not (page := http.get(f"/v1/answers?device={device}").json()["answers"]):
+                    time.sleep(poll_s)
+                taken = [entry["event"] for entry in page]
+                http.post("/v1/answers/ack", json={"device": device, "events": taken})
+            else:
+                while not next(lines).startswith("data:"):
+                    pass
             waits.append(1e3 * (time.perf_counter() - begin))
     waits.sort()
-    return {"experiment": "X9", "clicks": CLICKS, "p50_ms": round(waits[CLICKS // 2], 1),
-            "p95_ms": round(waits[int(0.95 * CLICKS)], 1), "most_ms": round(waits[-1], 1)}  # fmt: skip
+    return {"clicks": clicks, "p50_ms": round(waits[clicks // 2], 1), "p95_ms": round(waits[int(0.95 * clicks)], 1),
+            "most_ms": round(waits[-1], 1)}  # fmt: skip
 
 
 def overload(factor: float) -> dict[str, Any]:
@@ -100,7 +109,7 @@ def overload(factor: float) -> dict[str, Any]:
             over.set()
             node.stop()
     refused_ms.sort()
-    return {"factor": factor, "goodput_per_s": round(done / OVERLOAD_S, 2), "refused": len(refused_ms),
+    return {"factor": factor, "goodput": round(done * DESK_S / OVERLOAD_S, 3), "refused": len(refused_ms),
             "refusal_p99_ms": round(refused_ms[int(0.99 * len(refused_ms))], 1) if refused_ms else None,
             "told_wait_median_error": round(statistics.median(off), 3) if off else None}  # fmt: skip
 
@@ -123,27 +132,21 @@ def miss(node: LiveNode, number: int, asked_at: dict[int, float], told: dict[int
     return abs(told[number] - waited) / waited if waited >= 0.5 else None
 
 
-def coalescing() -> dict[str, Any]:
-    """X11."""
+def coalescing(devices: int, distinct: int) -> dict[str, Any]:
+    """X11: how many asks the far node hears, and how many devices get the right answer, once."""
     with two_nodes() as (near, far):
-        for number in range(DEVICES):
-            ask(near.http, question(1, float(number % DISTINCT), device=f"{number + 1:032x}"))
-        until(lambda: far.http.get("/v1/status").json()["tasks_open"] == DISTINCT, 30)
+        for number in range(devices):
+            ask(near.http, question(1, float(number % distinct), device=f"{number + 1:032x}"))
+        until(lambda: far.http.get("/v1/status").json()["tasks_open"] == distinct, 30)
         while vote_next(far.http, lambda task: value_of(task) % 10):
             pass
-        until(lambda: near.http.get("/v1/status").json()["questions"]["answered"] == DEVICES, 60)
+        until(lambda: near.http.get("/v1/status").json()["questions"]["answered"] == devices, 60)
         upstream = sum(far.http.get("/v1/status").json()["questions"].values())
         right = 0
-        for number in range(DEVICES):
+        for number in range(devices):
             page = near.http.get(f"/v1/answers?device={number + 1:032x}").json()["answers"]
-            right += len(page) == 1 and page[0]["answer"]["label_index"] == number % DISTINCT % 10
-    return {
-        "experiment": "X11",
-        "devices": DEVICES,
-        "distinct": DISTINCT,
-        "upstream_asks": upstream,
-        "right": right,
-    }
+            right += len(page) == 1 and page[0]["answer"]["label_index"] == number % distinct % 10
+    return {"devices": devices, "distinct": distinct, "upstream_asks": upstream, "right": right}
 
 
 def value_of(task: dict[str, Any]) -> int:
@@ -154,18 +157,55 @@ def value_of(task: dict[str, Any]) -> int:
     return int(struct.unpack("<f", base64.b64decode(task["input"]["data"])[:4])[0])
 
 
+def pictures(found: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Each experiment as SVG, by its name."""
+
+    def panel(title: str, name: str, key: str, high: float, wanted: float) -> Panel:
+        rows = {arm: row[key] for arm, row in found[name].items() if row[key] is not None}
+        return Panel(title, {arm: (value, 0.0) for arm, value in rows.items()}, 0.0, high, wanted)
+
+    note = "two nodes on loopback, SQLite, real HTTP"
+    return {
+        "X9": draw(
+            "From a person's vote to the device, ms", note,
+            [panel("median", "X9", "p50_ms", 1000, 250), panel("95th percentile", "X9", "p95_ms", 1000, 250)], ["stream"],
+        ),
+        "X10": draw(
+            "A desk that is asked three times what it can do", f"one person, {1 / DESK_S:g} votes a second, room for {ROOM}",
+            [
+                panel("done, of what it can", "X10", "goodput", 1.2, 0.8),
+                panel("refused after, ms (p99)", "X10", "refusal_p99_ms", 100, 50),
+                panel("told wait off by", "X10", "told_wait_median_error", 1, 0.25),
+            ], ["3 x"],
+        ),
+        "X11": draw(
+            "Equal questions are asked upstream once", note,
+            [panel("asks upstream", "X11", "upstream_asks", 250, 60), panel("right answers", "X11", "right", DEVICES, DEVICES)],
+            [f"{DEVICES} ask {DISTINCT}"],
+        ),
+    }  # fmt: skip
+
+
 def main() -> None:
-    """All three; prints and writes one JSON."""
+    """All three; prints and writes one JSON, and one picture each."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--svg", type=Path)
     options, _ = parser.parse_known_args()
-    found: list[dict[str, Any]] = [way_home(), coalescing()]
-    found.append(
-        {"experiment": "X10", "desk_s": DESK_S, "room": ROOM, "runs": [overload(f) for f in (0.9, 3.0)]}
-    )
+    found: dict[str, dict[str, Any]] = {
+        "X9": {"stream": way_home(CLICKS), "poll 1 s": way_home(POLLED, 1.0)},
+        "X11": {
+            f"{DEVICES} ask {DISTINCT}": coalescing(DEVICES, DISTINCT),
+            f"{APART} ask {APART}": coalescing(APART, APART),
+        },
+        "X10": {f"{factor:g} x": overload(factor) for factor in (0.8, 3.0)},
+    }
     print(json.dumps(found, indent=1))
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
+    if options.svg:
+        for name, picture in pictures(found).items():
+            options.svg.with_stem(f"{options.svg.stem}-{name}").write_text(picture)
 
 
 if __name__ == "__main__":
