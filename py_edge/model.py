@@ -22,12 +22,13 @@ from py_edge.tfjs.save import save_model
 from py_edge.tfjs.session import Session
 
 
-def load_model(source: str | os.PathLike[str] | Mapping[str, bytes]) -> Model:
+def load_model(source: str | os.PathLike[str] | Mapping[str, bytes], *, threads: int = 1) -> Model:
     """A model from a folder, a model.json, or file names with their bytes, as the TF.js converter writes them.
 
+    threads: of a prediction, at most, where the model is worth them; the results are the same bits.
     Raises ModelFormatError and its kin, with a code and the place in the file.
     """
-    return Model(tfjs.load_model(source))
+    return Model(tfjs.load_model(source), threads=threads)
 
 
 def compile_optimized(
@@ -43,16 +44,20 @@ def compile_optimized(
     return compile_graph(graph, panel or library.panel, meta)
 
 
-def compiled_by(library: Library) -> Callable[[Graph], Run]:
+def compiled_by(library: Library, threads: int = 1) -> Callable[[Graph], Run]:
     """What turns a graph into something to call, for tfjs.session."""
-    return lambda graph: Run(compile_optimized(graph, library), library)
+    return lambda graph: Run(compile_optimized(graph, library), library, threads)
 
 
 class Model:
-    """tfjs: the loaded file, replaced as a whole when weights change. library: the kernels, chosen for this machine."""
+    """tfjs: the loaded file, replaced as a whole when weights change. library: the kernels, chosen for this machine.
 
-    def __init__(self, model: tfjs.Model, library: Library | None = None) -> None:
+    threads: of a prediction, at most, where the model is worth them; set before the first one.
+    """
+
+    def __init__(self, model: tfjs.Model, library: Library | None = None, threads: int = 1) -> None:
         self.tfjs = model
+        self.threads = threads
         self._library = library
         self._session: Session | None = None
 
@@ -130,7 +135,7 @@ class Model:
         if not isinstance(inputs, Mapping) and len(self.inputs) != 1:
             raise ShapeError("this model has several inputs", want=[port.name for port in self.inputs])
         if self._session is None:
-            self._session = Session(self.tfjs, compiled_by(self.library))
+            self._session = Session(self.tfjs, compiled_by(self.library, self.threads))
         results = self._session.run(named)
         return results if len(results) > 1 else next(iter(results.values()))
 

@@ -1,4 +1,4 @@
-"""The same models natively: ours against onnxruntime's CPU provider, one thread each, block against block."""
+"""The same models natively: ours against onnxruntime's CPU provider, one thread each, and ours with two, in turns."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ from py_edge.bench.session import Pace, Series
 from py_edge.bench.suite import OURS, TOLERANCE
 
 NATIVE_PEER = "onnxruntime"
+TWO = "two threads"
+"""Ours, on all cores; the other two stay on one."""
 
 
 class Worker:
     """One runtime in its own process, pinned; `ask` sends a request and waits for the answer."""
 
-    def __init__(self, python: Path | str, runtime: str, pinned: Sequence[int]) -> None:
+    def __init__(self, python: Path | str, runtime: str, pinned: Sequence[int], threads: int = 1) -> None:
         self.pinned = set(pinned)
         self.process = subprocess.Popen(
-            [str(python), "-m", "py_edge.bench.native_worker", runtime],
+            [str(python), "-m", "py_edge.bench.native_worker", runtime, str(threads)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
@@ -65,8 +67,9 @@ def measure(models: Sequence[str], pinned: Sequence[int], pace: Pace) -> dict[st
     with (
         Worker(sys.executable, "ours", pinned) as mine,
         Worker(environment("native", NATIVE), "onnxruntime", pinned) as theirs,
+        Worker(sys.executable, "ours", (), 2) as two,
     ):
-        workers = {OURS: mine, NATIVE_PEER: theirs}
+        workers = {OURS: mine, NATIVE_PEER: theirs, TWO: two}
         for model in models:
             print(f"native {model}", file=sys.stderr)
             found[model] = _one(model, workers, pace)

@@ -1,7 +1,7 @@
-"""One native runtime in a process of its own: `python -m py_edge.bench.native_worker ours|onnxruntime`.
+"""One native runtime in a process of its own: `python -m py_edge.bench.native_worker ours|onnxruntime [THREADS]`.
 
 Reads requests from stdin, one JSON per line ({"load": model} or {"block": seconds}), answers each with one line.
-Input goes in and outputs come out in every call, one thread.
+Input goes in and outputs come out in every call.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ Call = Callable[[int], list[Any]]
 """Runs on the n-th input; returns flat outputs."""
 
 
-def ours(model: str, card: dict[str, Any]) -> Call:
+def ours(model: str, card: dict[str, Any], threads: int) -> Call:
     from py_edge.bench.plans import load
     from py_edge.kernels.load import library
     from py_edge.plan import Run
     from py_edge.tensor import Tensor
 
-    run = Run(load(model).plan(1), library())
+    run = Run(load(model).plan(1), library(), threads)
     name = run.plan.inputs[0].name
     inputs = [{name: Tensor(memoryview(x), tuple(card["input"]), "float32")} for x in _inputs(card)]
     return lambda turn: [tensor.flat for tensor in run(inputs[turn]).values()]
 
 
-def onnxruntime(model: str, card: dict[str, Any]) -> Call:
+def onnxruntime(model: str, card: dict[str, Any], threads: int) -> Call:
     import numpy as np
     import onnxruntime as ort  # type: ignore[import-not-found]
 
     options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = ort.InferenceSession(
         str(MODELS / model / "model.onnx"), options, providers=["CPUExecutionProvider"]
     )
@@ -90,6 +90,7 @@ def block(call: Call, count: int, seconds: float) -> float:
 def main() -> None:
     """Serve until stdin ends."""
     make = {"ours": ours, "onnxruntime": onnxruntime}[sys.argv[1]]
+    threads = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     call: Call = lambda turn: []  # noqa: E731
     card: dict[str, Any] = {"count": 1}
     for line in sys.stdin:
@@ -97,7 +98,7 @@ def main() -> None:
         try:
             if "load" in request:
                 card = json.loads((MODELS / request["load"] / "card.json").read_text())
-                call = make(request["load"], card)
+                call = make(request["load"], card, threads)
                 answer: Any = difference(call, card)
             else:
                 answer = block(call, card["count"], request["block"])

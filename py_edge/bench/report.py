@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from py_edge.bench.native import NATIVE_PEER
-from py_edge.bench.statistics import Ratio, geometric_mean
+from py_edge.bench.native import NATIVE_PEER, TWO
+from py_edge.bench.statistics import Ratio, geometric_mean, paired_ratio
 from py_edge.bench.suite import GEOMETRIC, MODELS, NATIVE_TARGET, OURS, PEERS, PRODUCTS, RUNTIMES
 from py_edge.bench.verdicts import Rows, judge, ratio
 
@@ -108,6 +108,12 @@ def _mean(rows: Rows, peer: str, models: Sequence[str]) -> str:
     return f"{geometric_mean(found):.2f} ({len(found)})" if found else "-"
 
 
+def _gain(row: Mapping[str, Any]) -> Ratio | None:
+    """Time of one thread / time of two."""
+    one, two = (row.get(name, {}).get("blocks_ms") for name in (OURS, TWO))
+    return paired_ratio(one, two) if one and two and len(one) == len(two) else None
+
+
 def _native(rows: Rows) -> str:
     lines = [
         [
@@ -115,11 +121,23 @@ def _native(rows: Rows) -> str:
             _ms(row.get(OURS)),
             _ms(row.get(NATIVE_PEER)),
             _ratio(ratio(rows, model, NATIVE_PEER)),
+            _ms(row.get(TWO)),
+            _ratio(_gain(row)),
         ]
         for model, row in rows.items()
     ]
-    lines.append(["geometric mean", "", "", _mean(rows, NATIVE_PEER, NATIVE_TARGET.models)])
-    return table(["Native, one thread, ms", "py_edge", "onnxruntime", "onnxruntime / ours"], lines)
+    lines.append(["geometric mean", "", "", _mean(rows, NATIVE_PEER, NATIVE_TARGET.models), "", ""])
+    return table(
+        [
+            "Native, one thread, ms",
+            "py_edge",
+            "onnxruntime",
+            "onnxruntime / ours",
+            "two threads",
+            "one / two",
+        ],
+        lines,
+    )
 
 
 def _start(result: Mapping[str, Any]) -> str:

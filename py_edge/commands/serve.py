@@ -68,10 +68,10 @@ def run(arguments: argparse.Namespace) -> int:
         if settings.parent:
             threading.Thread(target=_look_for, args=(settings.parent,), daemon=True).start()
 
-    return serve(settings, _parts(arguments), on_ready=say)
+    return serve(settings, _parts(arguments, settings.threads), on_ready=say)
 
 
-def _parts(arguments: argparse.Namespace) -> Parts:
+def _parts(arguments: argparse.Namespace, threads: int) -> Parts:
     """The model that answers here, if one was named."""
     from py_edge.confidence.certify import NEVER_SURE
     from py_edge.errors import EnvironmentProblem
@@ -88,7 +88,7 @@ def _parts(arguments: argparse.Namespace) -> Parts:
         return Parts(answerer=ServerAnswerer(arguments.model_server, arguments.threshold or NEVER_SURE))
     if arguments.model is None:
         return Parts()
-    model, answerer = load_model(arguments.model), ModelAnswerer()
+    model, answerer = load_model(arguments.model, threads=threads), ModelAnswerer(threads)
     metadata = dict(model.metadata)
     if arguments.threshold is not None:
         metadata["threshold"] = arguments.threshold

@@ -20,7 +20,9 @@ from py_edge.tensor import ITEM_BYTES, Tensor, count
 class ModelAnswerer:
     """Answers questions whose input fits its model; without a model, or for another input, it has no guess."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 1) -> None:
+        """threads: of one prediction, at most."""
+        self._threads = threads
         self._lock = threading.Lock()  # the node answers from several threads, a run's memory is one
         self._model: Model | None = None
         self._version: int | None = None
@@ -36,7 +38,7 @@ class ModelAnswerer:
 
     def load(self, release: Release, files: Files) -> None:
         """Answer with this release from now on; what was started before ends with the old one."""
-        self.use(load_model(files), release.metadata, release.version)
+        self.use(load_model(files, threads=self._threads), release.metadata, release.version)
 
     def use(self, model: Model, metadata: Mapping[str, Any], version: int | None = None) -> None:
         """metadata: labels, temperature, threshold; without a threshold it is never sure."""

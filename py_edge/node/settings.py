@@ -44,6 +44,7 @@ class Settings:
         (), "names under which others reach this node, beside loopback, with commas"
     )
     site_dir: str = setting("", "folder of the built site to serve")
+    threads: int = setting(1, "threads of one prediction of the model here, at most")
     body_limit_bytes: int = setting(1 << 20, "largest request body; above it 413")
     outbox_limit: int = setting(10_000, "waiting questions; above it new ones are refused with 503")
     rate_per_s: float = setting(0.0, "questions per second and asker; 0 sets no limit")
@@ -91,6 +92,10 @@ def is_loopback(host: str) -> bool:
 
 
 def _check(settings: Settings) -> None:
+    if settings.threads < 1:
+        raise EnvironmentProblem(
+            "a prediction takes a thread", where="threads", got=settings.threads, want="at least 1"
+        )
     if not is_loopback(settings.host) and not settings.token:
         raise EnvironmentProblem(
             "a node that others can reach needs a token", where="host", got=settings.host, want="127.0.0.1",

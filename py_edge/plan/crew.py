@@ -6,6 +6,7 @@ What is shared between them and how is decided in kernels/crew.c from the plan's
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import threading
 import weakref
@@ -29,6 +30,7 @@ class Crew:
     ) -> None:
         """addresses: of code, arena and weights, which the caller keeps alive as long as the crew."""
         self.threads = threads
+        self._process = os.getpid()
         self._handle = handle
         self._room = Memory(_CREW_BYTES)
         self._private = Memory(private_bytes * (threads - 1))
@@ -42,6 +44,11 @@ class Crew:
                 target=_help, args=arguments, name=f"py_edge kernels {index + 1}", daemon=True
             ).start()
         weakref.finalize(self, _dismiss, self._queues)
+
+    @property
+    def here(self) -> bool:
+        """False in a forked process, which has this thread only."""
+        return os.getpid() == self._process
 
     def run(self, begin: int, end: int) -> int:
         """Run code words [begin, end); gives the status."""

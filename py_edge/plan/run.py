@@ -60,14 +60,14 @@ class Run:
     @property
     def threads(self) -> int:
         """How many threads a run takes."""
-        return self._crew.threads if self._crew else 1
+        return self._crew.threads if self._crew and self._crew.here else 1
 
     @staticmethod
     def _port(port: Port, memory: Memory) -> memoryview:
         return memory.view[port.offset : port.offset + count(port.shape) * ITEM_BYTES[port.dtype]]
 
     def _execute(self, part: tuple[int, int], blob: int = 0) -> None:
-        if self._crew and part == self.plan.run:
+        if self._crew and self._crew.here and part == self.plan.run:
             status = self._crew.run(*part)
         else:
             status = self.library.run(

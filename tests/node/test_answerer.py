@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from base64 import b64encode
 from typing import Any
 
@@ -63,3 +64,20 @@ def test_other_inputs_have_no_guess(model: Model) -> None:
 
     assert answerer.answer(question(np.zeros((3, 3)))) is None
     assert answerer.answer(question([np.nan, 0, 0, 0])) is None
+
+
+def test_a_release_answers_with_the_threads_of_the_node() -> None:
+    """A node with two threads predicts with two, also a release that comes later, and guesses the same."""
+    layers = [{"class_name": "Conv2D", "filters": 32, "kernel_size": [3, 3]}] * 2
+    wide = sequential(
+        (64, 64, 32), [*layers, {"class_name": "Flatten"}, {"class_name": "Dense", "units": 3}], seed=1
+    )
+    asked = question(np.random.default_rng(1).standard_normal((64, 64, 32), np.float32))
+    guesses = []
+    for threads in (1, 2):
+        answerer, before = ModelAnswerer(threads), threading.active_count()
+        answerer.load(Release("site", 1, digest_of_release((), {}), (), {}), to_files(wide))
+        guesses.append(answerer.answer(asked))
+        assert threading.active_count() - before == threads - 1
+    assert guesses[0] is not None
+    assert guesses[0] == guesses[1]

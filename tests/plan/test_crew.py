@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
+import sys
 import threading
 import time
 
 import numpy as np
+import pytest
 
 from py_edge.graph import Builder
 from py_edge.kernels.load import library
@@ -42,6 +45,24 @@ def test_more_threads_change_no_bit() -> None:
 def test_a_small_plan_stays_with_one_thread() -> None:
     """Where waking a thread costs more than it saves, none is made."""
     assert Run(_plan(4), library(), 2).threads == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks a process with threads")
+def test_a_forked_process_goes_on_alone() -> None:
+    """A process forked from one with helpers has none of them: it predicts with one thread, and does not wait."""
+    context = multiprocessing.get_context("fork")
+    x = np.random.default_rng(2).standard_normal((509, 256), np.float32)
+    run = Run(_plan(509), library(), 2)
+    wanted = run({"x": x})["y"].tolist()
+    queue = context.SimpleQueue()
+    child = context.Process(target=lambda: queue.put((run({"x": x})["y"].tolist() == wanted, run.threads)))
+    child.start()
+    child.join(60)
+    if child.is_alive():
+        child.kill()
+    assert child.exitcode == 0
+    assert queue.get() == (True, 1)
+    assert run.threads == 2
 
 
 def test_helpers_end_with_their_run() -> None:
