@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from py_edge.tfjs import conformance, conformance_own
+from tests.tfjs.draws import DRAWN, draws
 from tests.tfjs.engine import compiled
 
 TREE = Path("/tree")
@@ -18,6 +19,7 @@ report: dict[str, Any] = {"golden": conformance.as_json({"golden": golden})}
 report["own"] = conformance.as_json(
     conformance.run(Path("/data"), compiled, OWN, conformance_own.others(TREE, compiled))
 )
+report["draws"] = {name: draws(name) for name in DRAWN}
 if Path("/data/layers").exists():
     report["shared"] = conformance.as_json(conformance.run(Path("/data"), compiled))
 report["foreign"] = sorted({"numpy", "sklearn"} & set(sys.modules))

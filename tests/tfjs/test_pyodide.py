@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from py_edge.bundle.node_runtime import run_in_pyodide
+from tests.tfjs.draws import DRAWN, draws
 
 HERE = Path(__file__).parent
 SHARED = HERE.parents[2] / "shared" / "conformance"
@@ -41,3 +42,9 @@ def test_models_compute_the_same(report: dict[str, Any]) -> None:
     shared = report.get("shared", {"ok": True})
     assert shared["ok"], shared
     assert report["foreign"] == []
+
+
+@pytest.mark.slow
+def test_draws_are_as_natively(report: dict[str, Any]) -> None:
+    """Random ops give, from the same seed, the very bits that they give natively, run for run."""
+    assert report["draws"] == {name: draws(name) for name in DRAWN}
