@@ -108,6 +108,30 @@ def test_inspect_names_what_is_unsupported(model: Path, capsys: pytest.CaptureFi
     assert "Teleport" in json.dumps(problem)
 
 
+def test_inspect_names_all_of_it_before_a_shard_is_opened(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each unknown layer is told with its place though no shard is there; nothing is said about what was not read."""
+    text = (model / "model.json").read_text().replace('"Flatten"', '"Teleport"').replace('"Dense"', '"Dens"')
+    (model / "model.json").write_text(text)
+    for shard in model.glob("*.bin"):
+        shard.unlink()
+    assert main(["inspect", str(model), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    told = [(p["code"], p["where"].split()[0].rpartition("/")[2]) for p in facts["unsupported"]]
+    assert told == [("E_UNSUPPORTED", "1"), ("E_UNSUPPORTED", "2")]
+    assert (facts["parameters"], facts["arena_bytes"]) == (None, None)
+
+
+def test_inspect_names_an_unsupported_setting(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A known layer with a setting that we lack is listed as well, not raised."""
+    text = (model / "model.json").read_text().replace('"softmax"', '"sharpmax"')
+    (model / "model.json").write_text(text)
+    assert main(["inspect", str(model), "--json"]) == 0
+    (problem,) = json.loads(capsys.readouterr().out)["unsupported"]
+    assert (problem["code"], "sharpmax" in problem["message"]) == ("E_UNSUPPORTED", True)
+
+
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"format": "layers-model"}', "<!doctype html>"])
 def test_broken_models_are_one_sentence(
     broken: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -26,8 +26,6 @@ LEFT_OUT_LAYERS = {
     "ContrastLimitedAdaptiveHistogramEqualization": "a histogram per tile of each picture: no core op does that",
     "Equalization": "a histogram per picture: no core op does that",
     "MaxNumBoundingBoxes": "it takes a dictionary of boxes, no tensor",
-    "STFTSpectrogram": "sound: convert the SavedModel to a graph-model",
-    "MelSpectrogram": "sound: convert the SavedModel to a graph-model",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,11 +20,11 @@ from py_edge.tensor import Tensor
 from py_edge.tfjs.control_flow.branches import Restart
 from py_edge.tfjs.limits import DEFAULT, Limits
 from py_edge.tfjs.loops import match_loops
-from py_edge.tfjs.model import Model, Port, Problem, Shapes, part_of
+from py_edge.tfjs.model import Model, Port, Shapes, listed, part_of
 from py_edge.tfjs.tf_graph import Function, Source, TfNode, dtype_of, parse_source, read_graph, shape_of
 from py_edge.tfjs.tf_ops.table import OPS, PLACEHOLDERS, REFUSED
 from py_edge.tfjs.trace import Cplx, DataDependent, Events, NoEvents, Run, Shared, Table, Trace, Value
-from py_edge.tfjs.weights import Weight
+from py_edge.tfjs.weights import Shards, Weight
 
 
 @dataclass(slots=True)
@@ -116,14 +116,16 @@ def find_problems(nodes: Mapping[str, TfNode], functions: Mapping[str, Function]
 
 
 def read_graph_model(
-    document: Mapping[str, Any], weights: dict[str, Weight], stored: dict[str, str], limits: Limits = DEFAULT,
-    inspect: bool = False,
-) -> GraphModel:  # fmt: skip
-    """The model, checked: every op known, every input there. inspect: problems are listed, not raised."""
+    document: Mapping[str, Any], shards: Callable[[], Shards], limits: Limits = DEFAULT, inspect: bool = False
+) -> GraphModel:
+    """The model, checked: every op known, every input there. shards: asked for only when every op is known.
+    inspect: problems are listed, not raised."""
     nodes, functions = read_graph(document.get("modelTopology"), "/modelTopology", limits)
-    problems = find_problems(nodes, functions)
+    initial = _initializer(document, limits)
+    problems = [*find_problems(nodes, functions), *find_problems(*initial)]
     if problems and not inspect:
         raise problems[0]
+    weights, stored = ({}, {}) if problems else shards()
     signature = document.get("signature") or {}
     if not isinstance(signature, dict):
         raise ModelFormatError("signature is an object", where="/signature", got=signature)
@@ -131,7 +133,7 @@ def read_graph_model(
     metadata = metadata if isinstance(metadata, dict) else {}
     inputs, defaults = _inputs(nodes, signature)
     sources = _outputs(nodes, signature, metadata)
-    tables = _tables(document, functions, weights, signature, limits)
+    tables = {} if problems else _tables(document, initial, functions, weights, signature)
     matched = match_loops(nodes)
     functions = {name: replace(f, nodes=match_loops(f.nodes)) for name, f in functions.items()}
     parts = [
@@ -140,15 +142,20 @@ def read_graph_model(
     ]  # fmt: skip
     constants = {name: w.shape for name, w in weights.items() if isinstance(w, Tensor)}
     parts.append(part_of("constants", "Const", constants, True))
-    listed = [Problem(p.code, p.where, f"{p.message}: {p.got}") for p in problems]
     plain = {key: value for key, value in document.items() if key != "weightsManifest"}
     outputs = _ports(sources, signature)
     model = GraphModel(
-        "graph-model", inputs, outputs, weights, parts, metadata, listed, plain, stored, matched, functions, sources,
-        tables, defaults,
+        "graph-model", inputs, outputs, weights, parts, metadata, listed(problems), plain, stored, matched, functions,
+        sources, tables, defaults,
     )  # fmt: skip
-    if not problems:
+    if problems:
+        return model
+    try:
         _check(model, nodes, weights)
+    except (UnsupportedError, PolicyError) as error:
+        if not inspect:
+            raise
+        model.unsupported = listed([error])
     return model
 
 
@@ -260,18 +267,24 @@ def _ports(sources: Mapping[str, Source], signature: Mapping[str, Any]) -> list[
     return ports
 
 
-def _tables(
-    document: Mapping[str, Any], functions: Mapping[str, Function], weights: Mapping[str, Weight],
-    signature: Mapping[str, Any], limits: Limits,
-) -> dict[Any, Table]:  # fmt: skip
-    """Run modelInitializer; its tables reach the model by resourceId, or by the name of the same node."""
+def _initializer(
+    document: Mapping[str, Any], limits: Limits
+) -> tuple[dict[str, TfNode], dict[str, Function]]:
+    """The graph that is run once at load, or an empty one."""
     raw = document.get("modelInitializer")
     if not isinstance(raw, dict) or not raw.get("node"):
+        return {}, {}
+    return read_graph(raw, "/modelInitializer", limits)
+
+
+def _tables(
+    document: Mapping[str, Any], initial: tuple[Mapping[str, TfNode], Mapping[str, Function]],
+    functions: Mapping[str, Function], weights: Mapping[str, Weight], signature: Mapping[str, Any],
+) -> dict[Any, Table]:  # fmt: skip
+    """Run modelInitializer; its tables reach the model by resourceId, or by the name of the same node."""
+    nodes, own = initial
+    if not nodes:
         return {}
-    nodes, own = read_graph(raw, "/modelInitializer", limits)
-    problems = find_problems(nodes, own)
-    if problems:
-        raise problems[0]
     shared = Shared({**functions, **own}, weights)
     run = Run(Trace(Builder(), shared, NoEvents()), nodes, {}, OPS)
     acting = [

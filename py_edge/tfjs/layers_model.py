@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,14 +18,14 @@ from py_edge.errors import (
 from py_edge.graph import Builder, Graph
 from py_edge.tensor import Tensor
 from py_edge.tfjs.layers.call import Sym, Training
-from py_edge.tfjs.layers.operations import is_operation
+from py_edge.tfjs.layers.operations import is_operation, operation_of
 from py_edge.tfjs.limits import DEFAULT, Limits
 from py_edge.tfjs.lower_layers import Lowering, check_config, row_of
-from py_edge.tfjs.model import Model, Port, Problem, Shape, Shapes, part_of
+from py_edge.tfjs.model import Model, Port, Shape, Shapes, listed, part_of
 from py_edge.tfjs.naming import Source, Stored
-from py_edge.tfjs.network import Layer, Network, read_network, share_counted
+from py_edge.tfjs.network import Layer, Network, read_network, refs_in, share_counted
 from py_edge.tfjs.trace import DataDependent
-from py_edge.tfjs.weights import Weight
+from py_edge.tfjs.weights import Shards
 
 _DTYPES = {"float16": "float32", "float64": "float32", "bfloat16": "float32", "mixed_float16": "float32",
            "int64": "int32", "int16": "int32", "int8": "int32", "uint8": "int32", "uint16": "int32"}  # fmt: skip
@@ -172,7 +172,10 @@ def find_problems(network: Network) -> list[PyEdgeError]:
         try:
             check_config(layer)
             args = layer.uses[0].args if layer.uses else ()
-            if not is_operation(layer.kind, layer.module, layer.config, args):
+            if is_operation(layer.kind, layer.module, layer.config, args):
+                operation_of(layer.kind, layer.config)
+                _check_tensors(layer)
+            else:
                 row_of(layer.kind)
         except (UnsupportedError, PolicyError) as error:
             error.where = error.where or f"{layer.where} layer '{layer.name}'"
@@ -180,21 +183,37 @@ def find_problems(network: Network) -> list[PyEdgeError]:
     return problems
 
 
+def _check_tensors(layer: Layer) -> None:
+    """tf_keras leaves out the tensors that a call takes as *args, as tf.einsum does."""
+    for index, use in enumerate(layer.uses):
+        if not any(refs_in((use.args, use.kwargs))):
+            raise UnsupportedError(
+                "the file does not tell the tensors of this call: tf_keras leaves out those given as *args",
+                where=f"{layer.where}/inbound_nodes/{index} layer '{layer.name}'", got=layer.config.get("function"),
+                remedy="convert the SavedModel to a graph-model",
+            )  # fmt: skip
+
+
 def read_layers_model(
-    document: Mapping[str, Any], weights: dict[str, Weight], stored: dict[str, str], limits: Limits = DEFAULT,
-    inspect: bool = False,
-) -> LayersModel:  # fmt: skip
-    """The model, checked: every layer known, every weight in its place. inspect: problems are listed, not raised."""
+    document: Mapping[str, Any], shards: Callable[[], Shards], limits: Limits = DEFAULT, inspect: bool = False
+) -> LayersModel:
+    """The model, checked: every layer known, every weight in its place. shards: asked for only when every name is
+    known. inspect: problems are listed, not raised."""
     raw, where, dialect = topology_of(document)
-    source = Stored(weights)
     network = read_network(raw, where, dialect, limits)
-    share_counted(network, weights)
     problems = find_problems(network)
     if problems and not inspect:
         raise problems[0]
     inputs = [input_port(network.layers[name]) for name in network.inputs]
     names = output_names(network)
-    shapes, graph = _trial(network, inputs, names, dialect, source, bool(problems))
+    weights, stored = ({}, {}) if problems else shards()
+    share_counted(network, weights)
+    try:
+        shapes, graph = _trial(network, inputs, names, dialect, Stored(weights), bool(problems))
+    except (UnsupportedError, PolicyError) as error:
+        if not inspect:
+            raise
+        problems, shapes, graph = [error], [(None,)] * len(names), None
     outputs = [
         Port(name, shape, graph.specs[graph.outputs[name]].dtype if graph else "float32")
         for name, shape in zip(names, shapes, strict=True)
@@ -206,13 +225,10 @@ def read_layers_model(
     if not parts and not inspect:
         raise GraphError("a model without layers", where=where)
     metadata = document.get("userDefinedMetadata")
-    listed = [
-        Problem(p.code, p.where, p.message + (f": {p.got}" if p.got is not None else "")) for p in problems
-    ]
     plain = {key: value for key, value in document.items() if key != "weightsManifest"}
     return LayersModel(
-        "layers-model", inputs, outputs, weights, parts, metadata if isinstance(metadata, dict) else {}, listed,
-        plain, stored, network, dialect,
+        "layers-model", inputs, outputs, weights, parts, metadata if isinstance(metadata, dict) else {},
+        listed(problems), plain, stored, network, dialect,
     )  # fmt: skip
 
 

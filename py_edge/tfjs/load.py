@@ -1,6 +1,7 @@
 """load_model: from bytes to a checked model, in an order in which nothing hostile costs anything.
 
-1 size and depth of the bytes, 2 strict JSON, 3 the manifest, 4 the shards, 5 the topology with its weights.
+1 size and depth of the bytes, 2 strict JSON, 3 the manifest, 4 the topology's names, 5 the shards, 6 the topology
+with its weights. What is unsupported by name is told at 4, before a shard is opened.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from py_edge.tfjs.manifest import parse_manifest
 from py_edge.tfjs.model import Model
 from py_edge.tfjs.reader import Reader, reader_of
 from py_edge.tfjs.strict_json import parse_json
-from py_edge.tfjs.weights import read_weights
+from py_edge.tfjs.weights import Shards, read_weights
 
 
 def load_model(
@@ -56,12 +57,14 @@ def _read(
 ) -> Model:
     kind = format_of(document)
     groups = parse_manifest(document.get("weightsManifest"), "/weightsManifest", limits)
-    weights, stored = read_weights(groups, reader, digests, strict=kind == "layers-model")
     optimizer = {entry.name for group in groups for entry in group.entries if entry.group == "optimizer"}
-    kept = {name: weight for name, weight in weights.items() if name not in optimizer}
-    if kind == "layers-model":
-        return read_layers_model(document, kept, stored, limits, inspect)
-    return read_graph_model(document, kept, stored, limits, inspect)
+
+    def shards() -> Shards:
+        weights, stored = read_weights(groups, reader, digests, strict=kind == "layers-model")
+        return {name: weight for name, weight in weights.items() if name not in optimizer}, stored
+
+    read = read_layers_model if kind == "layers-model" else read_graph_model
+    return read(document, shards, limits, inspect)
 
 
 def format_of(document: Mapping[str, Any]) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from py_edge.errors import NotFoundError, ShapeError
+from py_edge.errors import NotFoundError, PyEdgeError, ShapeError
 from py_edge.graph import Graph
 from py_edge.tensor import Tensor, count
 from py_edge.tfjs.weights import Weight
@@ -43,6 +43,11 @@ class Problem:
     code: str
     where: str
     message: str
+
+
+def listed(errors: Iterable[PyEdgeError]) -> list[Problem]:
+    """Errors as `inspect` shows them."""
+    return [Problem(e.code, e.where, e.message + (f": {e.got}" if e.got is not None else "")) for e in errors]
 
 
 @dataclass(slots=True)

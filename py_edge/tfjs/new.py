@@ -68,4 +68,4 @@ def build(
         p.name: tuple((1 if i == 0 else 8) if d is None else d for i, d in enumerate(p.shape)) for p in ports
     }
     lower(network, ports, shapes, [], Training(), dialect, source, random.Random(seed))
-    return read_layers_model(document, dict(source.made), {})
+    return read_layers_model(document, lambda: (dict(source.made), {}))

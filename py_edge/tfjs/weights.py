@@ -36,11 +36,13 @@ class Complex:
 
 
 Weight = Tensor | Strings | Complex
+Shards = tuple[dict[str, Weight], dict[str, str]]
+"""All weights by name, and the dtype under which each was stored."""
 
 
 def read_weights(
     groups: list[Group], reader: Reader, expected: Mapping[str, str] | None = None, strict: bool = True
-) -> tuple[dict[str, Weight], dict[str, str]]:
+) -> Shards:
     """All weights by name, and the dtype under which each was stored (to write them back alike).
 
     strict: NaN and infinity are refused (a graph-model's constants may hold an infinity).

@@ -3,6 +3,7 @@
 Runs in an environment of its own:
   pip install tensorflow-cpu==2.19.1 'setuptools<81' six importlib_resources 'packaging~=23.1'
   pip install --no-deps tf_keras==2.19.0 tensorflow_hub==0.16.1 tensorflowjs==4.22.0
+  pip install scipy     (only for Keras' STFTSpectrogram)
 """
 
 import os

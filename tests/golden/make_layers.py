@@ -416,6 +416,36 @@ for name in [
     CASES[f"k3only_act_{name}"] = single(lambda K, name=name: K.layers.Activation(name), VEC)
 
 
+SOUND = (64, 2)
+for mode in ("log", "magnitude", "psd", "real", "imag", "angle", "stft"):
+    CASES[f"k3only_stft_{mode}"] = single(
+        lambda K, mode=mode: K.layers.STFTSpectrogram(mode, frame_length=12, expand_dims=mode in "psd imag"),
+        SOUND,
+    )
+CASES["k3only_stft_same"] = single(
+    lambda K: K.layers.STFTSpectrogram(
+        "magnitude", 10, 3, 16, padding="same", scaling=None, window="hamming"
+    ),
+    SOUND,
+)
+CASES["k3only_mel"] = single(
+    lambda K: K.layers.MelSpectrogram(fft_length=32, sequence_stride=8, num_mel_bins=6, sampling_rate=400),
+    (100,),
+)
+CASES["k3only_mel_window"] = single(
+    lambda K: K.layers.MelSpectrogram(
+        64, 10, 40, "hamming", 8000, 5, 100.0, 3000.0, top_db=20.0, mag_exp=1.0, ref_power=2.0
+    ),
+    (130,),
+)
+CASES["k3only_mel_power"] = single(
+    lambda K: K.layers.MelSpectrogram(
+        32, 8, window=None, num_mel_bins=4, sampling_rate=400, power_to_db=False
+    ),
+    (90,),
+)
+
+
 def tensors(inputs, n=3):
     out = []
     for t in inputs:

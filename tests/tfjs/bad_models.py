@@ -250,6 +250,21 @@ for name, entry in (
     document = good()
     document["modelTopology"]["model_config"]["config"]["layers"] = [WORDS, entry]
     put(f"L84 {name}", "E_UNSUPPORTED", document, place="/layers/1")
+for kind in ("Equalization", "ContrastLimitedAdaptiveHistogramEqualization", "MaxNumBoundingBoxes"):
+    topology(f"L84 {kind}", "E_UNSUPPORTED", layer(kind), place="/layers/1 layer 'd'")
+EINSUM = {
+    "class_name": "TFOpLambda",
+    "name": "tf.einsum",
+    "config": {"name": "tf.einsum", "function": "einsum"},
+    "inbound_nodes": [["_CONSTANT_VALUE", -1, "ij,ij->i", {}]],
+}
+ENTRY = {"class_name": "InputLayer", "name": "x", "config": {"name": "x", "batch_input_shape": [None, 4]}, "inbound_nodes": []}  # fmt: skip
+changed(
+    "L84 einsum as tf_keras writes it, without its tensors", "E_UNSUPPORTED", "modelTopology/model_config",
+    {"class_name": "Functional", "config": {"name": "m", "layers": [ENTRY, EINSUM], "input_layers": [["x", 0, 0]],
+                                            "output_layers": [["tf.einsum", 0, 0]]}},
+    place="/layers/1/inbound_nodes/0",
+)  # fmt: skip
 changed("L87 version", "E_UNSUPPORTED", "modelTopology/keras_version", 3)
 changed("L87 format", "E_UNSUPPORTED", "format", "tflite")
 topology("L88 Lambda", "E_POLICY", layer("Lambda", function="evil"))
@@ -353,7 +368,8 @@ def node(op: str, name: str = "y", inputs: tuple[str, ...] = ("x",), **attrs: An
     return {"name": name, "op": op, "input": list(inputs), "attr": attrs}
 
 
-graph("L108 unknown op", "E_UNSUPPORTED", node("Rleu"), place="/modelTopology/node/1")
+for name in ("Rleu", "Bitcast", "SparseCross"):
+    graph(f"L108 unknown op {name}", "E_UNSUPPORTED", node(name), place="/modelTopology/node/1")
 graph("L109 node twice", "E_GRAPH", node("Relu"), node("Relu"))
 graph("L110 output index", "E_GRAPH", node("Relu", inputs=("x:99",)))
 graph("L110 missing control", "E_GRAPH", node("Relu", inputs=("x", "^missing")))

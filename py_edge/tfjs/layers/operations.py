@@ -334,18 +334,19 @@ OPERATIONS: dict[str, Operation] = {
 }  # fmt: skip
 
 
-def lower_operation(c: Call) -> int | list[int]:
+def operation_of(kind: str, config: Mapping[str, Any]) -> Operation:
     """Raises PolicyError for a function that is not in the table: a file never chooses what code runs."""
-    if c.kind in _LAMBDAS:
-        function = c.config.get("function")
+    if kind in _LAMBDAS:
+        function = config.get("function")
         name = str(function).rpartition(".")[2]
     else:
-        function, name = c.kind, snake_case(c.kind)
+        function, name = kind, snake_case(kind)
     if name not in OPERATIONS:
-        raise PolicyError(
-            "a function outside of the table",
-            where=c.where,
-            got=function,
-            want=f"one of {len(OPERATIONS)} operations",
-        )
-    return OPERATIONS[name](Args(c))
+        want = f"one of {len(OPERATIONS)} operations"
+        raise PolicyError("a function outside of the table", got=function, want=want)
+    return OPERATIONS[name]
+
+
+def lower_operation(c: Call) -> int | list[int]:
+    """Raises PolicyError as operation_of does, and what the operation raises."""
+    return operation_of(c.kind, c.config)(Args(c))

@@ -12,13 +12,14 @@ from py_edge.tfjs.layers import (
     pooling,
     preprocessing,
     recurrent,
+    sound,
     wrappers,
 )
 from py_edge.tfjs.layers.call import Lower
 
 LAYERS: dict[str, Lower] = {
     **core.ROWS, **activations.ROWS, **convolution.ROWS, **pooling.ROWS, **merge.ROWS, **normalization.ROWS,
-    **recurrent.ROWS, **wrappers.ROWS, **attention.ROWS, **preprocessing.ROWS,
+    **recurrent.ROWS, **wrappers.ROWS, **attention.ROWS, **preprocessing.ROWS, **sound.ROWS,
 }  # fmt: skip
 REFUSED = {
     "Lambda": "it carries Python code",
