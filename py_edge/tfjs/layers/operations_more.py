@@ -231,7 +231,7 @@ def _whole(value: Callable[[Args], int]) -> Operation:
 MORE: dict[str, Operation] = {
     "tensordot": _tensordot, "dot": _dot, "outer": _outer, "sort": _sort, "top_k": _top_k, "logsumexp": _logsumexp,
     "reduce_logsumexp": _logsumexp, "roll": _roll, "swapaxes": _swap, "moveaxis": _move, "slice": _slice,
-    "strided_slice": _strided_slice, "band_part": _band(None, None), "tril": _band(0, -1), "triu": _band(-1, 0),
+    "strided_slice": _strided_slice, "band_part": _band(None, None), "tril": _band(-1, 0), "triu": _band(0, -1),
     "zeros": _filled(0), "ones": _filled(1), "fill": _filled(None), "full": _filled(None), "broadcast_to": _broadcast,
     "avg_pool2d": _pooled("avg"), "avg_pool": _pooled("avg"), "average_pool": _pooled("avg"), "max_pool2d": _pooled("max"),
     "max_pool": _pooled("max"), "avg_pool1d": _pooled("avg"), "max_pool1d": _pooled("max"), "count_nonzero": _count_nonzero,
