@@ -21,15 +21,23 @@ from py_edge.bench.suite import OURS, TOLERANCE
 NATIVE_PEER = "onnxruntime"
 TWO = "two threads"
 """Ours, on all cores; the other two stay on one."""
+NATIVE_WORKER = "py_edge.bench.native_worker"
 
 
 class Worker:
     """One runtime in its own process, pinned; `ask` sends a request and waits for the answer."""
 
-    def __init__(self, python: Path | str, runtime: str, pinned: Sequence[int], threads: int = 1) -> None:
+    def __init__(
+        self,
+        python: Path | str,
+        runtime: str,
+        pinned: Sequence[int],
+        threads: int = 1,
+        module: str = NATIVE_WORKER,
+    ) -> None:
         self.pinned = set(pinned)
         self.process = subprocess.Popen(
-            [str(python), "-m", "py_edge.bench.native_worker", runtime, str(threads)],
+            [str(python), "-m", module, runtime, str(threads)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,

@@ -29,7 +29,11 @@ def text(result: Mapping[str, Any]) -> str:
     if "products" in result:
         parts.append(_products(result["products"]))
     if "training" in result:
-        parts.append(_training(result["training"]))
+        peers = {"wasm": "TF.js wasm", "cpu": "TF.js cpu"}
+        parts.append(_training(result["training"], peers, "Training step in the browser, ms"))
+    if "training_native" in result:
+        peers = {"tensorflow": "TensorFlow"}
+        parts.append(_training(result["training_native"], peers, "Training step, native, one thread, ms"))
     verdicts = judge(result)
     if verdicts:
         parts.append(table(["To reach", "is", "must", "aim", ""], [verdict.cells for verdict in verdicts]))
@@ -182,17 +186,30 @@ def _products(found: Mapping[str, Any]) -> str:
     )
 
 
-def _training(rows: Mapping[str, Any]) -> str:
-    lines = [
-        [
-            name,
-            *(
-                f"{row[who]['ms']:.3g}"
-                if row.get(who, {}).get("ms")
-                else row.get(who, {}).get("problem", "-")[:40]
-                for who in ("ours", "wasm", "cpu")
-            ),
-        ]
+def _training(rows: Rows, peers: Mapping[str, str], title: str) -> str:
+    """peers: key -> title. Where losses differ from ours the time is marked: it is of another training."""
+    lines = []
+    for name, row in rows.items():
+        cells = [name, _ms(row.get(OURS)), _memory(row.get(OURS))]
+        for peer in peers:
+            found = row.get(peer) or {}
+            differs = " (losses differ)" if found.get("agree") is False else ""
+            cells += [_ms(found) + differs, _ratio(ratio(rows, name, peer)), _memory(found)]
+        lines.append(cells)
+    header = [title, "py_edge", "MB"]
+    for peer in peers.values():
+        header += [peer, f"{peer} / ours", "MB"]
+    told = table(header, lines)
+    failed = [
+        f"  {peer} on {name}: {row[peer]['problem']}"
         for name, row in rows.items()
+        for peer in (OURS, *peers)
+        if row.get(peer, {}).get("problem")
     ]
-    return table(["Training step, ms", "py_edge in Pyodide", "TF.js wasm", "TF.js cpu"], lines)
+    return "\n".join(
+        [told, "  MB: ours weights, state and arena of a step; TF.js' peak of its tensors", *failed]
+    )
+
+
+def _memory(row: Mapping[str, Any] | None) -> str:
+    return f"{row['bytes'] / 1e6:.3g}" if row and row.get("bytes") else "-"

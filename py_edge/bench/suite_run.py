@@ -32,6 +32,7 @@ ALL_RUNTIMES = (OURS, *PEERS)
 def run_suite(
     models: Sequence[str],
     parts: Sequence[str],
+    tasks: Sequence[str] = (),
     *,
     quick: bool = False,
     force: bool = False,
@@ -46,7 +47,7 @@ def run_suite(
     pace = QUICK if quick else Pace()
     result = _prepare(models)
     for part in parts:
-        result |= _PARTS[part](models, pace)
+        result |= _TRAINING[part](tasks, pace) if part in _TRAINING else _PARTS[part](models, pace)
     after, rejected = machine.idle_load(), _rejected(result)
     quiet = idle.quiet and after.quiet and rejected <= MOST_REJECTED
     result["machine"] |= {
@@ -139,9 +140,13 @@ def _products_part(models: Sequence[str], pace: Pace) -> dict[str, Any]:
     return {"products": products.measure(cores()[0], 0.3 if pace is QUICK else 1.5)}
 
 
-def _training_part(models: Sequence[str], pace: Pace) -> dict[str, Any]:
-    make_models(training.MODELS_NEEDED)
-    return {"training": training.measure(cores()[0], pace is QUICK)}
+def _training_part(name: str, measured: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    def part(ids: Sequence[str], pace: Pace) -> dict[str, Any]:
+        tasks = training.tasks_named(ids)
+        make_models(sorted({task.model for task in tasks.values()}))
+        return {name: measured(tasks, cores()[0], pace is QUICK)}
+
+    return part
 
 
 def _rejected(result: dict[str, Any]) -> float:
@@ -162,5 +167,8 @@ _PARTS: dict[str, Callable[[Sequence[str], Pace], dict[str, Any]]] = {
     "start": _start_part,
     "native": _native_part,
     "products": _products_part,
-    "training": _training_part,
+}
+_TRAINING = {
+    "training": _training_part("training", training.measure),
+    "training-native": _training_part("training_native", training.measure_native),
 }

@@ -1,19 +1,24 @@
-"""Training steps in one browser: ours in Pyodide against TF.js, WebAssembly and plain JavaScript.
+"""Training steps in one browser: ours in Pyodide against TF.js, WebAssembly and plain JavaScript; natively against TensorFlow.
 
 A step is: rows in, forward, backward, update, loss out. Same weights, same batches; losses of the first epochs must agree.
+The runners take turns, a round is one training each; a block is the median of its steps.
 """
 
 from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from py_edge.bench.browser import chromium
+from py_edge.bench.environments import TENSORFLOW, environment
 from py_edge.bench.mounts import MOUNTS
+from py_edge.bench.native import Worker
 from py_edge.bench.server import Server
+from py_edge.bench.suite import OURS
 
 AGREE = 1e-3
 TIMEOUT_MS = 600_000
@@ -24,7 +29,7 @@ _LAST_BLOCKS = tuple(
 
 @dataclass(frozen=True)
 class Task:
-    """trained: layers by name, none for all; seconds of patience per runtime decide how many epochs."""
+    """trained: layers by name, none for all; rounds, epochs: as much as patience allows, slow_epochs for plain JavaScript."""
 
     title: str
     model: str
@@ -37,37 +42,94 @@ class Task:
     batches: int = 4
     epochs: int = 60
     slow_epochs: int = 3
+    rounds: int = 7
 
 
 TASKS = {
     "T1 SGD": Task("MLP", "A1", (784,), 10, 32, "sgd", 0.05),
     "T1 Adam": Task("MLP", "A1", (784,), 10, 32, "adam", 0.001),
-    "T2": Task("MNIST network, Adam", "T2", (28, 28, 1), 10, 64, "adam", 0.001, epochs=12, slow_epochs=2),
+    "T2": Task("MNIST network, Adam", "T2", (28, 28, 1), 10, 64, "adam", 0.001, epochs=12, slow_epochs=2, rounds=3),
     "T3": Task("head on 1280 features, Adam", "T3", (1280,), 5, 16, "adam", 0.001),
     "T4": Task(
         "MobileNetV2, last 3 blocks, SGD", "B2", (224, 224, 3), 1000, 8, "sgd", 0.01, (*_LAST_BLOCKS, "Conv_1", "predictions"),
-        batches=2, epochs=3, slow_epochs=1,
+        batches=2, epochs=3, slow_epochs=1, rounds=2,
     ),
 }  # fmt: skip
 RUNNERS = {
-    "ours": ("training_ours.js", ""),
+    OURS: ("training_ours.js", ""),
     "wasm": ("training_tfjs.js", "wasm"),
     "cpu": ("training_tfjs.js", "cpu"),
 }
-MODELS_NEEDED = ("A1", "T2", "T3", "B2")
+TRAINING_WORKER = "py_edge.bench.training_worker"
+Runner = Callable[[dict[str, Any]], dict[str, Any]]
+"""A task as a message -> {times, losses, bytes}. Raises RuntimeError with the runner's sentence."""
 
 
-def measure(pinned: tuple[int, ...], quick: bool) -> dict[str, Any]:
-    """Task -> runner -> {ms, losses, steps} or {problem}; `agree` tells whether the losses do."""
-    found: dict[str, Any] = {}
+def tasks_named(ids: Sequence[str]) -> dict[str, Task]:
+    """Those whose first word is in `ids`; all when there is none."""
+    return {name: task for name, task in TASKS.items() if name.split()[0] in ids} or TASKS
+
+
+def measure(tasks: Mapping[str, Task], pinned: tuple[int, ...], quick: bool) -> dict[str, Any]:
+    """Task -> runner -> {blocks_ms, losses, bytes, problem, agree}: whether it loses as ours does; bytes: peak of a step."""
     with Server(MOUNTS) as server, chromium(pinned) as context:
-        for name, task in TASKS.items():
+        found = {}
+        for name, task in tasks.items():
             print(f"training {name}", file=sys.stderr)
-            rows = {who: _run(context, server.url, task, who, quick) for who in RUNNERS}
-            found[name] = {"title": task.title, **rows}
-            for who in ("wasm", "cpu"):
-                rows[who]["agree"] = agree(rows["ours"].get("losses", []), rows[who].get("losses", []))
+            runners = {who: _page(context, server.url, who) for who in RUNNERS}
+            found[name] = _turns(task, runners, quick)
+            for page in context.pages:
+                page.close()
     return found
+
+
+def measure_native(tasks: Mapping[str, Task], pinned: Sequence[int], quick: bool) -> dict[str, Any]:
+    """The same on one thread of this machine, against TensorFlow."""
+    python = environment("tensorflow", TENSORFLOW)
+    with (
+        Worker(sys.executable, "ours", pinned, module=TRAINING_WORKER) as mine,
+        Worker(python, "tensorflow", pinned, module=TRAINING_WORKER) as theirs,
+    ):
+        runners: dict[str, Runner] = {
+            OURS: lambda message: dict(mine.ask(**message)),
+            "tensorflow": lambda message: dict(theirs.ask(**message)),
+        }
+        found = {}
+        for name, task in tasks.items():
+            print(f"training {name}, native", file=sys.stderr)
+            found[name] = _turns(task, runners, quick)
+    return found
+
+
+def _turns(task: Task, runners: Mapping[str, Runner], quick: bool) -> dict[str, Any]:
+    rows: dict[str, dict[str, Any]] = {
+        who: {"blocks_ms": [], "losses": [], "bytes": 0, "problem": ""} for who in runners
+    }
+    for _ in range((task.rounds + 1) // 2 if quick else task.rounds):
+        for who, run in runners.items():
+            if not rows[who]["problem"]:
+                _add(rows[who], run, task, task.slow_epochs if who == "cpu" else task.epochs)
+    for row in rows.values():
+        row["agree"] = agree(rows[OURS]["losses"], row["losses"])
+    return rows
+
+
+def _add(row: dict[str, Any], run: Runner, task: Task, epochs: int) -> None:
+    """One training more."""
+    message = {
+        "model": task.model, "trained": list(task.trained), "optimizer": task.optimizer, "rate": task.rate,
+        "batch": task.batch, "batches": task.batches, "epochs": epochs, "classes": task.classes,
+        "size": math.prod(task.input),
+    }  # fmt: skip
+    try:
+        got = run(message)
+    except RuntimeError as error:
+        row["problem"] = str(error)[:200]
+        return
+    times = got["times"]
+    row["blocks_ms"].append(round(median(times[min(task.batches, len(times) // 2) :]), 4))
+    row["losses"] = row["losses"] or [round(loss, 5) for loss in got["losses"]]
+    row["bytes"] = max(row["bytes"], int(got["bytes"]))
 
 
 def agree(ours: list[float], theirs: list[float]) -> bool | None:
@@ -76,29 +138,18 @@ def agree(ours: list[float], theirs: list[float]) -> bool | None:
     return all(abs(a - b) <= AGREE * max(abs(b), 0.1) for a, b in pairs[:2]) if pairs else None
 
 
-def _run(context: Any, url: str, task: Task, who: str, quick: bool) -> dict[str, Any]:
+def _page(context: Any, url: str, who: str) -> Runner:
     from playwright.sync_api import Error
 
     script, backend = RUNNERS[who]
-    epochs = task.slow_epochs if who == "cpu" or quick else task.epochs
     page = context.new_page()
     page.set_default_timeout(TIMEOUT_MS)
-    try:
-        page.goto(f"{url}/bench/training.html?script={script}&backend={backend}")
-        message = {
-            "model": task.model, "trained": list(task.trained), "optimizer": task.optimizer, "rate": task.rate,
-            "batch": task.batch, "batches": task.batches, "epochs": epochs, "classes": task.classes,
-            "size": math.prod(task.input),
-        }  # fmt: skip
-        got = page.evaluate("message => run(message)", message)
-    except Error as error:
-        return {"problem": error.message.split("\n")[0].removeprefix("Page.evaluate: ")[:200]}
-    finally:
-        page.close()
-    times = got["times"]
-    kept = times[min(task.batches, len(times) // 2) :]
-    return {
-        "ms": round(median(kept), 4),
-        "steps": len(times),
-        "losses": [round(loss, 5) for loss in got["losses"]],
-    }
+    page.goto(f"{url}/bench/training.html?script={script}&backend={backend}")
+
+    def run(message: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return dict(page.evaluate("message => run(message)", message))
+        except Error as error:
+            raise RuntimeError(error.message.split("\n")[0].removeprefix("Page.evaluate: ")) from error
+
+    return run

@@ -20,7 +20,9 @@ from py_edge.bench.suite import (
     RUNTIMES,
     START_TARGET,
     TARGETS,
+    TENSORFLOW_TARGET,
     THREADS_TARGET,
+    TRAINING_TARGETS,
     WIRE_KB,
     Target,
 )
@@ -53,7 +55,7 @@ class Verdict:
 
 def judge(result: Mapping[str, Any]) -> list[Verdict]:
     """One verdict per target for which there are numbers."""
-    return [*_latency(result), *_starts(result), *_products(result)]
+    return [*_latency(result), *_starts(result), *_products(result), *_training(result)]
 
 
 def ratio(rows: Rows, model: str, peer: str) -> Ratio | None:
@@ -104,6 +106,17 @@ def _starts(result: Mapping[str, Any]) -> Iterator[Verdict]:
         yield Verdict(
             "executor and glue, kB brotli", rows[OURS]["brotli_bytes"] / 1000, *WIRE_KB, smaller=True
         )
+
+
+def _training(result: Mapping[str, Any]) -> Iterator[Verdict]:
+    for target in TRAINING_TARGETS:
+        name = target.models[0]
+        if found := ratio(result.get("training", {}), name, target.peer):
+            yield Verdict(f"{name} against TF.js {target.peer}", found.median, target.must, target.aim)
+    for name in TENSORFLOW_TARGET.models:
+        if found := ratio(result.get("training_native", {}), name, TENSORFLOW_TARGET.peer):
+            must, aim = TENSORFLOW_TARGET.must, TENSORFLOW_TARGET.aim
+            yield Verdict(f"{name} against TensorFlow, native", found.median, must, aim)
 
 
 def _products(result: Mapping[str, Any]) -> Iterator[Verdict]:

@@ -6,12 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-PARTS = ("latency", "threads", "start", "native", "products", "training")
+PARTS = ("latency", "threads", "start", "native", "products", "training", "training-native")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this verb."""
-    parser.add_argument("--only", default="", metavar="A1,B2", help="these models only")
+    parser.add_argument("--only", default="", metavar="A1,T3", help="these models and training tasks only")
     parser.add_argument(
         "--parts", default=",".join(PARTS), metavar="PART,…", help=f"some of {', '.join(PARTS)}"
     )
@@ -33,10 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0; 3 when the machine was too busy to publish; 2 for wrong words."""
     from py_edge.bench import environments, places
-    from py_edge.bench.suite import MODELS
+    from py_edge.bench.suite import MODELS, TASK_IDS
 
     places.need_checkout()
-    models = [name for name in arguments.only.split(",") if name] or list(MODELS)
+    only = [name for name in arguments.only.split(",") if name]
+    tasks = [name for name in only if name in TASK_IDS]
+    models = [name for name in only if name not in TASK_IDS] or ([] if tasks else list(MODELS))
     parts = [name for name in arguments.parts.split(",") if name]
     unknown = [name for name in (*models, arguments.profile or "A1") if name not in MODELS]
     unknown += [name for name in parts if name not in PARTS]
@@ -54,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     return run_suite(
         models,
         parts,
+        tasks,
         quick=arguments.quick,
         force=arguments.force,
         json_file=arguments.json,

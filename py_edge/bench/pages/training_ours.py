@@ -8,15 +8,22 @@ from typing import Any
 from py_edge.model import load_model
 from py_edge.tensor import Tensor
 from py_edge.train.finetune import finetune
+from py_edge.train.start import start
 
 
-def train(files: Any, x: Any, y: list[int], task: dict[str, Any]) -> dict[str, list[float]]:
+def train(files: Any, x: Any, y: list[int], task: dict[str, Any]) -> dict[str, Any]:
     """files: name -> bytes; x: flat float32; task as in training.py. The same batches in the same order as the peer."""
     model = load_model({name: bytes(data) for name, data in files.items()})
     shape = tuple(model.tfjs.full_shapes(1)[model.inputs[0].name][1:])
     data = memoryview(x).cast("B")
     rows = len(data) // 4 // math.prod(shape)
     marks: list[float] = []
+    plans: list[Any] = []
+
+    def started(graph: Any) -> Any:
+        run = start(graph)
+        plans.append(run.plan)
+        return run
 
     def mark(progress: Any) -> None:
         if not progress.done:
@@ -35,9 +42,11 @@ def train(files: Any, x: Any, y: list[int], task: dict[str, Any]) -> dict[str, l
         shuffle=False,
         cache_features=False,
         callbacks=[mark],
+        start=started,
     )
     times = [1000 * (b - a) for a, b in itertools.pairwise(marks)]
-    return {"times": times, "losses": history.history["loss"]}
+    size = max(plan.arena_bytes + plan.weights_bytes for plan in plans)
+    return {"times": times, "losses": history.history["loss"], "bytes": size}
 
 
 def _weights(names: list[str], layers: list[str]) -> list[str]:

@@ -15,10 +15,9 @@ async function train({ model: id, trained, optimizer, rate, batch, batches, epoc
   const shape = model.inputs[0].shape.slice(1);
   const size = shape.reduce((a, b) => a * b, 1);
   const times = [], losses = [];
-  for (let step = 0; step < epochs * batches; step++) {
+  const run = (step) => {
     const at = (step % batches) * batch;
-    const before = performance.now();
-    const value = tf.tidy(() => {
+    return tf.tidy(() => {
       const input = tf.tensor(x.subarray(at * size, (at + batch) * size), [batch, ...shape]);
       const truth = tf.oneHot(tf.tensor1d(y.subarray(at, at + batch), "int32"), classes);
       const loss = () => {
@@ -27,10 +26,16 @@ async function train({ model: id, trained, optimizer, rate, batch, batches, epoc
       };
       return rule.minimize(loss, true, variables).dataSync()[0];
     });
+  };
+  for (let step = 0; step < epochs * batches; step++) {
+    const before = performance.now();
+    losses.push(run(step));
     times.push(performance.now() - before);
-    losses.push(value);
   }
-  return { times, losses: Array.from({ length: epochs }, (_, e) => losses.slice(e * batches, (e + 1) * batches).reduce((a, b) => a + b, 0) / batches) };
+  const { peakBytes } = await tf.profile(() => {
+    run(0);
+  });
+  return { times, bytes: peakBytes, losses: Array.from({ length: epochs }, (_, e) => losses.slice(e * batches, (e + 1) * batches).reduce((a, b) => a + b, 0) / batches) };
 }
 
 onmessage = async ({ data }) => {
