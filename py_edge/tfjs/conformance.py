@@ -20,6 +20,7 @@ from typing import Any
 from py_edge.errors import PyEdgeError, UnsupportedError
 from py_edge.tensor import Tensor
 from py_edge.tfjs.graph_model import GraphModel
+from py_edge.tfjs.layers_model import LayersModel
 from py_edge.tfjs.load import load_model
 from py_edge.tfjs.model import Model
 from py_edge.tfjs.session import Compile, Session
@@ -162,8 +163,12 @@ def check_case(folder: Path, session: Session) -> str:
     results = session.run(_given(model, [read_npy(p) for p in _numbered(folder, "inputs")]))
     plain = {name: value for name, value in results.items() if isinstance(value, (Tensor, Strings))}
     named = sorted(folder.glob("expected_*.npy"))
-    paths = named or _numbered(folder, "expected")
-    return _close(plain, [read_npy(p) for p in paths], _tolerance(folder.name))
+    wanted = [read_npy(p) for p in named or _numbered(folder, "expected")]
+    if isinstance(model, LayersModel) and len(plain) == len(wanted) and not named:  # Keras' order is kept
+        each = zip(plain.items(), wanted, strict=True)
+        faults = (_close(dict([item]), [want], _tolerance(folder.name)) for item, want in each)
+        return next((f"{name}: {fault}" for name, fault in zip(plain, faults, strict=True) if fault), "")
+    return _close(plain, wanted, _tolerance(folder.name))
 
 
 def _random_case(folder: Path, session: Session) -> str:

@@ -342,6 +342,33 @@ def _(K):
     return K.Model(x, y)
 
 
+@model("o_ops4")
+def _(K):
+    x = K.layers.Input((4, 6), name="x")
+    if K is k2:
+        m = tf.math
+        t = tf.tanh(x)
+        y = [m.acos(t), m.asin(t), m.atan(x), m.acosh(tf.abs(x) + 1.0), m.asinh(x), m.atanh(t * 0.9), m.ceil(x), m.cos(x), m.cosh(x),
+             m.sin(x), m.sinh(x), m.tan(x), m.is_finite(x), m.is_inf(x), m.reciprocal(x), m.reciprocal_no_nan(x), m.sqrt(tf.abs(x)),
+             m.logical_not(x > 0.0), m.logical_xor(x > 0.0, x < 1.0), x >= 0.3, x <= 0.3, x < 0.1, m.equal(x, t), m.not_equal(x, t),
+             m.greater_equal(x, t), m.less_equal(t, x), m.greater(t, x), m.less(t, x), tf.reduce_all(x > -1.0, axis=1), tf.reduce_max(x, 2),
+             tf.reduce_sum(x, [1, 2], keepdims=True), tf.argmin(x, 2), tf.nn.avg_pool1d(x, 2, 2, "VALID"), tf.nn.max_pool1d(x, 3, 1, "SAME"),
+             tf.nn.avg_pool(x[..., None], 2, 2, "SAME"), m.divide(x, 3.0), m.subtract(t, x), m.multiply(x, t), m.floordiv(x, 0.3),
+             tf.realdiv(x, t), m.negative(x), tf.identity(x), tf.stop_gradient(t), tf.nn.swish(x), tf.linalg.matmul(x, t, transpose_b=True),
+             tf.linalg.band_part(x, 1, 0), tf.linalg.band_part(x, -1, 1), tf.linalg.band_part(x, 0, -1)]  # fmt: skip
+    else:
+        o = k3.ops
+        t = o.tanh(x)
+        y = [o.arccos(t), o.arcsin(t), o.arctan(x), o.arccosh(o.abs(x) + 1.0), o.arcsinh(x), o.arctanh(t * 0.9), o.ceil(x), o.cos(x),
+             o.cosh(x), o.sin(x), o.sinh(x), o.tan(x), o.isfinite(x), o.isinf(x), o.reciprocal(x), o.sqrt(o.abs(x)), o.logical_not(x > 0.0),
+             o.logical_xor(x > 0.0, x < 1.0), o.greater_equal(x, t), o.less_equal(x, t), o.not_equal(x, t), o.all(x > -1.0, axis=1), o.amax(x, 2),
+             o.amin(x, 1), o.mean(x, (1, 2)), o.argmin(x, 2), o.argmax(x, 1), o.divide(x, t), o.stop_gradient(t), o.outer(o.mean(x, (0, 1)), o.max(x, (0, 1))),
+             o.celu(x, 1.5), o.glu(x), o.hard_shrink(x, 0.4), o.soft_shrink(x, 0.4), o.hard_silu(x), o.hard_tanh(x), o.log_sigmoid(x), o.sparse_plus(x),
+             o.sparse_sigmoid(x), o.sparsemax(x), o.squareplus(x, 2.0), o.tanh_shrink(x), o.threshold(x, 0.3, -2.0), o.swish(x), o.full_like(x, 2.5),
+             o.tril(x, 1), o.triu(x, -1), o.tril(x, -2), o.triu(x), o.max(x, 1, keepdims=True), o.std(x, 2)]  # fmt: skip
+    return K.Model(x, y)
+
+
 @model("o_ops3")
 def _(K):
     x = K.layers.Input((4, 6), name="x")

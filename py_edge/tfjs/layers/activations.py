@@ -85,8 +85,9 @@ def _threshold(b: Builder, x: int, threshold: float = 0.0, default_value: float 
     return b.op("select", kept, x, axes.full(b, b.shape(x), default_value))
 
 
-def _squareplus(b: Builder, x: int, b_: float = 4.0) -> int:
-    return b.op("mul", b.op("add", x, b.op("sqrt", b.op("add", b.op("square", x), float(b_)))), 0.5)
+def _squareplus(builder: Builder, x: int, b: float = 4.0) -> int:
+    root = builder.op("sqrt", builder.op("add", builder.op("square", x), float(b)))
+    return builder.op("mul", builder.op("add", x, root), 0.5)
 
 
 def _sparse_plus(b: Builder, x: int) -> int:
@@ -151,7 +152,8 @@ def activation_of(raw: Any, where: str, keras3: bool = False) -> Activation:
     known = {
         k: v
         for k, v in config.items()
-        if k in ("axis", "alpha", "negative_slope", "max_value", "threshold", "approximate")
+        if k
+        in ("axis", "alpha", "negative_slope", "max_value", "threshold", "default_value", "approximate", "b")
     }
     return (lambda b, x: function(b, x, **known)) if known else function
 

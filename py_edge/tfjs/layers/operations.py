@@ -299,7 +299,7 @@ OPERATIONS: dict[str, Operation] = {
     **{name: _unary(name) for name in _UNARIES.split()},
     "elu": lambda a: a.b.op("elu", a.x, alpha=float(a.raw(1, "alpha", default=1.0))),
     "logical_not": lambda a: a.b.op("logical_not", axes.cast(a.b, a.x, "bool")), "negative": _unary("neg"), "absolute": _unary("abs"), "arcsin": _unary("asin"), "arccos": _unary("acos"),
-    "arctan": _unary("atan"), "isnan": _unary("is_nan"), "isinf": _unary("is_inf"), "isfinite": _unary("is_finite"),
+    "arctan": _unary("atan"), "arccosh": _unary("acosh"), "arcsinh": _unary("asinh"), "arctanh": _unary("atanh"), "isnan": _unary("is_nan"), "isinf": _unary("is_inf"), "isfinite": _unary("is_finite"),
     "reciprocal_no_nan": lambda a: a.b.op("div_no_nan", a.b.scalar(1.0), a.x), "pow": _binary("pow"), "power": _binary("pow"),
     "add": _binary("add"), "subtract": _binary("sub"), "sub": _binary("sub"), "multiply": _binary("mul"), "mul": _binary("mul"),
     "divide": _divide, "truediv": _divide, "true_divide": _divide, "realdiv": _divide, "div": _divide,
@@ -316,7 +316,7 @@ OPERATIONS: dict[str, Operation] = {
     "squeeze": _squeeze, "softmax": _softmax, "clip_by_value": _clip, "clip": _clip, "pad": _pad, "tile": _tile,
     "repeat": _repeat, "gather": _gather, "take": _gather, "where": _where, "one_hot": _one_hot, "einsum": _einsum,
     "shape": _shape, "l2_normalize": _l2, "normalize": _l2, "resize": _resize, "cumsum": _cumulate("sum"),
-    "cumprod": _cumulate("prod"), "flip": _flip, "reverse": _flip, "zeros_like": _like(0), "ones_like": _like(1),
+    "cumprod": _cumulate("prod"), "flip": _flip, "reverse": _flip, "zeros_like": _like(0), "ones_like": _like(1), "full_like": lambda a: axes.broadcast(a.b, a.value(1, "fill_value", like=a.x), a.b.shape(a.x)),
     "norm": _norm, "getitem": _getitem, "get_item": _getitem, "identity": lambda a: a.x, "stop_gradient": lambda a: a.x,
     "reduce_sum": _reduce("sum"), "sum": _reduce("sum"), "reduce_mean": _reduce("mean"), "mean": _reduce("mean"),
     "reduce_max": _reduce("max"), "max": _reduce("max"), "amax": _reduce("max"), "reduce_min": _reduce("min"),
@@ -325,12 +325,12 @@ OPERATIONS: dict[str, Operation] = {
     "argmax": _arg("max"), "argmin": _arg("min"), "reduce_variance": _variance, "var": _variance,
     "reduce_std": lambda a: _variance(a, True), "std": lambda a: _variance(a, True),
     "leaky_relu": _activation("leaky_relu", "alpha", "negative_slope"), "gelu": _activation("gelu", "approximate"),
-    "celu": _activation("celu", "alpha"), "glu": _activation("glu", "axis"), "threshold": _activation("threshold"),
+    "celu": _activation("celu", "alpha"), "glu": _activation("glu", "axis"), "threshold": _activation("threshold", "threshold", "default_value"),
     "log_softmax": _activation("log_softmax", "axis"), "hard_shrink": _activation("hard_shrink", "threshold"),
-    "soft_shrink": _activation("soft_shrink", "threshold"), **MORE,
+    "soft_shrink": _activation("soft_shrink", "threshold"), "squareplus": _activation("squareplus", "b"), **MORE,
     **{name: _activation(name) for name in (
         "silu", "swish", "mish", "hard_sigmoid", "hard_swish", "hard_silu",
-        "log_sigmoid", "hard_tanh", "tanh_shrink", "squareplus", "sparse_plus", "sparse_sigmoid", "sparsemax")},
+        "log_sigmoid", "hard_tanh", "tanh_shrink", "sparse_plus", "sparse_sigmoid", "sparsemax")},
 }  # fmt: skip
 
 
