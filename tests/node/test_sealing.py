@@ -11,11 +11,13 @@ import pytest
 from starlette.applications import Starlette
 
 from py_edge.chain import seal
+from py_edge.chain.ports import ServerEvent
 from py_edge.errors import NetworkError
 from py_edge.node.app import create_app
 from py_edge.node.network import HttpNetwork
 from py_edge.node.settings import Settings
-from tests.node.asking import DEVICE, question
+from tests.node.asking import DEVICE, first_value, question, work_desk
+from tests.node.conftest import Start
 from tests.node.raw_server import head, length, raw_server
 
 PATH = f"/v1/questions/{DEVICE}/1"
@@ -153,3 +155,24 @@ def test_once_sealed_always_sealed() -> None:
         return ""
 
     assert asyncio.run(story()) == "the reply bears no seal"
+
+
+def test_a_pushed_answer_is_sealed_as_its_reader_wants_it(start: Start) -> None:
+    """Over a real node and a real line: sealed replies, then an answer on the stream, believed at once."""
+    node = start("site")
+
+    async def story() -> ServerEvent:
+        link = HttpNetwork(node.url)
+        await link.request("PUT", PATH, BODY)
+        assert link._seals
+        work_desk(node.http, first_value)
+        try:
+            async with asyncio.timeout(10):
+                async for event in link.stream(f"/v1/answers/stream?device={DEVICE}"):
+                    return event
+        finally:
+            await link.close()
+        raise AssertionError
+
+    event = asyncio.run(story())
+    assert (event.event, json.loads(event.data)["label_index"]) == ("answer", 1)
