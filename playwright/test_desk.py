@@ -56,3 +56,19 @@ def test_keys_arrows_and_undo_without_a_mouse(page: Page, node: LiveNode, tmp_pa
     ended = [answers(node, n)[-1]["label_index"] for n in range(1, 5) if answers(node, n)]
     assert sorted(ended, key=str) == [5, None, None]
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_a_task_at_twice_the_size_is_all_in_reach(page: Page, node: LiveNode, tmp_path: Path) -> None:
+    """A window of 640 at 200 % zoom: picture, ten labels and the other verdicts, each wide enough for a thumb, none aside."""
+    page.set_viewport_size({"width": 320, "height": 480})
+    page.goto(f"{node.url}/desk.html?annotator=ann")
+    expect(page.locator("button.label")).to_have_count(10)
+    page.screenshot(path=str(tmp_path / "desk-zoomed.png"), full_page=True)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 320
+    buttons = [button.bounding_box() for button in page.locator("button:visible").all()]
+    assert len(buttons) >= 13
+    for box in buttons:
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 320
+        assert min(box["width"], box["height"]) >= 24
