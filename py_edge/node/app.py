@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from py_edge.errors import CapacityError, PyEdgeError
+from py_edge.errors import CapacityError, PyEdgeError, StorageError
 from py_edge.node.auth import Guard
 from py_edge.node.bodies import MsgpackReplies
 from py_edge.node.limits import Rates
@@ -100,9 +100,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
 
 async def _say(request: Request, error: Exception) -> Response:
     assert isinstance(error, PyEdgeError)
-    headers = {}
-    if isinstance(error, CapacityError):
-        headers["retry-after"] = "1"
+    headers = {"retry-after": "1"} if isinstance(error, (CapacityError, StorageError)) else {}
     return problem(error, 429 if getattr(error, "retry_after_s", 0) else 0, headers)
 
 

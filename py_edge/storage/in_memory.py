@@ -172,6 +172,10 @@ class MemoryBus:
         """See ports.EventBus."""
         return _Waiter(self, topics)
 
+    def topics(self) -> list[str]:
+        """What somebody waits for."""
+        return list(self._waiters)
+
     def listeners(self, topic: str) -> int:
         """How many wait for a topic."""
         return len(self._waiters.get(topic, ()))

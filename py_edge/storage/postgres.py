@@ -2,7 +2,8 @@
 
 Writers of all processes take turns by an advisory lock held to the commit, so that event numbers grow in the order
 of commits and two nodes on one database see each other's rows; what a commit announces wakes the listeners of the
-others by NOTIFY. Settings that make a commit durable are read back at start; after trouble nothing is acknowledged.
+others by NOTIFY. Settings that make a commit durable are read back with every connection. A server that goes away
+costs what was under way, which is refused and may be asked again; when it is back, so are we.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -30,6 +32,7 @@ SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")  # each must be o
 TIMEOUTS = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000 -c synchronous_commit=on"
 TURN = 0x70795F65646765  # the advisory lock of all writers: "py_edge"
 CHANNEL = "py_edge"
+RECONNECT_S = 0.2
 NOTE_LIMIT = 7_000  # PostgreSQL takes notes below 8,000 bytes
 
 
@@ -47,10 +50,9 @@ class PostgresStore:
             self._statements = Statements(PGDialect_psycopg())  # type: ignore[no-untyped-call]
             self._reader = self._open()
             self._writer = GroupWriter(
-                lambda: _PostgresConnection(self._open(), self._statements), self._publish, self._stop, quick=False
+                lambda: _PostgresConnection(self._open, self._statements), self._publish, self._stop, quick=False
             )  # fmt: skip
-            self._ear = self._open()
-            self._ear.execute(f"LISTEN {CHANNEL}")
+            self._ear = self._open_ear()
         self._read_thread = ThreadPoolExecutor(1, "py_edge-reader")
         self._ear_thread: threading.Thread | None = None
         self._closing = False
@@ -65,12 +67,14 @@ class PostgresStore:
         self._listen()
 
         def run() -> T:
-            with _Mapped(""), self._reader.cursor() as cursor:
-                cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            with _Mapped(""):
                 try:
-                    return work(_PostgresTransaction(cursor, self._statements))
-                finally:
-                    cursor.execute("COMMIT")
+                    return self._read(work)
+                except psycopg.OperationalError:
+                    if not self._reader.closed:
+                        raise
+                self._reader = self._open()  # the server went away meanwhile; a read may run twice
+                return self._read(work)
 
         return await asyncio.get_running_loop().run_in_executor(self._read_thread, run)
 
@@ -83,6 +87,19 @@ class PostgresStore:
         self._ear.close()
         self._reader.close()
         await self._writer.close()
+
+    def _read(self, work: Callable[[Reading], T]) -> T:
+        with self._reader.cursor() as cursor:
+            cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                return work(_PostgresTransaction(cursor, self._statements))
+            finally:
+                cursor.execute("COMMIT")
+
+    def _open_ear(self) -> psycopg.Connection[Any]:
+        ear = self._open()
+        ear.execute(f"LISTEN {CHANNEL}")
+        return ear
 
     def _open(self) -> psycopg.Connection[Any]:
         connection = psycopg.connect(self._url, autocommit=True, options=TIMEOUTS, connect_timeout=10)
@@ -118,15 +135,25 @@ class PostgresStore:
             self._ear_thread.start()
 
     def _hear(self) -> None:
-        assert self._loop is not None
-        own = self._writer._connection.identity  # type: ignore[attr-defined]
-        try:
-            while not self._closing:
+        while not self._closing:
+            try:
+                if self._ear.closed:
+                    self._ear = self._open_ear()
+                    self._wake(self.bus.topics())  # nobody knows what was said meanwhile
                 for note in self._ear.notifies(timeout=0.5, stop_after=1):
-                    if note.pid != own and not self._loop.is_closed():
-                        self._loop.call_soon_threadsafe(self._publish, json.loads(note.payload))
-        except psycopg.Error as error:
-            self._stop(f"the database does not answer: {error}")
+                    if note.pid != self._writer._connection.identity:  # type: ignore[attr-defined]
+                        self._wake(json.loads(note.payload))
+            except psycopg.OperationalError:
+                self._ear.close()
+                time.sleep(RECONNECT_S)
+            except StorageError as error:
+                self._stop(str(error))
+                return
+
+    def _wake(self, topics: list[str]) -> None:
+        assert self._loop is not None
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._publish, topics)
 
 
 class _PostgresTransaction(SqlTransaction):
@@ -156,13 +183,18 @@ class _Clean:
 class _PostgresConnection:
     """The one connection of this process that writes."""
 
-    def __init__(self, connection: psycopg.Connection[Any], statements: Statements) -> None:
-        self._connection, self._statements = connection, statements
-        self._cursor = connection.cursor()
+    def __init__(self, connect: Callable[[], psycopg.Connection[Any]], statements: Statements) -> None:
+        self._connect, self._statements = connect, statements
         self._transaction: _PostgresTransaction | None = None
+        self._take(connect())
+
+    def _take(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection, self._cursor = connection, connection.cursor()
         self.identity = connection.info.backend_pid
 
     def begin(self) -> SqlTransaction:
+        if self._connection.closed:
+            self._take(self._connect())
         self._cursor.execute("BEGIN")
         self._cursor.execute(f"SELECT pg_advisory_xact_lock({TURN})")
         self._topics: list[str] = []
@@ -189,6 +221,10 @@ class _PostgresConnection:
     def is_disk_trouble(self, error: BaseException) -> bool:
         ours = (psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.DataError)
         return isinstance(error, psycopg.Error) and not isinstance(error, ours)
+
+    def is_lost(self, error: BaseException) -> bool:
+        """The server recovers what it has confirmed; a commit that broke off was confirmed to nobody."""
+        return isinstance(error, psycopg.OperationalError) and self._connection.closed
 
     def close(self) -> None:
         self._connection.close()

@@ -147,6 +147,10 @@ class _SqliteConnection:
         ours = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.IntegrityError, sqlite3.DataError)
         return isinstance(error, sqlite3.Error) and not isinstance(error, ours)
 
+    def is_lost(self, error: BaseException) -> bool:
+        """A file does not come back: after a failed sync its pages may be gone although they look clean."""
+        return False
+
     def close(self) -> None:
         self._connection.close()
 

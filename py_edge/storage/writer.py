@@ -45,6 +45,9 @@ class Connection(Protocol):
     def is_disk_trouble(self, error: BaseException) -> bool:
         """Whether the error comes from below, so that nothing may be acknowledged."""
 
+    def is_lost(self, error: BaseException) -> bool:
+        """Whether only the line to a server broke: this group is refused, and the next `begin` connects anew."""
+
     def close(self) -> None:
         """Let go of the file."""
 
@@ -61,6 +64,7 @@ class _Item:
 class _Group:
     items: list[_Item]
     topics: list[str] = field(default_factory=list)
+    failed: str = ""  # why nothing of it may be acknowledged
 
 
 class GroupWriter:
@@ -111,7 +115,7 @@ class GroupWriter:
         """On the loop: take what waits; the connection is this group's until `_end_group`."""
         group = _Group([self._waiting.popleft() for _ in range(min(GROUP_LIMIT, len(self._waiting)))])
         if self._quick:
-            self._guard(partial(self._run_items, group))
+            self._guard(group, partial(self._run_items, group))
         self._hand_over(group, loop)
 
     def _hand_over(self, group: _Group, loop: asyncio.AbstractEventLoop) -> None:
@@ -132,7 +136,7 @@ class GroupWriter:
     def _commit_for_ever(self, loop: asyncio.AbstractEventLoop) -> None:
         while (group := self._handed.get()) is not None:
             if not self._quick:
-                self._guard(partial(self._run_items, group))
+                self._guard(group, partial(self._run_items, group))
             self._commit(group)
             if loop.is_closed():
                 return
@@ -195,23 +199,29 @@ class GroupWriter:
 
     def _commit(self, group: _Group) -> None:
         if group.items:
-            self._guard(self._connection.commit)
-        if self._broken:
+            self._guard(group, self._connection.commit)
+        if group.failed:
             group.topics = []
             for item in group.items:
-                item.error = StorageError(self._broken, remedy="nothing was acknowledged; look at the disk")
+                item.error = StorageError(
+                    group.failed, remedy="nothing was acknowledged; look at the database"
+                )
 
     def _checkpoint(self, group: _Group) -> None:
-        self._guard(partial(self._connection.after_commit, not group.items))
+        self._guard(group, partial(self._connection.after_commit, not group.items))
 
-    def _guard(self, step: Callable[[], None]) -> None:
-        """The first trouble from below ends all writing and all acknowledging in this process."""
-        if self._broken:
+    def _guard(self, group: _Group, step: Callable[[], None]) -> None:
+        """A lost line costs this group; any other trouble from below ends all acknowledging in this process."""
+        group.failed = group.failed or self._broken
+        if group.failed:
             return
         try:
             step()
         except Exception as error:
-            self._broken = f"the database refused to write: {error}"
+            group.failed = f"the database refused to write: {error}"
+            if self._connection.is_lost(error):
+                return
+            self._broken = group.failed
             try:
                 self._connection.roll_back()
             except Exception as second:

@@ -27,6 +27,7 @@ import asyncio, os, sys
 from pathlib import Path
 from py_edge.storage.sqlite import SqliteStore
 from py_edge.storage.tables import FACTS
+from py_edge.storage.writer import _Group
 
 async def main():
     store = SqliteStore(Path(sys.argv[1]), threaded=False)
@@ -36,7 +37,7 @@ async def main():
         await store.write(lambda tx: tx.put(FACTS, row))
         os.write(1, b"ack %d\\n" % n)
         if n == 3:
-            store._writer._guard(lambda: store._writer._connection.after_commit(True))
+            store._writer._checkpoint(_Group([]))
     await store.close()
 
 asyncio.run(main())

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
+import threading
 import time
+from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 import sqlalchemy as sa
 
 from py_edge.errors import StorageError
+from py_edge.node.settings import Settings
 from py_edge.storage import postgres as body
 from py_edge.storage.ports import Transaction
 from py_edge.storage.postgres import PostgresStore
 from py_edge.storage.sql import METADATA
 from py_edge.storage.tables import FACTS, QUESTIONS
+from tests.node.asking import ask, question, until
+from tests.node.conftest import LiveNode
 from tests.storage.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.slow
@@ -81,23 +89,67 @@ def test_a_check_and_its_write_are_one(postgres: PostgresServer) -> None:
     asyncio.run(story())
 
 
-def test_a_lost_server_ends_all_acknowledging(postgres: PostgresServer) -> None:
-    """After the connection broke nothing is acknowledged; a new store finds what was."""
+def test_a_server_that_restarts_is_found_again(postgres: PostgresServer) -> None:
+    """What was under way is refused, what follows is written; reading and hearing others go on too."""
     url = postgres.new_database()
 
     async def story() -> None:
-        store = PostgresStore(url)
+        store, other = PostgresStore(url), PostgresStore(url)
         await store.write(lambda tx: tx.put(FACTS, {"name": "a", "value": "1"}))
         postgres.restart()
         with pytest.raises(StorageError):
             await store.write(lambda tx: tx.put(FACTS, {"name": "b", "value": "1"}))
-        assert store.trouble
+        assert await store.read(lambda tx: [row["name"] for row in tx.select(FACTS)]) == ["a"]
+        await store.write(lambda tx: tx.put(FACTS, {"name": "c", "value": "1"}))
+        assert not store.trouble
+        with store.bus.listen("news") as waiter, contextlib.suppress(StorageError):
+            await waiter.wait(1)  # woken once: something may have been missed
+            await other.write(lambda tx: tx.notify("news"))
+        with store.bus.listen("news") as waiter:
+            await other.write(lambda tx: tx.notify("news"))
+            assert await waiter.wait(5)
+        assert await other.read(lambda tx: [row["name"] for row in tx.select(FACTS)]) == ["a", "c"]
         await store.close()
-        again = PostgresStore(url)
-        assert await again.read(lambda tx: [row["name"] for row in tx.select(FACTS)]) == ["a"]
-        await again.close()
+        await other.close()
 
     asyncio.run(story())
+
+
+def test_a_node_survives_its_database_server(postgres: PostgresServer, tmp_path: Path) -> None:
+    """Asked without a pause over a restart: 503 with Retry-After meanwhile, then 202 again, and nothing acknowledged is lost."""
+    node = LiveNode(Settings(data=str(tmp_path), port=0, database=postgres.new_database()))
+    acknowledged: list[tuple[int, httpx.Response]] = []
+    refused: list[tuple[int, httpx.Response]] = []
+    over = threading.Event()
+
+    def keep_asking() -> None:
+        with httpx.Client(base_url=node.url, trust_env=False, timeout=30) as http:
+            for sequence in itertools.count(1):
+                if over.is_set():
+                    return
+                answer = ask(http, question(sequence))
+                (acknowledged if answer.status_code == 202 else refused).append((sequence, answer))
+
+    asking = threading.Thread(target=keep_asking)
+    asking.start()
+    try:
+        until(lambda: len(acknowledged) > 20)
+        postgres.restart()
+        so_far = len(acknowledged)
+        until(lambda: len(acknowledged) > so_far + 20, 30)
+        over.set()
+        asking.join(30)
+        assert refused
+        assert {answer.status_code for _, answer in refused} == {503}
+        assert {answer.headers["retry-after"] for _, answer in refused} == {"1"}
+        for sequence, _ in acknowledged:
+            assert ask(node.http, question(sequence)).status_code == 200
+        assert {ask(node.http, question(n)).status_code for n, _ in refused} <= {200, 202}
+        assert node.http.get("/readyz").status_code == 200
+    finally:
+        over.set()
+        asking.join(30)
+        node.stop()
 
 
 def test_a_newer_schema_and_an_unsafe_server_are_refused(
