@@ -176,3 +176,25 @@ def test_a_pushed_answer_is_sealed_as_its_reader_wants_it(start: Start) -> None:
 
     event = asyncio.run(story())
     assert (event.event, json.loads(event.data)["label_index"]) == ("answer", 1)
+
+
+@pytest.mark.parametrize("pieces", [1, 4])
+def test_what_is_too_long_is_judged_not_taken_for_damaged(pieces: int) -> None:
+    """A whole request that the node does not want is refused for good, under seal, however it arrives."""
+    app = create_app(Settings(name="site", data="memory:", body_limit_bytes=len(BODY) // 2))
+    step = -(-len(BODY) // pieces)
+
+    async def parts() -> AsyncIterator[bytes]:
+        for begin in range(0, len(BODY), step):
+            yield BODY[begin : begin + step]
+
+    async def story() -> httpx.Response:
+        async for http in living(app):
+            borne = seal.seal_request("PUT", PATH, KIND, BODY)
+            return await http.put(PATH, content=parts(), headers=KIND | {seal.SEAL: borne})
+        raise AssertionError
+
+    reply = asyncio.run(story())
+    assert (reply.status_code, reply.json()["code"]) == (413, "E_LIMIT")
+    borne = seal.seal_request("PUT", PATH, KIND, BODY)
+    assert seal.is_whole(reply.headers[seal.SEAL], seal.seal_reply(borne, 413, reply.content))
