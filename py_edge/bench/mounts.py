@@ -23,7 +23,7 @@ def build_ceiling() -> Path:
     if target.exists() and target.stat().st_mtime > source.stat().st_mtime:
         return target
     BUILT.mkdir(parents=True, exist_ok=True)
-    exports = "-Wl,--export=mul_add,--export=fma"
+    exports = "-Wl,--export=mul_add,--export=fma,--export=read_all"
     command = [
         sys.executable,
         "-m",

@@ -18,7 +18,7 @@ VARIANTS = ("relaxed", "simd128")
 def measure(
     pinned: tuple[int, ...], seconds: float, products: Mapping[str, Product] = PRODUCTS
 ) -> dict[str, Any]:
-    """{ceiling: {mul_add, fma}, relaxed: {name: {ms, gflops, share}}, simd128: ...}; shares are of the FMA ceiling."""
+    """{ceiling: {mul_add, fma, read_gb_s}, relaxed: {name: {ms, gflops, share}}, simd128: ...}; shares are of the FMA ceiling."""
     build_ceiling()
     PLANS.mkdir(parents=True, exist_ok=True)
     for name, product in products.items():

@@ -28,6 +28,8 @@ def text(result: Mapping[str, Any]) -> str:
         parts.append(_start(result))
     if "products" in result:
         parts.append(_products(result["products"]))
+    if "overhead" in result:
+        parts.append(_overhead(result["overhead"]))
     if "training" in result:
         peers = {"wasm": "TF.js wasm", "cpu": "TF.js cpu"}
         parts.append(_training(result["training"], peers, "Training step in the browser, ms"))
@@ -37,6 +39,8 @@ def text(result: Mapping[str, Any]) -> str:
     verdicts = judge(result)
     if verdicts:
         parts.append(table(["To reach", "is", "must", "aim", ""], [verdict.cells for verdict in verdicts]))
+    if "wall_s" in result:
+        parts.append("took " + ", ".join(f"{name} {s:.0f} s" for name, s in result["wall_s"].items()))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -182,7 +186,16 @@ def _products(found: Mapping[str, Any]) -> str:
     head = ["Kernels in WebAssembly, one thread", "ms", "GFLOP/s", "of FMA ceiling", "GFLOP/s simd128"]
     return (
         table(head, lines)
-        + f"\n  ceiling: {ceiling['fma']:.1f} GFLOP/s FMA, {ceiling['mul_add']:.1f} mul and add"
+        + f"\n  ceiling: {ceiling['fma']:.1f} GFLOP/s FMA, {ceiling['mul_add']:.1f} mul and add; "
+        f"reading 5.1 MB: {ceiling['read_gb_s']:.0f} GB/s, so a product of one row, with 4 bytes for 2 flops, "
+        f"{ceiling['read_gb_s'] / 2:.0f} GFLOP/s"
+    )
+
+
+def _overhead(found: Mapping[str, Any]) -> str:
+    return (
+        f"A call on {found['model']}: {found['call_us']:.1f} us, of them the executor {found['executor_us']:.1f}, "
+        f"JavaScript {found['overhead_us']:.1f}"
     )
 
 

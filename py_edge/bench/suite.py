@@ -90,6 +90,8 @@ PYTHON_TARGET = Target("plain", (), 4.0, 6.0)
 """Python ready, against plain Pyodide with numpy; both START and PYTHON in a fresh profile and on reload."""
 WIRE_KB = (150.0, 80.0)
 """Executor and glue, brotli: at most, aim."""
+OVERHEAD_US = (5.0, 5.0)
+"""JavaScript of a call on the smallest model: at most, aim."""
 PRODUCT_SHARE = (0.8, 0.9)
 """Share of the measured ceiling for products with K >= 256: must, aim."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import py_edge
-from py_edge.bench import machine, native, plans, products, report, start, training
+from py_edge.bench import machine, native, overhead, plans, products, report, start, training
 from py_edge.bench.browser import Tab, chromium, cores
 from py_edge.bench.environments import cards, make_models, peers, versions
 from py_edge.bench.mounts import MOUNTS
@@ -40,14 +40,18 @@ def run_suite(
     svg_file: Path | None = None,
 ) -> int:
     """Returns an exit code: 0, or BUSY. Raises EnvironmentProblem when something cannot be made."""
+    began = time.monotonic()
     idle = machine.idle_load()
     if not idle.quiet and not force:
         print(_busy(idle), file=sys.stderr)
         return BUSY
     pace = QUICK if quick else Pace()
     result = _prepare(models)
+    took = {}
     for part in parts:
+        begin = time.monotonic()
         result |= _TRAINING[part](tasks, pace) if part in _TRAINING else _PARTS[part](models, pace)
+        took[part] = round(time.monotonic() - begin, 1)
     after, rejected = machine.idle_load(), _rejected(result)
     quiet = idle.quiet and after.quiet and rejected <= MOST_REJECTED
     result["machine"] |= {
@@ -55,6 +59,7 @@ def run_suite(
         "idle": [{"steal": round(load.steal, 4), "foreign": round(load.foreign, 4)} for load in (idle, after)],
     }  # fmt: skip
     result["publishable"] = quiet and not quick
+    result["wall_s"] = {**took, "all": round(time.monotonic() - began, 1)}
     print(report.text(result))
     if json_file:
         json_file.write_text(json.dumps(result, indent=1) + "\n")
@@ -140,6 +145,12 @@ def _products_part(models: Sequence[str], pace: Pace) -> dict[str, Any]:
     return {"products": products.measure(cores()[0], 0.3 if pace is QUICK else 1.5)}
 
 
+def _overhead_part(models: Sequence[str], pace: Pace) -> dict[str, Any]:
+    make_models([overhead.MODEL])
+    plans.write_plans([overhead.MODEL])
+    return {"overhead": overhead.measure(cores()[0], pace.block_s)}
+
+
 def _training_part(name: str, measured: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     def part(ids: Sequence[str], pace: Pace) -> dict[str, Any]:
         tasks = training.tasks_named(ids)
@@ -167,6 +178,7 @@ _PARTS: dict[str, Callable[[Sequence[str], Pace], dict[str, Any]]] = {
     "start": _start_part,
     "native": _native_part,
     "products": _products_part,
+    "overhead": _overhead_part,
 }
 _TRAINING = {
     "training": _training_part("training", training.measure),

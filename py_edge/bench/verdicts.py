@@ -13,6 +13,7 @@ from py_edge.bench.suite import (
     GEOMETRIC,
     NATIVE_TARGET,
     OURS,
+    OVERHEAD_US,
     PEERS,
     PRODUCT_SHARE,
     PRODUCTS,
@@ -55,7 +56,7 @@ class Verdict:
 
 def judge(result: Mapping[str, Any]) -> list[Verdict]:
     """One verdict per target for which there are numbers."""
-    return [*_latency(result), *_starts(result), *_products(result), *_training(result)]
+    return [*_latency(result), *_starts(result), *_products(result), *_overhead(result), *_training(result)]
 
 
 def ratio(rows: Rows, model: str, peer: str) -> Ratio | None:
@@ -124,3 +125,9 @@ def _products(result: Mapping[str, Any]) -> Iterator[Verdict]:
         product = PRODUCTS[name]
         if product.kind == "matmul" and product.sizes[2] >= 256:
             yield Verdict(f"{name}, share of ceiling", row["share"], *PRODUCT_SHARE)
+
+
+def _overhead(result: Mapping[str, Any]) -> Iterator[Verdict]:
+    if found := result.get("overhead"):
+        name = f"JavaScript of a call on {found['model']}, us"
+        yield Verdict(name, found["overhead_us"], *OVERHEAD_US, smaller=True)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-PARTS = ("latency", "threads", "start", "native", "products", "training", "training-native")
+PARTS = ("latency", "threads", "start", "native", "products", "overhead", "training", "training-native")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ RESULT: dict[str, Any] = {
             "tfjs": {"fresh_ms": [400.0], "reload_ms": [140.0], "brotli_bytes": 1},
         }
     },
+    "overhead": {"model": "A1", "call_us": 9.0, "executor_us": 5.0, "overhead_us": 4.0},
 }
 
 
@@ -48,4 +49,5 @@ def test_words() -> None:
         "first output of B1 against TF.js, fresh": "aim reached",
         "first output of B1 against TF.js, reload": "BELOW",
         "executor and glue, kB brotli": "reached",
+        "JavaScript of a call on A1, us": "aim reached",
     }

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from py_edge.kernels import build
-from py_edge.kernels.load import open_library
+from py_edge.kernels.load import native_paths, open_library
 from tests.kernels.cases import Case
 from tests.kernels.suite import ALL
 
@@ -26,6 +26,8 @@ FLAGS = (
     "-fsanitize=address,undefined", "-fno-sanitize=function", "-fno-sanitize-trap=all",
 )  # fmt: skip
 LIBRARIES = ("libasan.so", "libubsan.so")
+CPUS = ("x86_64_v2", "x86_64_v3", "x86_64_v4")
+"""SSE, AVX2 and AVX-512, as the builds that are shipped."""
 
 
 def compile_watched(folder: Path, cpu: str) -> Path:
@@ -87,7 +89,7 @@ def main() -> int:
     }
     environment = {**os.environ, **options, "LD_PRELOAD": " ".join(found)}
     with tempfile.TemporaryDirectory() as folder:
-        for cpu in ("x86_64_v2", "x86_64_v3"):
+        for cpu in CPUS[: len(native_paths())]:
             path = compile_watched(Path(folder), cpu)
             command = [sys.executable, "-m", "tests.kernels.sanitize", str(seeds), str(path)]
             if subprocess.run(command, env=environment, check=False).returncode:
