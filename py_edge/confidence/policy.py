@@ -48,6 +48,12 @@ class Policy:
     threshold: float
     certificate: Certificate
 
+    def to_json(self) -> dict[str, Any]:
+        """temperature, threshold, certificate {n, coverage, errors, bound, reason}: in a release, on a page, in a status."""
+        words = ("n", "coverage", "errors", "bound", "reason")
+        certificate = {word: getattr(self.certificate, word) for word in words}
+        return {"temperature": self.temperature, "threshold": self.threshold, "certificate": certificate}
+
 
 def make_policy(
     audited: Sequence[Sequence[float]],

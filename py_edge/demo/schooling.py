@@ -104,14 +104,9 @@ class School:
             outputs_of(model, evidence), evidence.labels.tolist(), outputs_of(model, other), other.labels.tolist(),
             self.tier.promise,
         )  # fmt: skip
-        certificate = policy.certificate
         metadata = {
-            "labels": list(LABELS), "temperature": policy.temperature, "threshold": policy.threshold,
-            "parameters": model.tfjs.parameters, "promise": self.tier.promise.to_json(),
-            "certificate": {
-                "n": certificate.n, "coverage": certificate.coverage, "errors": certificate.errors,
-                "bound": certificate.bound, "reason": certificate.reason,
-            },
+            "labels": list(LABELS), "parameters": model.tfjs.parameters, "promise": self.tier.promise.to_json(),
+            **policy.to_json(),
         }  # fmt: skip
         return self._for_pages(model, files, other, metadata), metadata
 

@@ -143,7 +143,7 @@ def learn_on(
     """Train for about so long. Gives progress (see Fit.go_on), generations (what must be kept now, or None) and trained.
 
     trained is None until the end, then it is certified with the audited examples: plan, temperature, threshold,
-    coverage, bound, reason, loss (per epoch), examples, train_ms. Raises TrainingError when it diverged.
+    certificate, loss (per epoch), examples, train_ms. Raises TrainingError when it diverged.
     """
     if name not in _fits:
         raise NotFoundError("no fine-tune has begun", where="learn worker", got=name)

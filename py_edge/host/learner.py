@@ -189,14 +189,7 @@ class Learner:
             other.labels if other else [],
             Promise.from_json(self.metadata.get("promise")),
         )
-        found = policy.certificate
-        return {
-            "temperature": policy.temperature,
-            "threshold": policy.threshold,
-            "coverage": found.coverage,
-            "bound": found.bound,
-            "reason": found.reason,
-        }
+        return policy.to_json()
 
     def _outputs(self, inputs: Tensor) -> list[list[float]]:
         if not inputs.shape[0]:

@@ -120,6 +120,9 @@ def test_audits_certify_a_threshold_and_are_not_trained_on(loaded: str, helper: 
     assert audited["threshold"] < NEVER_SURE
     again = browser.certify(loaded, _flat(images[:110]), labels[:110])["value"]
     assert again["threshold"] == audited["threshold"]
+    assert again["certificate"] == audited["certificate"]
+    assert again["certificate"].keys() == {"n", "coverage", "errors", "bound", "reason"}  # as in a release
+    assert again["certificate"]["n"] == 110
 
 
 def test_newest_examples_win_and_classes_stay_balanced(loaded: str, helper: ModuleType) -> None:

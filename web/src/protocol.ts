@@ -233,13 +233,20 @@ export interface Learning {
   loss: number;
 }
 
-/** What a certificate gives: from when on the device may answer alone (over 1: never), and what that rests on. */
+/** What n audits show: the share answered alone, errors among them, and how often at most it is wrong there. */
+export interface Certificate {
+  n: number;
+  coverage: number;
+  errors: number;
+  bound: number;
+  reason: string;
+}
+
+/** What audits give: from when on the device may answer alone (over 1: never), and what that rests on. */
 export interface Certified {
   temperature: number;
   threshold: number;
-  coverage: number;
-  bound: number;
-  reason: string;
+  certificate: Certificate;
 }
 
 /** What a fine-tune gives: a new plan for the predict worker and how it was reached. */
