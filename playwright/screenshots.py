@@ -1,6 +1,7 @@
 """Every page of the built site as pictures, to be looked at: after it played itself in light and dark, and on a phone.
 
-`python playwright/screenshots.py DIR [PAGE…]`: a bundle with a digits model on loopback; the front page's node is in the tab.
+`python playwright/screenshots.py DIR [PAGE…]`: a bundle with a digits model on loopback; the front page's node is in the tab,
+desk and dashboard are a real node's, to which the front page has sent some questions.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from playwright.sync_api import Page, ViewportSize, sync_playwright
 from py_edge.bundle.collect import collect
 from py_edge.bundle.parts import prepare
 from py_edge.host.chromium import chromium_flags, find_chromium
+from py_edge.node.app import create_app
+from py_edge.node.settings import Settings
 from py_edge.testing import Origin
 
 RELEASE = Path(__file__).resolve().parents[1] / "tests" / "host" / "digits_release.py"
@@ -26,6 +29,9 @@ LOOKS: dict[str, tuple[Literal["light", "dark"], ViewportSize]] = {
     "light": ("light", WIDE), "dark": ("dark", WIDE), "phone": ("light", PHONE),
 }  # fmt: skip
 
+OF_A_NODE = ("desk", "dashboard")
+ASKING = "?src=models/device/&learn=off&audit=1"
+
 # Page -> where it stands, the button that plays it, and what is true when it has played.
 PAGES: dict[str, tuple[str, str, str]] = {
     "index": (
@@ -33,8 +39,8 @@ PAGES: dict[str, tuple[str, str, str]] = {
         "play",
         "!document.getElementById('play').disabled && !document.getElementById('learn').disabled",
     ),
-    "desk": ("desk.html", "", ""),
-    "dashboard": ("dashboard.html", "", ""),
+    "desk": ("desk.html", "", "document.querySelectorAll('button.label').length === 10"),
+    "dashboard": ("dashboard.html", "", "document.querySelectorAll('#waiting ol li').length > 1"),
     "stream": ("stream.html", "run", "pyEdgeStream.state().steps.length === 90 && !pyEdgeStream.state().running"),
     "fleet": ("fleet.html", "play", "pyEdgeFleet.state().hours >= 1 && !document.getElementById('play').disabled"),
     "teach": ("teach.html", "play", "pyEdgeTeach.state().fresh !== null"),
@@ -54,10 +60,13 @@ def main(folder: Path, wanted: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="py-edge-screenshots-") as made, sync_playwright() as driver:
         site = collect(Path(made) / "site", models=[_model(Path(made))], tiers=("runtime", "node")).folder
         browser = driver.chromium.launch(executable_path=str(find_chromium()), args=chromium_flags())
-        with Origin(site) as origin:
+        node = create_app(Settings(site_dir=str(site)))
+        with Origin(site) as origin, Origin(node) as served:
+            if not wanted or set(OF_A_NODE) & set(wanted):
+                _ask(browser.new_page(service_workers="block"), served.url)
             for name in wanted or PAGES:
                 page = browser.new_page(viewport=WIDE, service_workers="block")
-                _play(page, origin.url, name)
+                _play(page, served.url if name in OF_A_NODE else origin.url, name)
                 _take(page, folder, name)
                 page.close()
         browser.close()
@@ -72,11 +81,21 @@ def _model(parent: Path) -> Path:
     return folder
 
 
+def _ask(page: Page, url: str) -> None:
+    """Play the front page so that everything is asked; leave when all of it has gone out."""
+    page.goto(url + ASKING)
+    page.locator("#play").click()
+    page.wait_for_function("() => !document.getElementById('play').disabled", timeout=SLOW_MS)
+    page.wait_for_function("() => / 0 not yet sent/.test(document.getElementById('counts').textContent)")
+    page.close()
+
+
 def _play(page: Page, url: str, name: str) -> None:
     where, button, done = PAGES[name]
     page.set_default_timeout(SLOW_MS)
     page.goto(url + where)
-    page.wait_for_load_state("networkidle")
+    if name not in OF_A_NODE:  # those hold a stream open
+        page.wait_for_load_state("networkidle")
     if button:
         page.locator(f"#{button}").click()
     if done:

@@ -29,3 +29,22 @@ def test_an_hour_without_people_leaves_every_question_waiting(page: Page, origin
     expect(page.locator("#runs tbody tr")).to_have_count(1)
     page.get_by_text("Data").click()
     expect(page.locator("#chart tbody tr")).to_have_count(12)
+
+
+def test_it_plays_three_hours_that_differ(page: Page, origin: Origin) -> None:
+    """ "Do it for me": a calm hour, one with half of the messages lost, one that asks far more; a row and the sliders each."""
+    page.set_default_timeout(SLOW_MS)
+    page.goto(f"{origin.url}fleet.html")
+    page.get_by_role("button", name="Do it for me").click()
+    page.wait_for_function(
+        "() => pyEdgeFleet.state().hours === 3 && !document.getElementById('play').disabled"
+    )
+    rows = [row.locator("td").all_inner_texts() for row in page.locator("#runs tbody tr").all()]
+    assert [(row[0], row[2]) for row in rows] == [
+        ("80\u00a0%", "5\u00a0%"), ("80\u00a0%", "50\u00a0%"), ("95\u00a0%", "5\u00a0%"),
+    ]  # fmt: skip
+    calm, lossy, anxious = ([int(row[column]) for column in (5, 6)] for row in rows)
+    assert lossy[1] < calm[1]
+    assert anxious[0] > 2 * calm[0]
+    assert page.locator("#threshold").input_value() == "95"
+    expect(page.locator("#run")).to_be_enabled()

@@ -67,6 +67,23 @@ def test_plain_html(page: Page, serve: Serve, site: Path, model_folder: Path) ->
     expect(page.locator("#said")).to_have_text(_label(model_folder))
 
 
+def test_quartos_block(page: Page, serve: Serve, site: Path, model_folder: Path) -> None:
+    """Quarto hands a raw HTML cell through: that cell, in a page beside the bundle, says what the model says natively."""
+    found = re.search(
+        r"```\{=html\}\n(.*?)```", (RECIPES / "quarto.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert found
+    (site.parent / "page").mkdir()
+    site.rename(site.parent / "page" / "edge")
+    empty = '<!doctype html><html lang="en"><title>quarto</title><link rel="icon" href="data:,">'
+    (site.parent / "page" / "index.html").write_text(empty + found[1], encoding="utf-8")
+    page.goto(serve(site.parent / "page").url)
+    predict = (
+        "async () => (await document.querySelector('py-edge').predict(new Float32Array(64).fill(0.5))).label"
+    )
+    assert page.evaluate(predict) == _label(model_folder)
+
+
 @pytest.mark.slow
 def test_mkdocs(page: Page, serve: Serve, site: Path, model_folder: Path, tmp_path: Path) -> None:
     """A site that MkDocs built says what the same model says natively."""

@@ -7,7 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import py_edge
+
 TIERS = ("numpy", "sklearn")
+NO_MODEL = "no model is in it: the front page cannot answer until the bundle is made with --model; all other pages work"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _bundle(arguments: argparse.Namespace) -> int:
     """Prepare in a checkout, then write the folder if one is named."""
-    from py_edge.bundle.collect import collect
+    from py_edge.bundle.collect import collect, integrity
     from py_edge.bundle.hosting import PACKERS
     from py_edge.bundle.lock import read_lock
     from py_edge.bundle.parts import in_checkout, prepare
@@ -91,6 +94,11 @@ def _bundle(arguments: argparse.Namespace) -> int:
         size = sum(size for size, _ in made.files.values())
         print(f"{len(made.files)} files, {size / 1e6:.1f} MB in {made.folder}", file=sys.stderr)
         print(f"tree {made.tree_hash}", file=sys.stderr)
+        seal = integrity(made.files["py-edge.js"][1])
+        tag = f'<script type="module" src="py-edge.js" integrity="{seal}"></script>'
+        print(f"{py_edge.__version__} in a page of yours: {tag}", file=sys.stderr)
+        if arguments.in_page and not arguments.model:
+            print(NO_MODEL, file=sys.stderr)
         if ".br" not in PACKERS:
             print("no .br copies: the package brotli is not installed", file=sys.stderr)
     return 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import json
 import re
 import time
@@ -16,6 +18,7 @@ from py_edge.bundle.hosting import unpacked
 from py_edge.bundle.lock import read_lock
 from py_edge.bundle.parts import prepare
 from py_edge.bundle.sources import Fetcher
+from py_edge.cli import main
 from py_edge.errors import ModelFormatError, NotFoundError, StorageError
 from py_edge.model import Model
 from py_edge.records import Release
@@ -186,3 +189,29 @@ def test_packed_copies_unpack_to_the_file(bundle: Bundle) -> None:
         assert unpacked(path, (bundle.folder / path).read_bytes()) == (bundle.folder / whole).read_bytes()
     wasm = next(path for path in bundle.files if path.endswith("pyodide.asm.wasm"))
     assert {f"{wasm}.br", f"{wasm}.gz", "py-edge.js.br", "py-edge.js.gz"} <= set(bundle.packed)
+
+
+def test_each_page_names_the_digest_of_its_scripts(bundle: Bundle) -> None:
+    """Every script and style sheet of a page carries the sha256 of the file that lies there."""
+    pages = [path for path in bundle.folder.glob("*.html") if "integrity" in path.read_text(encoding="utf-8")]
+    assert len(pages) == len(list(bundle.folder.glob("*.html")))
+    for page in pages:
+        named = re.findall(
+            r'(?:src|href)="([^"]+)" integrity="sha256-([^"]+)"', page.read_text(encoding="utf-8")
+        )
+        assert len(named) >= 2
+        for path, digest in named:
+            assert base64.b64decode(digest).hex() == bundle.files[path][1]
+
+
+def test_the_command_tells_the_sealed_tag_and_a_front_page_without_a_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`bundle --in-page` without a model is made, and says which page waits for one."""
+    assert main(["bundle", "-o", str(tmp_path / "site"), "--in-page"]) == 0
+    said = capsys.readouterr().err
+    found = re.search(r'integrity="sha256-([^"]+)"', said)
+    assert found
+    script = (tmp_path / "site" / "py-edge.js").read_bytes()
+    assert base64.b64decode(found[1]) == hashlib.sha256(script).digest()
+    assert "until the bundle is made with --model" in said

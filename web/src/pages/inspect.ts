@@ -53,7 +53,7 @@ function drawMap(files: [string, number][], width: number): void {
     const kind = KINDS.find(([pattern]) => pattern.test(name))![1];
     const label = name.split("/").at(-1)!;
     const group = svg("g", { class: kind }, svg("title", {}, `${name}: ${size(bytes)}`), svg("rect", { x: x + 1, y: y + 1, width: Math.max(0, width - 2), height: Math.max(0, height - 2), class: "mark" }));
-    if (width > 11 * label.length && height > 40) group.append(svg("text", { x: x + 10, y: y + 24, class: "on-mark" }, label), svg("text", { x: x + 10, y: y + 44, class: "on-mark" }, size(bytes)));
+    if (width > 9 * label.length + 12 && height > 40) group.append(svg("text", { x: x + 10, y: y + 24, class: "on-mark" }, label), svg("text", { x: x + 10, y: y + 44, class: "on-mark" }, size(bytes)));
     map.append(group);
   }
 }
