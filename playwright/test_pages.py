@@ -160,6 +160,7 @@ def keeping(browser: Browser) -> Iterator[BrowserContext]:
     made.close()
 
 
+@pytest.mark.slow
 def test_every_page_opens_with_the_server_gone(
     keeping: BrowserContext, bundle: Bundle, tattler: Any, calm: None
 ) -> None:

@@ -204,6 +204,7 @@ def test_each_page_names_the_digest_of_its_scripts(bundle: Bundle) -> None:
             assert base64.b64decode(digest).hex() == bundle.files[path][1]
 
 
+@pytest.mark.slow
 def test_the_command_tells_the_sealed_tag_and_a_front_page_without_a_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
