@@ -29,6 +29,7 @@ from py_edge.tfjs.weights import Shards
 
 _DTYPES = {"float16": "float32", "float64": "float32", "bfloat16": "float32", "mixed_float16": "float32",
            "int64": "int32", "int16": "int32", "int8": "int32", "uint8": "int32", "uint16": "int32"}  # fmt: skip
+"""Everything computes in float32 or int32, as in TF.js: a mixed_float16 policy is the same net without its roundings."""
 _STATISTICS = ("moving_mean", "moving_variance")
 
 

@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 
 import numpy as np
-from make_layers import CASES, IMG, SEQ, VEC, convert, k2, k3, run, single, tf
+from make_layers import CASES, IMG, SEQ, VEC, convert, jolt, k2, k3, run, single, tensors, tf
 
 CASES.clear()
 FLAGS = {}
@@ -296,14 +296,6 @@ def _(K):
     y = L.Conv2DTranspose(3, 2, strides=2, padding="same")(y)
     y = L.Concatenate()([a, y])
     return K.Model(x, L.Conv2D(1, 1, activation="sigmoid")(L.UpSampling2D(interpolation="bilinear")(y)))
-
-
-@model("n_mixed_precision")
-def _(K):
-    L = K.layers
-    x = L.Input((6,), name="x")
-    y = L.Dense(5, activation="relu", dtype="mixed_float16")(x)
-    return K.Model(x, L.Dense(2, dtype="float32")(y))
 
 
 @model("o_ops1")
@@ -809,8 +801,39 @@ def record_saved(name, function, specs, options, out):
                 )
 
 
+def record_mixed(out):
+    """A mixed_float16 Dense in a float32 net: expected.npy is the net with the same weights and no policy, half.npy what
+    Keras computes with it, rounding to float16 as it goes."""
+    for label, K in (("k2", k2), ("k3", k3)):
+
+        def net(dtype, K=K):
+            x = K.layers.Input((6,), name="x")
+            return K.Model(x, K.layers.Dense(2, dtype="float32")(K.layers.Dense(5, "relu", dtype=dtype)(x)))
+
+        model, plain = net("mixed_float16"), net("float32")
+        jolt(model)
+        plain.set_weights(model.get_weights())
+        x = tensors(model.inputs)[0]
+        for suffix, more in (
+            ("h5", ["--input_format=keras"]),
+            *(
+                [("keras", ["--input_format=keras_keras", "--output_format=tfjs_layers_model"])]
+                if K is k3
+                else []
+            ),
+        ):
+            target = out / f"mixed_half__{label}_{suffix}"
+            with tempfile.TemporaryDirectory() as temp:
+                model.save(f"{temp}/m.{suffix}")
+                convert([*more, f"{temp}/m.{suffix}", str(target)])
+            for stem, value in (("inputs", x), ("expected", plain.predict(x)), ("half", model.predict(x))):
+                np.save(target / f"{stem}.npy", value)
+
+
 if __name__ == "__main__":
     folder, words = Path(sys.argv[1]), sys.argv[2:]
+    if not words or "mixed" in words:
+        record_mixed(folder)
     for name, (function, specs, options) in SAVED.items():
         if not words or any(word in f"fn_{name}" for word in words):
             try:
