@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route
 
 from py_edge.testing import Fault, Origin
+from tests.node.raw_server import head, length, raw_server
 
 pytestmark = pytest.mark.browser
 START = """src => new Promise(resolve => {
@@ -80,6 +81,29 @@ def test_a_model_json_that_promises_nothing_is_bounded_too(
     assert words in message
     assert "model.json" in message
     assert not [path for _, path in origin.faults.log if "/rt-" in path]
+
+
+@pytest.mark.parametrize(
+    ("promised", "after", "code", "words"),
+    [
+        (0, b"HTTP/1.1 junk" * 500, "ready", ""),
+        (-100, b"", "E_FORMAT", "wrong length"),
+        (100, b"", "E_NETWORK", "model.plan"),
+    ],
+    ids=["more follows", "length too small", "length too large"],
+)
+def test_a_content_length_that_is_not_true(
+    page: Page, origin: Origin, bundle: Any, promised: int, after: bytes, code: str, words: str
+) -> None:
+    """Bytes beyond the length never reach the model; a length that cuts it, or that it never fills, has a code."""
+    (plan,) = (bundle.folder / "models" / "device").glob("*wasm.plan")
+    body = plan.read_bytes()
+    lines = head("access-control-allow-origin: *", length(len(body) + promised)) + body + after
+    page.goto(f"{origin.url}test-bare.html")
+    with raw_server(lines) as raw:
+        said, message = page.evaluate(LOAD, f"{raw}/model.plan")
+    assert said == code, message
+    assert words in message
 
 
 def test_a_page_on_https_is_told_that_http_is_not_allowed(page: Page, origin: Origin) -> None:
