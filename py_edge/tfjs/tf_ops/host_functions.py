@@ -32,6 +32,9 @@ def whole(values: Sequence[int], shape: Sequence[int] | None = None) -> Tensor:
     return Tensor.from_flat(values, tuple(shape) if shape is not None else (len(values),), "int32")
 
 
+Corners = tuple[float, float, float, float, float]
+
+
 def non_max_suppression(
     limit: int, iou: float, threshold: float, sigma: float, padded: bool, inputs: list[Any]
 ) -> list[Any]:
@@ -41,22 +44,21 @@ def non_max_suppression(
     Source: TensorFlow's DoNonMaxSuppressionOp; Bodla et al. 2017 for the soft variant.
     """
     boxes, scores = inputs[0].flat.tolist(), inputs[1].flat.tolist()
-    corners = []
-    for i in range(0, len(boxes), 4):
-        y1, x1, y2, x2 = boxes[i : i + 4]
-        low_y, high_y, low_x, high_x = min(y1, y2), max(y1, y2), min(x1, x2), max(x1, x2)
-        corners.append((low_y, low_x, high_y, high_x, (high_y - low_y) * (high_x - low_x)))
     waiting = sorted((i for i, s in enumerate(scores) if s > threshold), key=lambda i: (-scores[i], i))
     chosen: list[int] = []
     kept: list[float] = []
     if sigma <= 0:
+        taken: list[Corners] = []
         for i in waiting:
             if len(chosen) >= limit:
                 break
-            if all(_overlap(corners[i], corners[j]) <= iou for j in reversed(chosen)):
+            box = _corners(boxes, i)
+            if all(_overlap(box, other) <= iou for other in reversed(taken)):
                 chosen.append(i)
                 kept.append(scores[i])
+                taken.append(box)
     else:
+        corners = {i: _corners(boxes, i) for i in waiting}
         chosen, kept = _soft(limit, iou, threshold, sigma, waiting, scores, corners)
     found = len(chosen)
     if padded:
@@ -71,7 +73,7 @@ def _soft(
     sigma: float,
     waiting: list[int],
     scores: list[float],
-    corners: list[Any],
+    corners: Mapping[int, Corners],
 ) -> tuple[list[int], list[float]]:
     queue = [[scores[i], i, 0] for i in waiting]
     chosen: list[int] = []
@@ -98,13 +100,17 @@ def _soft(
     return chosen, kept
 
 
-def _overlap(a: Sequence[float], z: Sequence[float]) -> float:
-    if a[4] <= 0 or z[4] <= 0:
+def _corners(boxes: Sequence[float], i: int) -> Corners:
+    """Lowest y and x, highest y and x, area."""
+    y1, x1, y2, x2 = boxes[4 * i : 4 * i + 4]
+    low_y, high_y, low_x, high_x = min(y1, y2), max(y1, y2), min(x1, x2), max(x1, x2)
+    return low_y, low_x, high_y, high_x, (high_y - low_y) * (high_x - low_x)
+
+
+def _overlap(a: Corners, z: Corners) -> float:
+    if a[2] <= z[0] or z[2] <= a[0] or a[3] <= z[1] or z[3] <= a[1] or a[4] <= 0 or z[4] <= 0:
         return 0.0
-    height, width = min(a[2], z[2]) - max(a[0], z[0]), min(a[3], z[3]) - max(a[1], z[1])
-    if height <= 0 or width <= 0:
-        return 0.0
-    both = height * width
+    both = (min(a[2], z[2]) - max(a[0], z[0])) * (min(a[3], z[3]) - max(a[1], z[1]))
     return both / (a[4] + z[4] - both)
 
 
