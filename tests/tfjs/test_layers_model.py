@@ -1,0 +1,44 @@
+"""Every name that TensorFlow.js' own registry knows is known here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from py_edge.tfjs import conformance_own
+from py_edge.tfjs.initializers import CONSTRAINTS, REGULARIZERS, check_initializer, check_one_of
+from py_edge.tfjs.layers.activations import activation_of
+from py_edge.tfjs.layers.cells import CELLS
+from py_edge.tfjs.layers.table import LAYERS
+from py_edge.tfjs.network import NETWORKS
+from tests.tfjs.engine import compiled
+
+CHECKOUT = Path(__file__).parents[2]
+LISTED = [line.split() for line in (CHECKOUT / "tests/golden/layer_list.txt").read_text().splitlines()]
+
+ACTIVATIONS = "elu selu relu relu6 linear sigmoid hardSigmoid softplus softsign tanh softmax logSoftmax gelu gelu_new mish swish"
+INITIALIZERS = (
+    "Zeros Ones Constant RandomUniform RandomNormal TruncatedNormal Identity VarianceScaling GlorotUniform "
+    "GlorotNormal HeNormal HeUniform LeCunNormal LeCunUniform Orthogonal"
+)
+
+
+def test_all_layers_of_tfjs() -> None:
+    """66 layers and 3 model classes of TF.js 4.22; of Keras' others only those with a reason are refused."""
+    tfjs = {name for name, *homes in LISTED if "tfjs" in homes}
+    assert len(tfjs) == 69
+    assert tfjs - {*LAYERS, *NETWORKS, *CELLS, "InputLayer"} == set()
+    part = conformance_own.others(CHECKOUT, compiled)["layer_names"](CHECKOUT)
+    assert part is not None
+    assert (part.failures, part.passed + len(part.argued)) == ([], part.total)
+
+
+def test_all_other_names_of_tfjs() -> None:
+    """16 activations, 15 initializers, the regularizer and its two Keras spellings, 4 constraints."""
+    for name in ACTIVATIONS.split():
+        assert callable(activation_of(name, ""))
+    for name in INITIALIZERS.split():
+        check_initializer({"class_name": name, "config": {}}, "")
+    for name in ("L1L2", "L1", "L2"):
+        check_one_of({"class_name": name, "config": {}}, REGULARIZERS, "", "regularizer")
+    for name in ("MaxNorm", "UnitNorm", "NonNeg", "MinMaxNorm"):
+        check_one_of({"class_name": name, "config": {}}, CONSTRAINTS, "", "constraint")
