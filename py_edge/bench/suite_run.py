@@ -21,6 +21,8 @@ from py_edge.bench.suite import OURS, PEERS, RUNTIMES
 
 BUSY = 3
 """Exit code when the machine had other things to do."""
+FAILED = 1
+"""Exit code when a part failed; the others are told all the same."""
 
 MOST_REJECTED = 0.2
 """Share of the rounds that may have been thrown away in a result that is published."""
@@ -39,7 +41,7 @@ def run_suite(
     json_file: Path | None = None,
     svg_file: Path | None = None,
 ) -> int:
-    """Returns an exit code: 0, or BUSY. Raises EnvironmentProblem when something cannot be made."""
+    """Returns an exit code: 0, BUSY or FAILED. Raises EnvironmentProblem when something cannot be made."""
     began = time.monotonic()
     idle = machine.idle_load()
     if not idle.quiet and not force:
@@ -47,10 +49,16 @@ def run_suite(
         return BUSY
     pace = QUICK if quick else Pace()
     result = _prepare(models)
-    took = {}
+    took: dict[str, float] = {}
+    failed = []
     for part in parts:
         begin = time.monotonic()
-        result |= _TRAINING[part](tasks, pace) if part in _TRAINING else _PARTS[part](models, pace)
+        try:
+            result |= _TRAINING[part](tasks, pace) if part in _TRAINING else _PARTS[part](models, pace)
+        except Exception as error:  # what the other parts measured, maybe for an hour, is kept
+            result["problems"][part] = f"{type(error).__name__}: {error}"[:500]
+            failed.append(part)
+            print(f"{part} failed: {result['problems'][part]}", file=sys.stderr)
         took[part] = round(time.monotonic() - begin, 1)
     after, rejected = machine.idle_load(), _rejected(result)
     quiet = idle.quiet and after.quiet and rejected <= MOST_REJECTED
@@ -58,16 +66,16 @@ def run_suite(
         "quiet": quiet, "rejected_rounds": round(rejected, 3),
         "idle": [{"steal": round(load.steal, 4), "foreign": round(load.foreign, 4)} for load in (idle, after)],
     }  # fmt: skip
-    result["publishable"] = quiet and not quick
+    result["publishable"] = quiet and not quick and not failed
     result["wall_s"] = {**took, "all": round(time.monotonic() - began, 1)}
-    print(report.text(result))
     if json_file:
         json_file.write_text(json.dumps(result, indent=1) + "\n")
+    print(report.text(result))
     if svg_file:
         svg_file.write_text(draw(result))
     if not quiet:
         print(_busy(max(idle, after, key=lambda load: load.foreign), rejected), file=sys.stderr)
-    return 0 if quiet or force else BUSY
+    return FAILED if failed else 0 if quiet or force else BUSY
 
 
 def _busy(load: machine.Load, rejected: float = 0.0) -> str:

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0; 3 when the machine was too busy to publish; 2 for wrong words."""
+    """0; 1 when a part failed; 3 when the machine was too busy to publish; 2 for wrong words."""
     from py_edge.bench import environments, places
     from py_edge.bench.suite import MODELS, TASK_IDS
 
