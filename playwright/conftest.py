@@ -40,6 +40,15 @@ def killing() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def read_by_tfjs() -> Callable[[Path], list[Any]]:
+    """What TensorFlow.js in Node computes from model folders: a file of cases -> outputs per case and folder."""
+    read: Callable[[Path], list[Any]] = load_helper(
+        ROOT / "tests" / "tfjs" / "test_read_by_tfjs.py"
+    ).read_by_tfjs
+    return read
+
+
+@pytest.fixture(scope="session")
 def digits() -> tuple[list[list[float]], list[int]]:
     """scikit-learn's digits: images of 64 values 0..1 and their labels."""
     helper = load_helper(ROOT / "tests" / "host" / "digits_release.py")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +97,35 @@ def test_what_was_learnt_is_taken_away_as_files_and_as_a_delta(
     )
     assert len(delta) <= 1000
     assert _accuracy(_best(base, images[900:1500]), labels[900:1500]) >= right - 0.01
+
+
+@pytest.mark.slow
+def test_tfjs_reads_what_the_tab_has_learnt(
+    page: Page,
+    open_edge: Open,
+    digits: tuple[list[list[float]], list[int]],
+    read_by_tfjs: Callable[[Path], list[Any]],
+    tmp_path: Path,
+) -> None:
+    """TensorFlow.js itself, in Node, loads the files of a fine-tune in the tab and computes what we compute from them."""
+    page.set_default_timeout(SLOW_MS)
+    images, labels = digits
+    open_edge("learn")
+    page.evaluate(TEACH, [images[500:700], labels[500:700]])
+    page.evaluate(LEARN, {"epochs": 10})
+    files = {path: b64decode(data) for path, data in page.evaluate(SAVED)["files"].items()}
+    for path, data in files.items():
+        (tmp_path / path).write_bytes(data)
+    given = {
+        "shape": [50, 64],
+        "dtype": "float32",
+        "values": [value for image in images[900:950] for value in image],
+    }
+    (tmp_path / "cases.json").write_text(json.dumps([{"folders": [str(tmp_path)], "inputs": [given]}]))
+    found = read_by_tfjs(tmp_path / "cases.json")[0][0][0]
+    ours = load_model(files).predict(images[900:950]).flat.tolist()
+    assert found["shape"] == [50, 10]
+    assert [float(value) for value in found["values"]] == pytest.approx(ours, abs=1e-6)
 
 
 def _best(model: Model, images: list[list[float]]) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Callable
@@ -16,6 +17,7 @@ Open = Callable[[str], dict[str, Any]]
 SLOW_MS = 120_000
 # What the page's own thread may do in one piece while Python starts and learns beside it.
 LONGEST_MS = 200
+BUSY_MS = 50
 LONG = {"epochs": 300, "batch": 8, "per_class": 100, "learning_rate": 0.001}
 TEACH = """async ([images, labels]) => {
   const edge = await document.getElementById('edge').ready;
@@ -87,6 +89,23 @@ def test_a_full_storage_does_not_end_learning(page: Page, taught: list[float]) -
     assert [problem["code"] for problem in heard] == ["E_STORAGE"]
     assert "goes on in memory" in heard[0]["remedy"]
     assert page.evaluate(ANSWER, taught) != before
+
+
+def test_the_page_is_never_busy_long(page: Page, taught: list[float]) -> None:
+    """While Python learns, no task of the page's own thread takes more than 50 ms of processor time; by the clock it may,
+    for a busy machine lets it wait."""
+    browser = page.context.browser
+    assert browser
+    browser.start_tracing(page=page, categories=["toplevel"])
+    page.evaluate("options => document.getElementById('edge').learn(options).then(() => 0)", LONG)
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    threads = {(e["pid"], e["tid"]) for e in events if e.get("args", {}).get("name") == "CrRendererMain"}
+    spent = [
+        e.get("tdur", 0) / 1000 for e in events if (e["pid"], e["tid"]) in threads and e.get("ph") == "X"
+    ]
+    print(f"{len(spent)} tasks, the longest {max(spent):.1f} ms of processor time")
+    assert len(spent) > 100
+    assert 0 < max(spent) < BUSY_MS
 
 
 def _killed(

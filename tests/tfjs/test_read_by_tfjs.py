@@ -26,6 +26,13 @@ def _packages() -> Path:
     return PEERS
 
 
+def read_by_tfjs(cases: Path) -> list[Any]:
+    """Per case its outputs by folder; see read_by_tfjs.mjs."""
+    command = ["node", str(HERE / "read_by_tfjs.mjs"), str(_packages()), str(cases)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
+    return [json.loads(line)["outputs"] for line in done.stdout.splitlines()]
+
+
 def _inputs(folder: Path) -> list[dict[str, Any]]:
     paths = [folder / "inputs.npy", *sorted(folder.glob("inputs[0-9]*.npy"))]
     tensors = [read_npy(path) for path in paths if path.exists()]
@@ -44,9 +51,7 @@ def test_tfjs_reads_ours(tmp_path: Path) -> None:
             save_model(load_model(folder), ours)
             cases.append({"folders": [str(folder), str(ours)], "inputs": inputs})
     (tmp_path / "cases.json").write_text(json.dumps(cases))
-    command = ["node", str(HERE / "read_by_tfjs.mjs"), str(_packages()), str(tmp_path / "cases.json")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
-    rows: list[Any] = [json.loads(line)["outputs"] for line in done.stdout.splitlines()]
+    rows = read_by_tfjs(tmp_path / "cases.json")
     readable = [(case, row) for case, row in zip(cases, rows, strict=True) if "error" not in row[0]]
     wrong = [(case["folders"][0], str(row[1])[:200]) for case, row in readable if row[1] != row[0]]
     print(f"TF.js reads {len(readable)} of {len(cases)} originals, and ours as well but for {len(wrong)}")
