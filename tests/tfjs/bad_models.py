@@ -252,6 +252,15 @@ for name, entry in (
     put(f"L84 {name}", "E_UNSUPPORTED", document, place="/layers/1")
 for kind in ("Equalization", "ContrastLimitedAdaptiveHistogramEqualization", "MaxNumBoundingBoxes"):
     topology(f"L84 {kind}", "E_UNSUPPORTED", layer(kind), place="/layers/1 layer 'd'")
+topology(
+    "L84 a million mel bands",
+    "E_VALUE",
+    layer("MelSpectrogram", fft_length=4, num_mel_bins=1 << 20),
+    place="/layers/1",
+)
+topology(
+    "L84 a frame of a million", "E_VALUE", layer("MelSpectrogram", fft_length=1 << 20), place="/layers/1"
+)
 EINSUM = {
     "class_name": "TFOpLambda",
     "name": "tf.einsum",

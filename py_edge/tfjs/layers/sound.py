@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from py_edge.errors import ShapeError, ValueRangeError
+from py_edge.errors import LimitError, ShapeError, ValueRangeError
 from py_edge.graph import Builder
 from py_edge.tensor import Tensor, count
 from py_edge.tfjs.idioms import axes, windows
@@ -12,7 +12,10 @@ from py_edge.tfjs.layers.call import Call, Lower
 
 _MODES = ("log", "magnitude", "psd", "real", "imag", "angle", "stft")
 _EPSILON = 1e-7
-_LONGEST = 4096
+_LONGEST = 2048
+"""Of a frame, and of bands: waves are made in Python when the model is lowered."""
+_MOST = 1 << 24
+"""Numbers in the waves of all layers of a model together, 64 MB."""
 
 
 def stft_spectrogram(c: Call) -> int:
@@ -97,6 +100,10 @@ def _window(c: Call, n: int) -> list[float]:
 def _waves(b: Builder, n: int, window: list[float]) -> tuple[int, int]:
     """window[j] times cosine and minus sine of 2 pi j k / n, (n, 1, n / 2 + 1)."""
     bins = n // 2 + 1
+    constants = b.graph.constants.values()
+    held = sum(t.size for t in constants if len(t.shape) == 3 and t.shape[2] == t.shape[0] // 2 + 1)
+    if held + 2 * n * bins > _MOST:
+        raise LimitError("too many spectrograms of this length", got=held + 2 * n * bins, want=f"<= {_MOST}")
     made = []
     for wave in (math.cos, lambda angle: -math.sin(angle)):
         around = [wave(2 * math.pi * i / n) for i in range(n)]
@@ -107,7 +114,7 @@ def _waves(b: Builder, n: int, window: list[float]) -> tuple[int, int]:
 
 def _mel_bands(c: Call, bins: int) -> int:
     """Triangles on the mel scale of HTK, (bins, num_mel_bins); the first bin counts nowhere."""
-    bands, rate = c.whole("num_mel_bins", 128), c.number("sampling_rate", default=16000, low=1)
+    bands, rate = c.whole("num_mel_bins", 128, high=_LONGEST), c.number("sampling_rate", default=16000, low=1)
 
     def mel(hertz: float) -> float:
         return 1127.0 * math.log(1.0 + hertz / 700.0)
