@@ -16,8 +16,10 @@ from py_edge.kernels.load import Library, library
 from py_edge.passes.pipeline import INFERENCE, Evaluate, optimize
 from py_edge.plan import Plan, Run, compile_graph, evaluate
 from py_edge.tensor import Tensor
+from py_edge.train.recompute import recompute
 
 SMALL_BYTES = 256
+PASSES = (*INFERENCE, recompute)
 
 
 class Starter:
@@ -52,7 +54,7 @@ def _optimized(graph: Graph, kernels: Library) -> Graph:
     """All passes with one check at the end; when it fails, again with a check after each, which names the pass."""
 
     def every(given: Graph, compute: Evaluate) -> Graph:
-        for each in INFERENCE:
+        for each in PASSES:
             given = each(given, compute)
         return given
 
@@ -62,7 +64,7 @@ def _optimized(graph: Graph, kernels: Library) -> Graph:
     try:
         return optimize(graph, compute, (every,))
     except PyEdgeError:
-        return optimize(graph, compute)
+        return optimize(graph, compute, PASSES)
 
 
 def _key(graph: Graph, held: list[Tensor]) -> Hashable:
