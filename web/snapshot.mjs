@@ -1,6 +1,7 @@
 // Make what the learn worker starts from: the memory of a Python that has imported py_edge, then py_edge's files, compiled.
 // node snapshot.mjs RUNTIME_FOLDER WHEEL OUTPUT
 // gzip of: u32 length of the index | index, JSON { memory_bytes, files: [[path below site-packages, bytes], …] } | memory | files.
+// Files are those that Python may still ask for: what is imported is in the memory.
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -30,8 +31,8 @@ async function compiledFiles() {
   return below(site).filter((path) => !LEFT_OUT.test(path)).map((path) => [path, FS.readFile(`${site}/${path}`)]);
 }
 
-/** The memory once py_edge is imported, its side module not loaded: libraries cannot be in a snapshot. */
-async function memoryWith(files) {
+/** The memory once py_edge is imported, its side module not loaded: libraries cannot be in a snapshot. And the other files. */
+async function importWith(files) {
   const fsInit = async (FS, { sitePackages }) => {
     for (const [path, bytes] of files) {
       const whole = `${sitePackages}/${path}`;
@@ -41,12 +42,15 @@ async function memoryWith(files) {
   };
   const pyodide = await loadPyodide({ ...options, _makeSnapshot: true, fsInit });
   pyodide.pyimport("py_edge.host.browser").destroy();
+  const { modules } = pyodide.pyimport("sys");
+  const imported = new Set(modules);
+  modules.destroy();
   pyodide.pyimport("gc").collect();
-  return pyodide.makeMemorySnapshot();
+  const moduleOf = (path) => path.replace(/(\/__init__)?\.pyc$/, "").replaceAll("/", ".");
+  return { memory: pyodide.makeMemorySnapshot(), files: files.filter(([path]) => !imported.has(moduleOf(path))) };
 }
 
-const files = await compiledFiles();
-const memory = await memoryWith(files);
+const { memory, files } = await importWith(await compiledFiles());
 const index = Buffer.from(JSON.stringify({ memory_bytes: memory.length, files: files.map(([path, bytes]) => [path, bytes.length]) }));
 const length = Buffer.alloc(4);
 length.writeUInt32LE(index.length);

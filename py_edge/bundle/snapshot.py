@@ -1,4 +1,5 @@
-"""The memory snapshot that Python in the page starts from: interpreter and py_edge imported, side module not loaded.
+"""The memory snapshot that Python in the page starts from: interpreter and py_edge imported, side module not loaded,
+and the files of py_edge that are not imported yet, compiled.
 
 It is bound to the exact runtime and wheel, is made with Node, and only saves time: without it the page starts Python
 the long way. numpy stays out of it (a snapshot with libraries in it does not restore).

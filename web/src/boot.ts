@@ -118,9 +118,12 @@ export async function boot({ runtime, files, wheel, wheels, snapshot }: Boot, te
   const steps: Record<string, number> = {};
   const total = [...files, snapshot ?? wheel, ...wheels].reduce((sum, file) => sum + file.size, 0);
   let done = 0;
+  let told = 0;
   const tell = (phase: Progress["phase"]) => tellProgress({ phase, done, total: Math.max(done, total) });
   const onbytes = (count: number) => {
     done += count;
+    if (done - told < total / 200) return; // a message per chunk would cost more than it tells
+    told = done;
     tell("runtime");
   };
   const mark = (step: string) => void (steps[step] = Math.round(performance.now() - begin));
