@@ -25,7 +25,7 @@ export interface EdgeOptions {
   learnEvery?: number;
   /** Share of all inputs, drawn at random, that are asked as audits even when the device is sure. */
   audit?: number;
-  /** Threads of a prediction, at most, where the page is cross-origin isolated; by default two. */
+  /** Threads of a prediction, at most, where the page is cross-origin isolated; by default two, where there are four cores. */
   threads?: number | undefined;
   signal?: AbortSignal;
   onprogress?: (progress: Progress) => void;

@@ -7,7 +7,7 @@ import { EdgeError } from "./problem.ts";
 import type { ModelInfo, Policy, PredictCalls } from "./protocol.ts";
 import type { Handlers } from "./rpc.ts";
 
-/** By default; the browser and the page need cores too. */
+/** By default, and at most half the cores: the page needs some too, and where none is free two threads are slower than one. */
 const MOST_THREADS = 2;
 
 let compiled: ReturnType<typeof compileExecutor> | null = null;
@@ -20,7 +20,7 @@ function loaded(): NonNullable<typeof current> {
 
 export const predictCalls: Handlers<PredictCalls> = {
   async load({ plan, executors, policy, threads: wanted }, { progress }) {
-    const threads = threadsHere(wanted ?? Math.min(MOST_THREADS, navigator.hardwareConcurrency));
+    const threads = threadsHere(wanted ?? Math.min(MOST_THREADS, navigator.hardwareConcurrency >> 1));
     compiled ??= compileExecutor(executors, {}, threads > 1);
     compiled.catch(() => (compiled = null));
     let done = 0;
