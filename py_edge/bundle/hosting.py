@@ -64,7 +64,6 @@ def licence_list(lock: Lock, tiers: Iterable[str], version: str) -> bytes:
     lines = ["# Third-party files", "", f"py_edge {version} itself is under Apache-2.0.", ""]
     lines += ["| file | licence | sha256 |", "| --- | --- | --- |"]
     lines += [f"| {file.name} | {file.licence} | `{file.sha256}` |" for file in lock.select(tiers)]
-    lines += ["| idb 8.0.4 (inside py-edge.js) | ISC | |"]
     lines += ["| uPlot 1.6.32 (inside stream.js and fleet.js; uPlot.LICENSE.txt) | MIT | |", ""]
     return "\n".join(lines).encode()
 
@@ -79,7 +78,6 @@ def sbom(lock: Lock, tiers: Iterable[str], version: str) -> bytes:
         "metadata": {"component": {"type": "application", "name": "py_edge", "version": version}},
         "components": [
             *components,
-            {"type": "library", "name": "idb", "version": "8.0.4"},
             {"type": "library", "name": "uplot", "version": "1.6.32"},
         ],
     }

@@ -1,7 +1,7 @@
 // A device's state as one file: questions, answers, examples, weights, its id. Taken to another browser it is the same
 // device there, so it moves and is not copied: two devices of one id would give one id to two questions.
 import { EdgeError } from "./problem.ts";
-import { open, OURS, type StoreName } from "./store.ts";
+import { ended, given, open, OURS, type StoreName } from "./store.ts";
 
 const FORMAT = "py-edge-state";
 /** Verified bytes of models are left out: they are fetched again. */
@@ -38,10 +38,10 @@ export async function importState(file: Blob): Promise<number> {
   for (const [name, stores] of Object.entries(databases)) {
     const database = await open(name);
     const transaction = database.transaction(TAKEN, "readwrite", { durability: "strict" });
-    const work: Promise<unknown>[] = [transaction.done];
+    const work: Promise<unknown>[] = [ended(transaction)];
     for (const store of TAKEN) {
-      work.push(transaction.objectStore(store).clear());
-      for (const [key, value] of stores[store] ?? []) work.push(transaction.objectStore(store).put(value as never, key as never));
+      work.push(given(transaction.objectStore(store).clear()));
+      for (const [key, value] of stores[store] ?? []) work.push(given(transaction.objectStore(store).put(value, key)));
       count += stores[store]?.length ?? 0;
     }
     await Promise.all(work).finally(() => database.close());
@@ -53,8 +53,9 @@ async function readRows(name: string): Promise<Partial<Record<StoreName, Rows>>>
   const database = await open(name);
   const rows: Partial<Record<StoreName, Rows>> = {};
   for (const store of TAKEN) {
-    const [keys, values] = await Promise.all([database.getAllKeys(store), database.getAll(store)]);
-    rows[store] = keys.map((key, i) => [key, values[i]]);
+    const table = database.transaction(store).objectStore(store);
+    const [keys, values] = await Promise.all([given(table.getAllKeys()), given(table.getAll())]);
+    rows[store] = keys.map((key, i) => [key as number | string, values[i]]);
   }
   database.close();
   return rows;

@@ -1,6 +1,5 @@
 // Durable state of one model on this device: questions, answers, examples, weights, pointers. IndexedDB with strict
 // durability; plain memory where the browser denies storage (the page then says so).
-import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import { hex } from "./digest.ts";
 import type { Answer, LearnOptions, Problem, Question, Release } from "./protocol.ts";
 
@@ -60,9 +59,6 @@ interface Rows {
   pointers: { key: string; value: unknown };
 }
 
-/** @internal */
-type Schema = Rows & DBSchema;
-
 /** What every name begins with under which this site keeps something. */
 export const OURS = "py-edge:";
 
@@ -94,10 +90,28 @@ export async function openStore(name: string): Promise<Store> {
 }
 
 /** @internal */
-export function open(name: string): Promise<IDBPDatabase<Schema>> {
-  return openDB<Schema>(name, 1, {
-    upgrade: (db) => STORES.forEach((store) => db.createObjectStore(store)),
-    blocking: (_now, _next, event) => (event.target as IDBDatabase).close(),
+export function open(name: string): Promise<IDBDatabase> {
+  const request = indexedDB.open(name, 1);
+  request.onupgradeneeded = () => STORES.forEach((store) => request.result.createObjectStore(store));
+  return given(request).then((database) => {
+    database.onversionchange = () => database.close();
+    return database;
+  });
+}
+
+/** @internal */
+export function given<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/** @internal */
+export function ended(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error ?? new DOMException("cut short", "AbortError"));
   });
 }
 
@@ -109,10 +123,10 @@ const PAUSE_MS = 50;
 class Durable implements Store {
   readonly durable = true;
   readonly #name: string;
-  #database: Promise<IDBPDatabase<Schema>> | null;
+  #database: Promise<IDBDatabase> | null;
   #closed = false;
 
-  constructor(name: string, database: IDBPDatabase<Schema>) {
+  constructor(name: string, database: IDBDatabase) {
     this.#name = name;
     this.#database = Promise.resolve(database);
   }
@@ -130,7 +144,7 @@ class Durable implements Store {
     this.#drop(this.#database);
   }
 
-  #drop(database: Promise<IDBPDatabase<Schema>> | null): void {
+  #drop(database: Promise<IDBDatabase> | null): void {
     if (this.#database === database) this.#database = null;
     void database?.then((open) => open.close(), () => undefined);
   }
@@ -151,16 +165,16 @@ class Durable implements Store {
   }
 }
 
-async function transact<T>(database: IDBPDatabase<Schema>, mode: "readonly" | "readwrite", work: (tables: Tables) => Promise<T>): Promise<T> {
+async function transact<T>(database: IDBDatabase, mode: "readonly" | "readwrite", work: (tables: Tables) => Promise<T>): Promise<T> {
   const transaction = database.transaction(STORES, mode, { durability: "strict" });
   const tables: Tables = {
-    get: async (store, key) => transaction.objectStore(store).get(key as never),
-    all: async (store) => transaction.objectStore(store).getAll(),
-    put: async (store, key, value) => void (await transaction.objectStore(store).put!(value as never, key as never)),
-    delete: async (store, key) => void (await transaction.objectStore(store).delete!(key as never)),
+    get: async (store, key) => given(transaction.objectStore(store).get(key)),
+    all: async (store) => given(transaction.objectStore(store).getAll()),
+    put: async (store, key, value) => void (await given(transaction.objectStore(store).put(value, key))),
+    delete: async (store, key) => given(transaction.objectStore(store).delete(key)),
   };
   try {
-    const [value] = await Promise.all([work(tables), transaction.done]);
+    const [value] = await Promise.all([work(tables), ended(transaction)]);
     return value;
   } catch (error) {
     try {
