@@ -58,11 +58,15 @@ class Upstream:
             self.next_probe_ms = 0
             self.bus.publish("upstream")
 
+    def _resting(self, now: int) -> bool:
+        """The next probe lies ahead, and no further than a clock that was set back could make it seem."""
+        return now < self.next_probe_ms <= now + int(retry.LONGEST_S * 1000)
+
     async def _start_due(self) -> float:
         """Put rows in flight; gives how long nothing more can happen by itself, in seconds."""
         now = self.tier.clock.now_ms()
         down = self.attempts_while_down > 0
-        if down and now < self.next_probe_ms <= now + int(retry.LONGEST_S * 1000):
+        if down and self._resting(now):
             return (self.next_probe_ms - now) / 1000
         room = (1 if down else self.window) - len(self._flying)
         if room <= 0:
@@ -114,11 +118,18 @@ class Upstream:
         return await self.network.request("PUT", path, canonical_json(question.to_json()))
 
     async def _unreachable(self, row: Row, reason: str) -> None:
+        """One more step of back-off; rows that were in flight together and fall together are one step, not many."""
         now = self.tier.clock.now_ms()
-        self.next_probe_ms = now + int(1000 * retry.delay_s(self.attempts_while_down, self.tier.chance))
-        self.attempts_while_down += 1
-        at = self.next_probe_ms
-        await self.tier.store.write(lambda tx: outbox.try_again(tx, row, "network", reason, at))
+        if not self._resting(now):
+            self.next_probe_ms = now + int(1000 * retry.delay_s(self.attempts_while_down, self.tier.chance))
+            self.attempts_while_down += 1
+
+        def work(tx: Transaction) -> None:
+            # A success of another row, meanwhile, has woken all that were written before this one.
+            at = self.next_probe_ms if self.attempts_while_down else now
+            outbox.try_again(tx, row, "network", reason, at)
+
+        await self.tier.store.write(work)
 
     async def _judge(self, row: Row, question: Question, response: Response) -> None:
         now = self.tier.clock.now_ms()

@@ -337,6 +337,20 @@ def test_17_what_may_pass_is_tried_again(upstream: Callable[..., None], trouble:
     assert set(tries.values()) <= {1, 2}
 
 
+def test_what_falls_together_is_one_step_of_back_off(upstream: Callable[..., None]) -> None:
+    """Sixteen questions are in flight when the link breaks: the wait is that of one failure, seconds and not minutes."""
+    parent = Parent(lambda method, path: Response(202))
+
+    def says(method: str, path: str) -> Response:
+        if len(parent.heard) <= 16:
+            raise NetworkError("the parent is away")
+        return Response(202, b'{"state":"queued"}')
+
+    parent.says = says
+    upstream(parent, 16, lambda tx: tx.count(OUTBOX) == 0)
+    assert len(parent.heard) >= 32
+
+
 def test_17_a_poisoned_item_does_not_block_the_lane(upstream: Callable[..., None]) -> None:
     """One is refused for good: it is in the dead letters with its payload, all others are with the parent."""
 

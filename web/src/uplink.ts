@@ -150,8 +150,9 @@ export class Uplink {
 
   /** Always from the beginning: the node leaves out what was acknowledged, and nothing else may be skipped. */
   #listen(): void {
-    const open = async (path: string, takers: Record<string, (data: string, id: string) => void>) => {
-      const stream = await openStream(this.#base + path);
+    const open = (path: string, takers: Record<string, (data: string, id: string) => void>): void =>
+      void openStream(this.#base + path).then((stream) => follow(stream, path, takers), () => undefined); // the edge tells why no node starts in the tab
+    const follow = (stream: EventSource, path: string, takers: Record<string, (data: string, id: string) => void>): void => {
       if (this.#stop.signal.aborted) return stream.close();
       this.#streams.push(stream);
       stream.addEventListener("open", () => {
@@ -165,14 +166,14 @@ export class Uplink {
         void this.#poll();
         if (stream.readyState !== EventSource.CLOSED) return;
         this.#streams = this.#streams.filter((other) => other !== stream);
-        setTimeout(() => this.#stop.signal.aborted || void open(path, takers), RETRY_STREAM_MS * (0.5 + Math.random()));
+        setTimeout(() => this.#stop.signal.aborted || open(path, takers), RETRY_STREAM_MS * (0.5 + Math.random()));
       });
     };
-    void open(`answers/stream?device=${this.#device}&after=0`, {
+    open(`answers/stream?device=${this.#device}&after=0`, {
       answer: (data, id) => void this.#take(JSON.parse(data) as Answer, Number(id)).catch(() => undefined),
       outcome: (data, id) => void this.#end(JSON.parse(data) as Outcome, Number(id)).catch(() => undefined),
     });
-    void open("models/stream", { release: (data) => this.#tell.released(JSON.parse(data) as Release) });
+    open("models/stream", { release: (data) => this.#tell.released(JSON.parse(data) as Release) });
   }
 
   /** Ask for answers while no stream is open. */
