@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
 
-const TYPED = ["py-edge", "edge", "element", "problem", "protocol", "rpc", "runtime", "source", "store", "predict"].map((name) => `${name}.d.ts`);
+const TYPED = ["py-edge", "edge", "element", "learner", "problem", "protocol", "rpc", "runtime", "source", "store", "predict"].map((name) => `${name}.d.ts`);
 
 const PAGES = {
   "index.html": "Device", "desk.html": "Desk", "dashboard.html": "Dashboard", "stream.html": "Stream", "fleet.html": "Fleet",

@@ -21,10 +21,9 @@ def test_one_trace_over_all_tiers(tmp_path: Path) -> None:
     site = NodeProcess(
         {"name": "site", "port": ports[0], "parent": parent, "log": "json"}, tmp_path / "site.log"
     )  # fmt: skip
-    for node in (cloud, site):
-        node.start()
     try:
         for node in (cloud, site):
+            node.start()
             node.until_ready()
         with (
             httpx.Client(base_url=site.url, trust_env=False) as http,

@@ -310,9 +310,10 @@ export class Edge extends EventTarget {
       this.#channel = new BroadcastChannel(name);
       this.#channel.addEventListener("message", (event: MessageEvent<{ kind: string; detail?: unknown }>) => void this.#heard(event.data));
     }
-    const lead = async () => {
-      const store = fence(this.#store, await nextEpoch(this.#store), () => stepDown());
-      if (this.#closed) return;
+    let turn = 0; // of standing for the lead; what an earlier one has begun no longer counts
+    const lead = async (mine: number) => {
+      const store = fence(this.#store, await nextEpoch(this.#store), () => stepDown(mine));
+      if (this.#closed || mine !== turn) return;
       this.#uplink = new Uplink(this.source.api, this.device, store, {
         accepted: (row, receipt) => this.#emit("escalated", { device: this.device, sequence: row.sequence, state: receipt.state, place: String(receipt.place ?? ""), estimate_s: receipt.estimate_s }),
         answered: (answer) => this.#answered(answer, store),
@@ -324,25 +325,27 @@ export class Edge extends EventTarget {
       this.#uplink.start();
     };
     const stand = () => {
-      navigator.locks
-        .request(name, async () => {
-          if (this.#closed) return;
-          const released = new Promise<void>((resolve) => (this.#release = resolve));
-          await lead();
-          await released;
-        })
-        .catch(() => stepDown()); // another tab took the lock away
+      const mine = ++turn;
+      const led = navigator.locks.request(name, async () => {
+        if (this.#closed) return;
+        const released = new Promise<void>((resolve) => (this.#release = resolve));
+        await lead(mine);
+        await released;
+      });
+      led.catch((error: unknown) => {
+        if (error instanceof DOMException && error.name === "AbortError") stepDown(mine); // another tab took the lock away
+        else this.#emit("error", toProblem(error));
+      });
     };
-    const stepDown = () => {
-      const was = this.#uplink;
-      if (!was) return;
+    const stepDown = (mine: number) => {
+      if (mine !== turn) return;
+      this.#uplink?.close();
       this.#uplink = null;
-      was.close();
       this.#release?.();
       if (navigator.locks && !this.#closed) stand();
     };
     if (navigator.locks) stand();
-    else void lead();
+    else lead(turn).catch((error: unknown) => this.#emit("error", toProblem(error)));
   }
 
   async #heard({ kind, detail }: { kind: string; detail?: unknown }): Promise<void> {
