@@ -317,6 +317,19 @@ def test_a_full_house_refuses_politely(start: Start) -> None:
     assert ask(fast.http, question(1, device=OTHER)).status_code == 202
 
 
+def test_the_waiting_are_told_in_the_order_of_their_places(start: Start) -> None:
+    """The least sure stand first, whatever their deadlines; what is shown begins with them."""
+    cloud = start("cloud", level=2)
+    for sequence in range(1, 9):
+        ask(
+            cloud.http,
+            question(sequence, confidence=0.1 * sequence, deadline_ms=10_000_000 - 100_000 * sequence),
+        )
+    waiting = cloud.http.get("/v1/status").json()["waiting"]
+    assert [one["place"] for one in waiting] == [0, 1, 2, 3, 4]
+    assert waiting[0]["question"] == f"{DEVICE}/1"
+
+
 def test_strangers_are_kept_out(start: Start) -> None:
     """Foreign web origins, rebound names and wrong tokens are refused; with its token a caller is let in."""
     site = start("site", data="memory:", token="a-long-random-secret", require_token=True)

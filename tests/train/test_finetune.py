@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
+from py_edge.model import Model
 from py_edge.tensor import Tensor
+from py_edge.tfjs import sequential
 from py_edge.train.finetune import finetune
 from py_edge.train.history import Progress
 from py_edge.train.rehearsal import Reservoir
@@ -195,3 +199,20 @@ def test_rehearsal_grows_and_is_replayed() -> None:
     assert memory is not None
     assert set(memory.counts()) == {0, 1, 2}
     assert kept[0] + 0.1 < kept[1] > 0.9
+
+
+@pytest.mark.parametrize(("mode", "moves"), [("train", True), ("auto", True), ("frozen", False)])
+def test_batch_normalisation_moves_or_stands(mode: str, moves: bool) -> None:
+    """Frozen, its four weights are the very same after a fit of all layers; trained, each of them is another."""
+    model = sequential((4,), [
+        {"class_name": "Dense", "units": 6}, {"class_name": "BatchNormalization"},
+        {"class_name": "Dense", "units": 3, "activation": "softmax"},
+    ], seed=1)  # fmt: skip
+    before = {name: t.tobytes() for name, t in Model(model).weights.items()}
+    fitted = Model(model)
+    finetune(fitted, *blobs(24), layers="all", epochs=2, batch=8, batch_norm=mode)
+    changed = {name for name, t in fitted.weights.items() if t.tobytes() != before[name]}
+    norm = {name for name in before if "normalization" in name}
+    assert len(norm) == 4
+    assert changed & norm == (norm if moves else set())
+    assert changed - norm == set(before) - norm

@@ -117,7 +117,7 @@ async def status_of(node: Node) -> dict[str, Any]:
             },
             "waiting": [
                 {"question": f"{row['device']}/{row['sequence']}", "place": place, "estimate_s": estimate_s}
-                for row in tx.select(QUESTIONS, ("state", "=", "queued"), order=("deadline_ms",), limit=SHOWN)
+                for row in tx.select(QUESTIONS, ("state", "=", "queued"), order=("-priority", "deadline_ms"), limit=SHOWN)
                 for place, estimate_s in [(node.tier.place or said_by_parent)(tx, row)]
             ],
             "outbox": tx.count(OUTBOX),
