@@ -73,15 +73,17 @@ def test_the_keyboard_alone_draws_and_asks(page: Page, origin: Origin, calm: Non
 
 
 def test_nothing_moves_for_those_who_asked_for_that(browser: Browser, origin: Origin) -> None:
-    """With reduced motion no element has a transition or an animation."""
+    """With reduced motion no element of any page has a transition or an animation."""
     context = browser.new_context(reduced_motion="reduce", service_workers="block")
     page = context.new_page()
-    _open(page, origin, "")
-    moving = page.evaluate(
-        """() => [...document.querySelectorAll('*')].filter(node => {
-          const style = getComputedStyle(node);
-          return style.transitionDuration.split(',').some(part => parseFloat(part) > 0) || style.animationName !== 'none';
-        }).length"""
-    )
+    moving = {}
+    for name in PAGES:
+        _open(page, origin, name)
+        moving[name] = page.evaluate(
+            """() => [...document.querySelectorAll('*')].filter(node => {
+              const style = getComputedStyle(node);
+              return style.transitionDuration.split(',').some(part => parseFloat(part) > 0) || style.animationName !== 'none';
+            }).length"""
+        )
     context.close()
-    assert moving == 0
+    assert moving == dict.fromkeys(PAGES, 0)
