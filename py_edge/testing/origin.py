@@ -14,6 +14,7 @@ from typing import Any, Self
 from py_edge.testing.faults import App, Dropped, Faults
 
 START_TIMEOUT_S = 20.0
+CUT_S = 2.0
 
 
 class Origin:
@@ -82,7 +83,14 @@ def _run(server: Any, listener: socket.socket) -> None:
         runner.run(server.serve(sockets=[listener]))
         for connection in list(server.server_state.connections):
             connection.transport.abort()
-        runner.run(asyncio.sleep(0))
+        runner.run(_ended(server.server_state.tasks))
+
+
+async def _ended(requests: set[asyncio.Task[None]]) -> None:
+    """Requests that a cut has caught see it and end by themselves: cancelled while it is opened, a file stays open."""
+    await asyncio.sleep(0)
+    if requests:
+        await asyncio.wait(requests, timeout=CUT_S)
 
 
 def _not_on_purpose(record: logging.LogRecord) -> bool:
