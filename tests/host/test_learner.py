@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from array import array
 from functools import partial
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,29 +12,13 @@ import pytest
 from py_edge.confidence import NEVER_SURE
 from py_edge.host import browser
 from py_edge.plan import Plan
-
-
-def _helper() -> ModuleType:
-    path = Path(__file__).parent / "digits_release.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.host.digits_release import digits, trained_release
 
 
 @pytest.fixture(scope="module")
-def helper() -> ModuleType:
-    """Makes releases of a tiny digits model."""
-    return _helper()
-
-
-@pytest.fixture(scope="module")
-def released(helper: ModuleType) -> tuple[dict[str, Any], dict[str, bytes]]:
+def released() -> tuple[dict[str, Any], dict[str, bytes]]:
     """A release and its files."""
-    made: tuple[dict[str, Any], dict[str, bytes]] = helper.trained_release(120)
-    return made
+    return trained_release(120)
 
 
 @pytest.fixture
@@ -71,11 +52,9 @@ def _flat(rows: list[list[float]]) -> array[float]:
     return array("f", [value for row in rows for value in row])
 
 
-def test_a_fine_tune_gives_a_plan_for_the_page_and_starts_from_the_release(
-    loaded: str, helper: ModuleType
-) -> None:
+def test_a_fine_tune_gives_a_plan_for_the_page_and_starts_from_the_release(loaded: str) -> None:
     """Learning twice from the same answers gives the same bytes: nothing is carried over but the release."""
-    images, labels = helper.digits()
+    images, labels = digits()
     given: Any = (loaded, _flat(images[300:360]), labels[300:360], [], _flat([]), [], {"epochs": 3})
     first, second = _learn(*given)["value"], _learn(*given)["value"]
     assert first["plan"] == second["plan"]
@@ -86,11 +65,9 @@ def test_a_fine_tune_gives_a_plan_for_the_page_and_starts_from_the_release(
     assert first["examples"] == 60
 
 
-def test_scikit_learn_fits_the_head_where_it_is(
-    loaded: str, helper: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scikit_learn_fits_the_head_where_it_is(loaded: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With head "logistic" the plan carries the head that scikit-learn found; without scikit-learn the remedy is told."""
-    images, labels = helper.digits()
+    images, labels = digits()
     learn = partial(_learn, loaded, _flat(images[300:500]), labels[300:500], [], _flat([]), [])
     fitted = learn({"head": "logistic"})["value"]
     assert len(fitted["loss"]) == 1
@@ -103,16 +80,16 @@ def test_scikit_learn_fits_the_head_where_it_is(
     assert (problem["code"], problem["remedy"]) == ("E_ENVIRONMENT", "make the bundle with --tier sklearn")
 
 
-def test_without_audits_changed_weights_are_never_sure(loaded: str, helper: ModuleType) -> None:
+def test_without_audits_changed_weights_are_never_sure(loaded: str) -> None:
     """A threshold that nothing vouches for is not kept: everything climbs."""
-    images, labels = helper.digits()
+    images, labels = digits()
     told = _learn(loaded, _flat(images[300:330]), labels[300:330], [], _flat([]), [], {"epochs": 1})
     assert told["value"]["threshold"] == NEVER_SURE
 
 
-def test_audits_certify_a_threshold_and_are_not_trained_on(loaded: str, helper: ModuleType) -> None:
+def test_audits_certify_a_threshold_and_are_not_trained_on(loaded: str) -> None:
     """Audited answers change temperature and threshold, never the weights."""
-    images, labels = helper.digits()
+    images, labels = digits()
     learn = partial(_learn, loaded, _flat(images[300:500]), labels[300:500], [])
     plain = learn(_flat([]), [], {"epochs": 5})["value"]
     audited = learn(_flat(images[:110]), labels[:110], {"epochs": 5})["value"]
@@ -125,9 +102,9 @@ def test_audits_certify_a_threshold_and_are_not_trained_on(loaded: str, helper: 
     assert again["certificate"]["n"] == 110
 
 
-def test_newest_examples_win_and_classes_stay_balanced(loaded: str, helper: ModuleType) -> None:
+def test_newest_examples_win_and_classes_stay_balanced(loaded: str) -> None:
     """At most `per_class` of each class are trained on, the newest of what came home first."""
-    images, labels = helper.digits()
+    images, labels = digits()
     few = _learn(loaded, _flat(images[:400]), labels[:400], [], _flat([]), [], {"epochs": 1, "per_class": 5})
     assert few["value"]["examples"] == 400
     newest = _flat(images[300:400]), labels[300:400]
@@ -139,13 +116,12 @@ def test_newest_examples_win_and_classes_stay_balanced(loaded: str, helper: Modu
 def test_a_worker_that_dies_is_resumed_to_the_same_bytes(
     released: tuple[dict[str, Any], dict[str, bytes]],
     loaded: str,
-    helper: ModuleType,
     pieces: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A new worker that gets the last generation ends with the plan of an unbroken fine-tune, after fewer steps."""
     monkeypatch.setattr("py_edge.host.learner.GENERATION_S", 0.0)
-    images, labels = helper.digits()
+    images, labels = digits()
     given: tuple[Any, list[int], list[float]] = (_flat(images[300:500]), labels[300:500], [])
     options = {"epochs": 12, "batch": 16}
     whole = _learn(loaded, *given, _flat([]), [], options)["value"]
@@ -163,9 +139,9 @@ def test_a_worker_that_dies_is_resumed_to_the_same_bytes(
     assert (again["plan"], again["loss"]) == (whole["plan"], whole["loss"])
 
 
-def test_a_fit_that_explodes_says_so_and_the_release_stays(loaded: str, helper: ModuleType) -> None:
+def test_a_fit_that_explodes_says_so_and_the_release_stays(loaded: str) -> None:
     """A learning rate beyond reason: a problem with its code and remedy, and the released plan as before."""
-    images, labels = helper.digits()
+    images, labels = digits()
     before = browser.plan(loaded)["value"]
     told = _learn(
         loaded, _flat(images[300:400]), labels[300:400], [], b"", [], {"learning_rate": 1e6, "epochs": 50}
@@ -175,9 +151,9 @@ def test_a_fit_that_explodes_says_so_and_the_release_stays(loaded: str, helper: 
     assert browser.plan(loaded)["value"] == before
 
 
-def test_a_fit_that_is_stopped_leaves_the_release(loaded: str, helper: ModuleType) -> None:
+def test_a_fit_that_is_stopped_leaves_the_release(loaded: str) -> None:
     """After a stop there is nothing to go on with, and the model is the released one."""
-    images, labels = helper.digits()
+    images, labels = digits()
     before = browser.plan(loaded)["value"]
     browser.learn_begin(loaded, _flat(images[300:400]), labels[300:400], [], {"epochs": 50}, {})
     browser.learn_on(loaded, 0.0, b"", [])
