@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from py_edge.bundle.collect import Bundle
+from py_edge.records import digest_of_content
 from tests.node.asking import DEVICE, ask, question
 from tests.node.conftest import LiveNode, start
 
@@ -56,6 +59,39 @@ def test_keys_arrows_and_undo_without_a_mouse(page: Page, node: LiveNode, tmp_pa
     ended = [answers(node, n)[-1]["label_index"] for n in range(1, 5) if answers(node, n)]
     assert sorted(ended, key=str) == [5, None, None]
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_a_picture_in_colours_and_measurements_are_shown_as_such(
+    page: Page, start: Any, bundle: Bundle, tmp_path: Path
+) -> None:
+    """RGB of 24 by 40 as its colours, undistorted; four measurements as a table; one among thirty labels by its letters."""
+    node = start("site", site_dir=str(bundle.folder))
+    red = {
+        "shape": [1, 24, 40, 3],
+        "dtype": "uint8",
+        "data": base64.b64encode(bytes((200, 0, 40)) * 960).decode(),
+    }
+    digest = digest_of_content(red, "digits")
+    ask(node.http, dataclasses.replace(question(1), input=red, digest=digest, labels=("cat", "dog")))
+    labels = tuple(f"kind {place:02}" for place in range(30))
+    ask(node.http, question(2, 5.1, 3.5, 1.4, 0.2, labels=labels))
+    page.goto(f"{node.url}/desk.html?annotator=ann")
+    picture = page.get_by_role("img", name="not sure of")
+    expect(picture).to_be_visible()
+    pixel = (
+        "canvas => [canvas.width, canvas.height, ...canvas.getContext('2d').getImageData(39, 23, 1, 1).data]"
+    )
+    assert picture.evaluate(pixel) == [40, 24, 255, 0, 51, 255]
+    page.screenshot(path=str(tmp_path / "desk-colours.png"))
+    page.keyboard.press("2")
+    expect(page.locator(".values tbody td")).to_have_text(["5.1", "3.5", "1.4", "0.2"])
+    page.screenshot(path=str(tmp_path / "desk-values.png"))
+    page.keyboard.press("/")
+    page.keyboard.type("d 17")
+    expect(page.locator("button.label:visible")).to_have_text(["kind 17"])
+    page.keyboard.press("Enter")
+    expect(page.locator("#count")).to_have_text("2 answered")
+    assert [answers(node, sequence)[-1]["label"] for sequence in (1, 2)] == ["dog", "kind 17"]
 
 
 def test_a_task_at_twice_the_size_is_all_in_reach(page: Page, node: LiveNode, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@
 /** One tensor in JSON: `data` is base64 of the little-endian bytes. */
 export interface WireTensor {
   shape: number[];
-  dtype: "float32" | "int32" | "uint8";
+  dtype: "float32" | "float64" | "int32" | "int8" | "uint8" | "bool";
   data: string;
 }
 
@@ -104,6 +104,8 @@ export interface Problem {
 export interface DeskTask {
   task: string;
   input: WireTensor;
+  rung: Question["rung"];
+  model: string;
   candidates: Candidate[];
   labels: string[] | null;
   lease_until_ms: number;

@@ -12,8 +12,8 @@ export function encodeTensor(values: Float32Array, shape: number[]): WireTensor 
 
 export function decodeTensor(tensor: WireTensor): Float32Array {
   const bytes = Uint8Array.from(atob(tensor.data), (char) => char.charCodeAt(0));
-  if (tensor.dtype === "float32") return new Float32Array(bytes.buffer);
-  return Float32Array.from(tensor.dtype === "int32" ? new Int32Array(bytes.buffer) : bytes);
+  const kinds: Record<string, new (buffer: ArrayBuffer) => ArrayLike<number>> = { float32: Float32Array, float64: Float64Array, int32: Int32Array, int8: Int8Array };
+  return Float32Array.from(new (kinds[tensor.dtype] ?? Uint8Array)(bytes.buffer));
 }
 
 /** The digest that binds a question's id to its content: canonical JSON, keys sorted, no spaces. */

@@ -1,12 +1,13 @@
-// The desk as a part of a page: one doubtful picture, the model's guess, a key per label.
-// Digits answer, s skips, u takes the last vote back, arrows walk over the labels.
+// The desk as a part of a page: one doubtful input, the model's guess, a key per label.
+// Digits answer, s skips, u takes the last vote back, arrows walk over the labels, / finds one among many.
 import { toProblem, sentence } from "../problem.ts";
 import type { DeskTask } from "../protocol.ts";
-import { callNode, decodeTensor } from "../wire.ts";
+import { callNode } from "../wire.ts";
 import { el, percent } from "./dom.ts";
-import { picture } from "./digit.ts";
+import { inputView } from "./input.ts";
 
 const IDLE_MS = 1_000;
+const MANY_LABELS = 10; // more than there are digits: a field finds them
 const STEPS: Record<string, number> = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
 export class DeskPanel {
@@ -15,6 +16,7 @@ export class DeskPanel {
   readonly #annotator: string;
   #task: DeskTask | null = null;
   #labels: string[] = [];
+  #find: HTMLInputElement | null = null;
   #shown_ms = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -45,6 +47,7 @@ export class DeskPanel {
     const task = this.#task;
     if (!task) return false;
     if (key in STEPS) this.#walk(STEPS[key]!);
+    else if (key === "/" && this.#find) this.#find.focus();
     else if (key === "s") void this.#vote("skip", null);
     else if (key === "c") void this.#vote("cannot_tell", null);
     else if (key === "n") void this.#vote("none_of_these", null);
@@ -84,11 +87,32 @@ export class DeskPanel {
       el("button", { type: "button", class: "quiet", onclick: () => void this.#vote(verdict, null) }, words, el("kbd", {}, key)),
     );
     this.node.replaceChildren(
-      picture(decodeTensor(task.input), "the doubtful picture", "large"),
-      el("p", { role: "status" }, waiting ? `${waiting} more waiting. ` : "The last one waiting. ", guess ? el("span", { class: "hint" }, `The models' guess: ${guess}`) : ""),
+      inputView(task.input, task.rung, "what the model was not sure of"),
+      el("p", { role: "status" }, waiting ? `${waiting} more waiting. ` : "The last one waiting. ", el("span", { class: "hint" }, `${guess ? `The models' guess: ${guess}. ` : ""}Asked by ${task.model}.`)),
+      ...this.#finder(buttons),
       el("div", { class: "labels", role: "group", "aria-label": "labels" }, ...buttons),
       el("div", { class: "row" }, ...others, ...(this.#last ? [this.#undoButton()] : [])),
     );
+  }
+
+  /** A field that leaves only the labels with these letters; enter votes for the first, escape gives all back. */
+  #finder(buttons: HTMLButtonElement[]): HTMLElement[] {
+    this.#find = null;
+    if (buttons.length <= MANY_LABELS) return [];
+    const find = el("input", { type: "text", autocomplete: "off" });
+    const filter = () => buttons.forEach((button, index) => (button.hidden = !this.#labels[index]!.toLowerCase().includes(find.value.trim().toLowerCase())));
+    find.addEventListener("input", filter);
+    find.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && find.value.trim()) buttons.find((button) => !button.hidden)?.click();
+      else if (event.key === "Escape") {
+        find.value = "";
+        filter();
+        find.blur();
+      }
+      event.stopPropagation(); // letters are no commands here
+    });
+    this.#find = find;
+    return [el("p", { class: "row" }, el("label", {}, "Find a label ", el("kbd", {}, "/"), " ", find))];
   }
 
   #undoButton(): HTMLElement {
@@ -97,7 +121,7 @@ export class DeskPanel {
 
   /** Move the focus over the labels; enter or space then votes, as on any button. */
   #walk(step: number): void {
-    const buttons = [...this.node.querySelectorAll<HTMLButtonElement>("button.label")];
+    const buttons = [...this.node.querySelectorAll<HTMLButtonElement>("button.label:not([hidden])")];
     if (!buttons.length) return;
     const here = buttons.indexOf(document.activeElement as HTMLButtonElement);
     const next = here < 0 ? (step > 0 ? 0 : buttons.length - 1) : (here + step + buttons.length) % buttons.length;
@@ -105,7 +129,7 @@ export class DeskPanel {
   }
 
   #message(text: string): void {
-    this.#task = null;
+    this.#task = this.#find = null;
     this.node.replaceChildren(el("p", { role: "status", class: "hint" }, text), ...(this.#last ? [el("div", { class: "row" }, this.#undoButton())] : []));
   }
 
