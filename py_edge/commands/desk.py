@@ -26,9 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Move the tasks and say how many."""
     if arguments.action == "export":
-        tasks = _call(arguments, "export")["tasks"]
-        arguments.file.write_text(json.dumps(tasks, indent=1) + "\n", encoding="utf-8")
-        print(f"{len(tasks)} tasks in {arguments.file}", file=sys.stderr)
+        found = _call(arguments, "export")
+        interface = arguments.file.with_suffix(".xml")
+        arguments.file.write_text(json.dumps(found["tasks"], indent=1) + "\n", encoding="utf-8")
+        interface.write_text(found["label_config"] + "\n", encoding="utf-8")
+        said = f"{len(found['tasks'])} tasks in {arguments.file}, the labelling interface for them in {interface}"
+        print(said, file=sys.stderr)
         return 0
     tasks = read_json(arguments.file.read_bytes(), where=str(arguments.file), limit_bytes=256 << 20)
     if not isinstance(tasks, list):

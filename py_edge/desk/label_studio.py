@@ -1,8 +1,10 @@
-"""Label Studio's JSON (image classification, one Choices tag): tasks with votes and guesses out, annotations in.
+"""Label Studio's JSON (classification, one Choices tag): tasks with votes and guesses out, annotations in.
 
-`data.task` is our name of the task, so what comes back finds its place; `data.image` is a picture that the tool shows.
-An annotation on a known task is a vote like any other; a task we do not know may bring gold (`ground_truth`).
-Source of the format: Label Studio documentation, "Export annotations", JSON, and "Import pre-annotated data".
+`data.task` is our name of the task, so what comes back finds its place; the tool shows `data.image`, or `data.text`.
+An annotation on a known task is a vote like any other, unless its `import_id` says that it was ours; a task we do not
+know may bring gold (`ground_truth`). Persons stand in `meta`: the tool refuses an e-mail that it does not know.
+Source of the format: Label Studio documentation, "Export annotations", JSON, and "Import pre-annotated data";
+label_studio/tasks/serializers.py: BaseTaskSerializerBulk.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 from py_edge.desk.annotators import votes_of
 from py_edge.desk.tasks import add_gold, question_of
@@ -25,12 +28,11 @@ from py_edge.records import DEVICE, NAME, PAYLOAD, Question, Vote, digest_of_con
 from py_edge.storage.ports import Reading, Row, Transaction
 from py_edge.storage.tables import TASKS, VOTES
 
-LABEL_CONFIG = (
-    '<View><Image name="image" value="$image"/><Choices name="label" toName="image" choice="single">'
-    '{choices}<Choice value="cannot tell"/><Choice value="none of these"/></Choices></View>'
-)
+LEAST_SIDE = 8  # fewer rows or columns are measurements, not pixels
+SHOWN_VALUES = 256
 _WITHOUT_LABEL = {"cannot tell": "cannot_tell", "none of these": "none_of_these"}
 _WORDS = {verdict: words for words, verdict in _WITHOUT_LABEL.items()}
+_PNG_KINDS = {1: 0, 3: 2, 4: 6}  # grey, RGB, RGBA
 _KINDS = {"float32": "f", "float64": "d", "int32": "i", "uint8": "B", "int8": "b", "bool": "B"}
 NOBODY = "0" * 32  # gold has no device
 
@@ -39,6 +41,15 @@ def export_tasks(tx: Reading, limit: int = 10_000) -> list[dict[str, Any]]:
     """Every task as Label Studio imports it, the oldest first."""
     rows = tx.select(TASKS, order=("created_at_ms", "task"), limit=limit)
     return [_exported(tx, number, row) for number, row in enumerate(rows, 1)]
+
+
+def label_config(tasks: Sequence[Mapping[str, Any]]) -> str:
+    """The labelling interface of a project for these tasks: their labels as choices, beside a picture or their numbers."""
+    labels = dict.fromkeys(label for task in tasks for label in task["data"]["labels"])
+    choices = "".join(f"<Choice value={quoteattr(word)}/>" for word in [*labels, *_WITHOUT_LABEL])
+    pictures = all("image" in task["data"] for task in tasks)
+    shown = '<Image name="input" value="$image"/>' if pictures else '<Text name="input" value="$text"/>'
+    return f'<View>{shown}<Choices name="label" toName="input" choice="single">{choices}</Choices></View>'
 
 
 def import_tasks(tx: Transaction, tasks: Sequence[Any], now_ms: int, rules: Rules) -> dict[str, int]:
@@ -74,10 +85,18 @@ def _take(
     said = {"annotator": _who(annotation), "verdict": verdict, "label_index": index, "seconds": seconds}
     vote = Vote.from_json(said, where)
     mine = [cast for cast in standing_votes(votes_of(tx, row["task"])) if cast.annotator == vote.annotator]
-    if mine and (mine[0].verdict, mine[0].label_index) == (verdict, -1 if index is None else index):
+    same = (verdict, -1 if index is None else index)
+    if _was_ours(tx, annotation, row, same) or (mine and (mine[0].verdict, mine[0].label_index) == same):
         return "ignored"
     cast_vote(tx, row["task"], vote, now_ms, rules)
     return "votes"
+
+
+def _was_ours(tx: Reading, annotation: Mapping[str, Any], task: Row, said: tuple[str, int]) -> bool:
+    """Whether this is a vote of the desk, exported and come back unchanged: it would count twice."""
+    number = annotation.get("import_id")
+    vote = tx.get(VOTES, number) if isinstance(number, int) else None
+    return vote is not None and (vote["task"], vote["verdict"], vote["label_index"]) == (task["task"], *said)
 
 
 def _choice_of(annotation: Mapping[str, Any], labels: Sequence[str], where: str) -> tuple[str, int | None]:
@@ -122,7 +141,7 @@ def _exported(tx: Reading, number: int, row: Row) -> dict[str, Any]:
     question = question_of(tx, row)
     labels = question["labels"] or []
     data = {"task": row["task"], "model": question["model"], "labels": labels, "input": question["input"]}
-    image = picture_of(question["input"])
+    image = picture_of(question["input"], question["rung"])
     cast = {vote["number"]: vote for vote in tx.select(VOTES, ("task", "=", row["task"]))}
     votes = [cast[vote.number] for vote in standing_votes(votes_of(tx, row["task"]))]
     best = max(question["candidates"], key=lambda each: each["probability"], default=None)
@@ -130,7 +149,7 @@ def _exported(tx: Reading, number: int, row: Row) -> dict[str, Any]:
              "result": _result(best["label"])} if best else None  # fmt: skip
     return {
         "id": number,
-        "data": {**data, **({"image": image} if image else {})},
+        "data": {**data, "text": _written(question["input"]), **({"image": image} if image else {})},
         "annotations": [_annotation(vote, labels) for vote in votes],
         "predictions": [guess] if guess else [],
         "meta": {
@@ -138,6 +157,7 @@ def _exported(tx: Reading, number: int, row: Row) -> dict[str, Any]:
             "gold": bool(row["gold"]),
             "hops": question["hops"],
             "rung": question["rung"],
+            "annotators": {str(vote["number"]): vote["annotator"] for vote in votes},
         },
     }
 
@@ -147,7 +167,6 @@ def _annotation(vote: Row, labels: Sequence[str]) -> dict[str, Any]:
     word = (labels[index] if index < len(labels) else str(index)) if index >= 0 else _WORDS.get(verdict, "")
     return {
         "id": vote["number"],
-        "completed_by": {"email": vote["annotator"]},
         "result": _result(word) if word else [],
         "was_cancelled": verdict == "skip",
         "ground_truth": False,
@@ -157,25 +176,41 @@ def _annotation(vote: Row, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def _result(word: str) -> list[dict[str, Any]]:
-    return [{"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [word]}}]
+    return [{"from_name": "label", "to_name": "input", "type": "choices", "value": {"choices": [word]}}]
 
 
-def picture_of(wire: Mapping[str, Any]) -> str:
-    """A grey or RGB PNG as a data URI, values scaled to what occurs; empty when the input is no picture."""
-    shape = [size for size in wire["shape"] if size != 1]
-    colours = 3 if len(shape) == 3 and shape[-1] == 3 else 1
-    plane = shape[:-1] if colours == 3 else shape
-    if len(plane) == 1 and math.isqrt(plane[0]) ** 2 == plane[0]:
-        plane = [math.isqrt(plane[0])] * 2
-    if len(plane) != 2 or not 1 < max(plane) <= 4096:
+def _written(wire: Mapping[str, Any]) -> str:
+    """The first values as text, for an input that is no picture."""
+    values = array(_KINDS[wire["dtype"]], b64decode(wire["data"]))
+    more = f" … {len(values)} values" if len(values) > SHOWN_VALUES else ""
+    return " ".join(f"{value:.4g}" for value in values[:SHOWN_VALUES]) + more
+
+
+def plane_of(shape: Sequence[int], rung: str = "input") -> tuple[int, int, int] | None:
+    """Height, width and colours, or None for what is no picture: a batch of one, channels last; a flat square is grey."""
+    sizes = list(shape[1:] if len(shape) > 1 and shape[0] == 1 else shape)
+    if len(sizes) == 1 and math.isqrt(sizes[0]) ** 2 == sizes[0]:
+        sizes = [math.isqrt(sizes[0])] * 2
+    if rung == "features" or len(sizes) not in (2, 3) or min(sizes[:2]) < LEAST_SIDE:
+        return None
+    height, width, channels = [*sizes, 1][:3]
+    return (height, width, channels) if channels in (1, 3, 4) else None
+
+
+def picture_of(wire: Mapping[str, Any], rung: str = "input") -> str:
+    """A PNG as a data URI, values scaled to what occurs; empty when the input is no picture."""
+    plane = plane_of(wire["shape"], rung)
+    if plane is None or max(plane) > 4096:
         return ""
+    height, width, channels = plane
     values = array(_KINDS[wire["dtype"]], b64decode(wire["data"]))
     finite = [value if math.isfinite(value) else 0 for value in values]
     low, high = min(finite), max(finite)
-    grey = bytes(int(255 * (value - low) / (high - low or 1)) for value in finite)
-    width = plane[1] * colours
-    rows = b"".join(b"\0" + grey[at : at + width] for at in range(0, len(grey), width))
-    header = struct.pack(">IIBBBBB", plane[1], plane[0], 8, 2 if colours == 3 else 0, 0, 0, 0)
+    levels = bytes(int(255 * (value - low) / (high - low or 1)) for value in finite)
+    rows = b"".join(
+        b"\0" + levels[at : at + width * channels] for at in range(0, len(levels), width * channels)
+    )
+    header = struct.pack(">IIBBBBB", width, height, 8, _PNG_KINDS[channels], 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     png = b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zlib
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from py_edge.cli import main
-from py_edge.desk.label_studio import picture_of
+from py_edge.desk.label_studio import picture_of, plane_of
+from py_edge.records import Candidate, digest_of_content
 from tests.node.asking import DEVICE, LABELS, ask, content, question, until_answers, work_desk
 from tests.node.conftest import LiveNode, Start
 
 
 def annotated(task: dict[str, Any], *choices: str, **more: Any) -> dict[str, Any]:
     """The task as Label Studio exports it after one person's click; the names are those of its documentation."""
-    value = {"type": "choices", "from_name": "label", "to_name": "image", "value": {"choices": list(choices)}}
+    value = {"type": "choices", "from_name": "label", "to_name": "input", "value": {"choices": list(choices)}}
     annotation = {"id": 1, "completed_by": 4, "result": [value], "lead_time": 2.5, "was_cancelled": False,
                   "ground_truth": False} | more  # fmt: skip
     return {"id": task.get("id", 1), "data": task["data"], "annotations": [annotation]}
@@ -77,6 +80,7 @@ def test_the_verb_moves_files(start: Start, tmp_path: Path, capsys: pytest.Captu
     ask(node.http, question(1))
     assert main(["desk", "export", str(file), "--node", node.url]) == 0
     tasks = json.loads(file.read_text())
+    assert '<Choice value="9"/>' in file.with_suffix(".xml").read_text()
     file.write_text(json.dumps([annotated(task, "none of these") for task in tasks]))
     assert main(["desk", "import", str(file), "--node", node.url]) == 0
     assert "1 votes" in capsys.readouterr().err
@@ -96,3 +100,59 @@ def test_a_picture_is_a_png_of_the_right_size() -> None:
         bytes(int(255 * (8 * row + column) / 63) for column in range(8)) for row in range(8)
     ]
     assert picture_of(content(1.0, 2.0)) == ""
+
+
+def test_what_has_the_shape_of_a_picture_is_one() -> None:
+    """Grey, colours and transparency, batch of one or none, no square needed; measurements and features are none."""
+    assert plane_of([1, 24, 40, 3]) == (24, 40, 3)
+    assert plane_of([96, 96, 1]) == (96, 96, 1)
+    assert plane_of([1, 43, 232]) == (43, 232, 1)
+    assert plane_of([1, 8, 8, 4]) == (8, 8, 4)
+    assert [
+        plane_of(shape) for shape in ([1, 4], [1, 20, 3], [5, 0], [0], [], [2, 8, 8, 3], [1, 8, 8, 2])
+    ] == [None] * 7
+    assert plane_of([1, 1024]) == (32, 32, 1)
+    assert plane_of([1, 1024], "features") is None
+
+
+def test_what_is_no_picture_goes_out_as_its_numbers(start: Start) -> None:
+    """Four measurements: a text, and an interface that shows a text; an empty tensor does no harm."""
+    node = start("site")
+    empty = {"shape": [5, 0], "dtype": "float32", "data": ""}
+    ask(node.http, question(1, 5.1, 3.5, 1.4, 0.2))
+    ask(node.http, dataclasses.replace(question(2), input=empty, digest=digest_of_content(empty, "digits")))
+    found = node.http.get("/v1/desk/export").json()
+    assert [task["data"]["text"] for task in found["tasks"]] == ["5.1 3.5 1.4 0.2", ""]
+    assert [each.attrib for each in ElementTree.fromstring(found["label_config"]).iter("Text")] == [
+        {"name": "input", "value": "$text"}
+    ]
+
+
+def test_a_vote_of_the_desk_survives_the_other_tool(start: Start) -> None:
+    """Out, taken in as its importer's with our number as import_id, out again unchanged: not a second vote; changed: one."""
+    node = start("site", votes_most=3, votes_least=2)
+    ask(node.http, question(1))
+    assert work_desk(node.http, lambda task: 7) == 1
+    (task,) = node.http.get("/v1/desk/export").json()["tasks"]
+    (annotation,) = task["annotations"]
+    assert "completed_by" not in annotation
+    assert task["meta"]["annotators"] == {str(annotation["id"]): "ann"}
+    back = annotation | {"id": 41, "import_id": annotation["id"], "completed_by": 1}
+    assert post(node, task | {"annotations": [back]}).json() == {"votes": 0, "gold": 0, "ignored": 1}
+    changed = annotated(task, "3")["annotations"][0] | {"import_id": annotation["id"]}
+    assert post(node, task | {"annotations": [changed]}).json() == {"votes": 1, "gold": 0, "ignored": 0}
+    assert node.http.get("/v1/status").json()["votes"] == 2
+
+
+def test_the_interface_names_every_label_once(start: Start) -> None:
+    """All labels as choices, quoted for XML, then what a person says instead of one; results point at its names."""
+    node = start("site")
+    labels = ('say "a" & <b>', "7")
+    ask(node.http, question(1, *map(float, range(64)), labels=labels, candidates=(Candidate("7", 0.5),)))
+    found = node.http.get("/v1/desk/export").json()
+    view = ElementTree.fromstring(found["label_config"])
+    assert [each.attrib["value"] for each in view.iter("Choice")] == [*labels, "cannot tell", "none of these"]
+    (guess,) = found["tasks"][0]["predictions"][0]["result"]
+    (choices,), (image,) = view.iter("Choices"), view.iter("Image")
+    assert (guess["from_name"], guess["to_name"]) == (choices.attrib["name"], choices.attrib["toName"])
+    assert image.attrib == {"name": guess["to_name"], "value": "$image"}

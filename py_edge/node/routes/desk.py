@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from py_edge.desk.assignment import lease_next
-from py_edge.desk.label_studio import export_tasks, import_tasks
+from py_edge.desk.label_studio import export_tasks, import_tasks, label_config
 from py_edge.desk.tasks import shown, waiting
 from py_edge.desk.verdict import Verdict
 from py_edge.desk.votes import cast_vote, undo_vote
@@ -57,8 +57,9 @@ async def post_undo(request: Request) -> Response:
 
 
 async def export_desk(request: Request) -> Response:
-    """All tasks with their votes as Label Studio's JSON."""
-    return reply({"tasks": await node_of(request).store.read(export_tasks)})
+    """All tasks with their votes as Label Studio's JSON, and the labelling interface that fits them."""
+    tasks = await node_of(request).store.read(export_tasks)
+    return reply({"tasks": tasks, "label_config": label_config(tasks)})
 
 
 async def import_desk(request: Request) -> Response:
