@@ -9,8 +9,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from py_edge.bundle.collect import Bundle
-from tests.node.asking import ask, question
+from py_edge.node.node import Parts
+from py_edge.retrain.learner import Owned
+from py_edge.retrain.release import make_release, publish
+from tests.chain.test_scenarios import run_on
+from tests.node.asking import ask, question, work_desk
 from tests.node.conftest import LiveNode, start
+from tests.retrain.centroids import CentroidLearner, model_files
 
 __all__ = ["start"]
 pytestmark = pytest.mark.browser
@@ -59,3 +64,19 @@ def test_every_panel_says_what_the_node_knows(page: Page, node: LiveNode, tmp_pa
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 1000})
         page.screenshot(path=str(tmp_path / f"{scheme}-{width}.png"), full_page=True)
+
+
+def test_a_release_that_was_taken_back_is_told(page: Page, start: Any, bundle: Bundle) -> None:
+    """A bad version gets out, five audits show it, the node goes back by itself: which, to which and why is on the page."""
+    promised = {"labels": list("0123"), "threshold": 0.8}
+    owned = Owned("site", CentroidLearner(), 1, (model_files({0: 0.0, 2: 20.0}), promised))
+    served: LiveNode = start("site", parts=Parts(owned=(owned,)), site_dir=str(bundle.folder))
+    bad = make_release(served.node.blobs, "site", 2, model_files({0: 0.0, 3: 20.0}), promised, 1)
+    run_on(served, lambda: served.node.store.write(lambda tx: publish(tx, bad)))
+    for sequence in range(1, 6):
+        ask(served.http, question(sequence, 20 + sequence / 100, audit=True))
+    page.goto(f"{served.url}/dashboard.html")
+    work_desk(served.http, lambda task: 2)
+    words = "site v2 was taken back, v3 is v1 again: 5 of 5 audited answers wrong; at most 5.0% promised."
+    expect(page.locator("#certain")).to_contain_text(words, timeout=15_000)
+    expect(page.locator("#facts")).to_contain_text("rolled_back")

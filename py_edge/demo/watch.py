@@ -37,7 +37,7 @@ class Watch:
     def gates(self) -> list[dict[str, Any]]:
         """Every decision of its gate, newest first."""
         found: list[dict[str, Any]] = self._json("GET", "/v1/gates")["gates"]
-        return found
+        return [one for one in found if one["decision"] in ("released", "refused")]
 
     def version(self, name: str) -> int:
         """The version that it hands out now."""

@@ -30,6 +30,7 @@ from py_edge.retrain.gate import GateRules
 from py_edge.retrain.job import Retrainer, Schedule
 from py_edge.retrain.learner import Files, Owned
 from py_edge.retrain.release import current, read_files
+from py_edge.retrain.watch import Watch
 from py_edge.storage.in_memory import MemoryBlobs, MemoryBus, MemoryStore
 from py_edge.storage.jobs import StoreJobs
 from py_edge.storage.ports import BlobStore, Reading, Row, Store
@@ -109,6 +110,7 @@ class Node:
             StoreJobs(self.store, self.clock.now_ms), self.clock, aside, self.parts.gate or GateRules(),
             Schedule(self.settings.retrain_after, self.settings.retrain_every_s), self.settings.seed,
         )  # fmt: skip
+        self.watch = Watch(self.retrainer)
         await self.retrainer.ensure_first()
         await self.load_current()
         self._spawn(self._keep_house, self._retrain)
@@ -220,6 +222,7 @@ class Node:
     async def _retrain(self) -> None:
         with self.bus.listen("examples", "releases") as waiter:
             while not self.store.trouble:
+                await self.watch.look()
                 await self.load_current()
                 await self.retrainer.queue_due()
                 await self.retrainer.run_waiting()

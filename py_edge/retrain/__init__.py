@@ -1,1 +1,1 @@
-"""From answers to a better model: dataset, job, gate, release, rollback. The learner itself is handed in."""
+"""From answers to a better model: dataset, job, gate, release, watch, rollback. The learner itself is handed in."""

@@ -15,6 +15,7 @@ from py_edge.retrain.dataset import count_examples, load_dataset
 from py_edge.retrain.gate import Decision, GateRules, judge
 from py_edge.retrain.learner import Owned
 from py_edge.retrain.release import current, make_release, publish, read_files
+from py_edge.retrain.rollback import OF_A_ROLLBACK
 from py_edge.storage.ports import BlobStore, JobQueue, Reading, Store, Transaction
 from py_edge.storage.tables import FACTS, GATES
 
@@ -107,7 +108,8 @@ class Retrainer:
             lineage: dict[str, Any] = {"parent_digest": base.digest}
             if decision.passed:
                 lineage |= {**metadata, "metrics": decision.metrics, "n_train": len(data.train)}
-            whole_metadata = {**base.metadata, **lineage, **policy}
+            kept_words = {word: base.metadata[word] for word in base.metadata.keys() - OF_A_ROLLBACK}
+            whole_metadata = {**kept_words, **lineage, **policy}
             release = make_release(self.blobs, name, version, kept, whole_metadata, self.clock.now_ms())
             return decision, release
 

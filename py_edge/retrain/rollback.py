@@ -7,6 +7,10 @@ from py_edge.records import Release, digest_of_release
 from py_edge.retrain.release import current, publish, version_of
 from py_edge.storage.ports import Transaction
 
+OF_A_ROLLBACK = frozenset(
+    {"rollback_to", "reason"}
+)  # words of its metadata that later versions do not inherit
+
 
 def roll_back(tx: Transaction, name: str, to_version: int, now_ms: int, reason: str) -> Release:
     """Release the files of `to_version` as a new version. Raises NotFoundError."""

@@ -143,6 +143,13 @@ def no_turns() -> None:
     postgres._PostgresConnection.begin = begin  # type: ignore[method-assign]
 
 
+def no_watch() -> None:
+    """A release is never judged again."""
+    from py_edge.retrain.watch import Live
+
+    Live.broken = property(lambda self: False)  # type: ignore[assignment]
+
+
 EPOCH_OF_ONES_OWN = """
 let mine;
 const put = IDBObjectStore.prototype.put, get = IDBObjectStore.prototype.get;
@@ -193,6 +200,9 @@ MECHANISMS = {
     ),
     "turns": Mechanism(no_turns, "tests/storage/test_postgres.py::test_a_check_and_its_write_are_one"),
     "jitter": Mechanism(no_jitter, "tests/chaos/test_mechanisms.py::test_a_crowd_disperses"),
+    "release-watch": Mechanism(
+        no_watch, "tests/retrain/test_watch.py::test_a_version_that_breaks_its_promise_is_taken_back_once"
+    ),
     "hop-limit": Mechanism(no_hop_limit, "tests/node/test_app.py::test_a_circle_of_nodes_is_noticed"),
 }
 

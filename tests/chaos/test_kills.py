@@ -53,9 +53,9 @@ def test_random_kills_lose_nothing(chain: list[NodeProcess], tmp_path: Path) -> 
         [*words, "devices", "--url", chain[0].url, "--history", str(history), "--stop", str(stop),
          "--patience-s", str(PATIENCE_S)], cwd=ROOT,
     )  # fmt: skip
-    rng = random.Random(SCALE.kills)
+    rng = random.Random(f"{SCALE.kills} kills, {SCALE.number}")
     try:
-        for _ in range(SCALE.kills):
+        for _ in SCALE.deaths():
             time.sleep(rng.random() * 0.5)
             node = rng.choice(chain)
             if rng.random() < 0.5:
@@ -72,7 +72,7 @@ def test_random_kills_lose_nothing(chain: list[NodeProcess], tmp_path: Path) -> 
             process.kill()
             process.wait()
     events = read_events(history)
-    print(f"\n{SCALE.kills} kills: {count(events)}")
+    print(f"\n{len(SCALE.deaths())} kills: {count(events)}")
     assert check_history(events, known) == []
     assert count(events)["ok"] > 10 * len(NAMES)
 

@@ -114,3 +114,29 @@ def test_a_bad_release_is_taken_back_down_the_whole_chain(start: Start) -> None:
     assert region.http.get("/v1/models/site").json()["metadata"]["rollback_to"] == 1
     right = ask(site.http, question(102, 23.01)).json()["answer"]
     assert (right["source"], right["label_index"], right["model_version"]) == ("site", 2, 3)
+
+
+def test_a_release_that_breaks_its_promise_goes_back_by_itself(start: Start) -> None:
+    """The gate was fooled; random audits find the error, nobody does anything, and the site answers as before."""
+    first = {0: 0.0, 1: 10.0, 2: 23.0, 3: 33.0}
+    promised = {"labels": list("0123"), "threshold": 0.8}
+    owned = Owned("site", CentroidLearner(), 1, (model_files(first), promised))
+    cloud = start("cloud", level=2, parts=Parts(owned=(owned,)), retrain_after=60)
+    answerer = CentroidAnswerer()
+    site = start("site", cloud, Parts(answerer=answerer, answerer_model="site", load=answerer.load))
+    until(lambda: answerer.version == 1)
+    for sequence in range(1, 61):
+        ask(site.http, question(sequence, 20.0 + 10 * (sequence % 2) + sequence / 100))
+    until_status(cloud.http, "tasks_open", 60)
+    work_desk(cloud.http, lambda task: 5 - label_of(task))
+    until(lambda: answerer.version == 2)
+    for sequence in range(101, 109):
+        ask(site.http, question(sequence, 20.3 + sequence / 10_000, audit=True))
+    until_status(cloud.http, "tasks_open", 8)
+    work_desk(cloud.http, label_of)
+    until(lambda: answerer.version == 3)
+    assert answerer.centroids == first
+    status = cloud.http.get("/v1/status").json()
+    assert (status["gates"][0]["decision"], status["gates"][0]["to_version"]) == ("rolled_back", 1)
+    assert 'py_edge_rollbacks{name="site"} 1' in cloud.http.get("/metrics").text
+    assert site.http.get("/v1/models/site").json()["metadata"]["rollback_to"] == 1

@@ -19,6 +19,7 @@ from py_edge.node.wire import node_of, path_number, problem, reply
 from py_edge.records import STATES
 from py_edge.retrain.job import gate_history
 from py_edge.retrain.release import currents
+from py_edge.retrain.watch import rollbacks
 from py_edge.storage.ports import Reading, Transaction
 from py_edge.storage.tables import DEAD_LETTERS, DELIVERIES, EXAMPLES, OUTBOX, PATHS, QUESTIONS, TASKS, VOTES
 
@@ -63,6 +64,7 @@ async def metrics(request: Request) -> Response:
     lines += [
         f'py_edge_model_version{{name="{model["name"]}"}} {model["version"]}' for model in status["models"]
     ]
+    lines += [f'py_edge_rollbacks{{name="{name}"}} {count}' for name, count in status["rollbacks"].items()]
     lines.append(f"py_edge_ready {0 if status['trouble'] else 1}")
     return Response("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
@@ -129,6 +131,7 @@ async def status_of(node: Node) -> dict[str, Any]:
             "votes": tx.count(VOTES),
             "examples": tx.count(EXAMPLES),
             "gates": gate_history(tx, 20),
+            "rollbacks": rollbacks(tx),
             "models": [
                 {
                     "name": release.name, "version": release.version, "digest": release.digest,

@@ -50,14 +50,16 @@ export function nodes(status: Status): HTMLElement[] {
 /** What each model answers alone, and how often at most it is wrong there, as audits certify it. */
 export function coverage(status: Status): HTMLElement[] {
   const certified = list(status["models"]).flatMap((model) => (model["certificate"] ? [{ name: `${String(model["name"])} v${String(model["version"])}`, ...(model["certificate"] as Fact) } as Fact] : []));
-  if (!certified.length) return [said(`Tier ${count(status["level"])}: no audits have certified a model yet.`)];
+  const back = list(status["gates"]).find((one) => one["decision"] === "rolled_back");
+  const event = back ? [said(`${String(back["name"])} v${String(back["from_version"])} was taken back, v${String(back["version"])} is v${String(back["to_version"])} again: ${String(back["reason"])}.`)] : [];
+  if (!certified.length) return [said(`Tier ${count(status["level"])}: no audits have certified a model yet.`), ...event];
   const shares = certified.flatMap((one): [string, number, string][] => [
     [`${String(one["name"])} answers`, count(one["coverage"]), percent(count(one["coverage"]))],
     ["wrong at most", count(one["bound"]), percent(count(one["bound"]))],
   ]);
   const rows = certified.map((one) => [String(one["name"]), count(one["n"]), percent(count(one["coverage"])), count(one["errors"]), percent(count(one["bound"]))]);
   const words = rows.map(([name, n, share, , risk]) => `${name} answers ${share}, wrong at most ${risk} (${n} audits)`);
-  return [bars(shares), said(`Tier ${count(status["level"])}: ${words.join("; ")}.`), dataTable("coverage and risk", ["model", "audits", "coverage", "errors", "risk at most"], body(rows))];
+  return [bars(shares), said(`Tier ${count(status["level"])}: ${words.join("; ")}.`), ...event, dataTable("coverage and risk", ["model", "audits", "coverage", "errors", "risk at most"], body(rows))];
 }
 
 function said(words: string): HTMLElement {

@@ -92,7 +92,7 @@ function list(values: unknown[]): HTMLElement {
   if (!values.every(isObject)) return el("p", {}, values.map((one) => cell(one)).join(", "));
   const columns = [...new Set(values.flatMap((value) => Object.keys(value)))].filter((column) => !["files", "metadata", "digest"].includes(column));
   const head = el("tr", {}, ...columns.map((column) => el("th", { scope: "col" }, words(column))));
-  const rows = values.slice(-10).reverse().map((value) => el("tr", {}, ...columns.map((column) => el("td", {}, cell(value[column], column)))));
+  const rows = values.slice(0, 10).map((value) => el("tr", {}, ...columns.map((column) => el("td", {}, cell(value[column], column)))));
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
 }
 
