@@ -64,6 +64,38 @@ def test_wrong_usage_is_two(capsys: pytest.CaptureFixture[str]) -> None:
         assert "usage: py-edge" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["demo", "--rounds", "0"], "want 1 to"),
+        (["demo", "--port", "70000"], "want 0 to 65534"),
+        (["bench", "--parts", "threads,flight"], "unknown flight; known: latency, threads"),
+    ],
+)
+def test_a_value_that_is_none_is_refused_at_once(
+    given: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before any work, with what would do."""
+    try:
+        code: Any = main(given)
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_bundle_of_a_wrong_path_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model that is not there, and a folder to verify that holds no bundle, end with the path and E_NOT_FOUND."""
+    nowhere = str(tmp_path / "nowhere")
+    for given in (["-o", str(tmp_path / "out"), "--model", nowhere], ["verify", nowhere]):
+        assert main(["bundle", *given]) == 1
+        said = capsys.readouterr().err.strip()
+        assert said.startswith(f"py-edge: {nowhere}: ")
+        assert said.endswith("[E_NOT_FOUND]")
+
+
 def test_predict_writes_what_the_model_says(model: Path, tmp_path: Path) -> None:
     """One .npy in, one .npy out; a .npz keyed by the input's name does the same."""
     x = np.random.default_rng(0).normal(size=(5, 2, 2)).astype("f4")

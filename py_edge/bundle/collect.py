@@ -30,7 +30,7 @@ from py_edge.bundle.models import model_files
 from py_edge.bundle.parts import STAMP, find_parts
 from py_edge.bundle.snapshot import NAME as SNAPSHOT
 from py_edge.bundle.sources import Fetcher, Report
-from py_edge.errors import ModelFormatError, StorageError
+from py_edge.errors import ModelFormatError, NotFoundError, StorageError
 
 PLACEHOLDER = "__PY_EDGE_ASSETS__"
 APP_PLACEHOLDER = "__APP__"
@@ -143,13 +143,15 @@ def collect(
 def verify(folder: Path) -> list[str]:
     """What is wrong with the bundle in this folder: a line per file that is missing, changed or foreign; [] if all is well.
 
-    Raises ModelFormatError if there is no readable bundle.json.
+    Raises NotFoundError without a bundle.json, ModelFormatError if it is not one.
     """
+    if not (folder / INDEX).is_file():
+        raise NotFoundError("this folder holds no bundle", where=str(folder), want=INDEX)
     try:
         told: dict[str, list[Any]] = json.loads((folder / INDEX).read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFormatError(
-            "this folder holds no bundle", where=str(folder / INDEX), got=str(error)
+            "this is not the index of a bundle", where=str(folder / INDEX), got=str(error)
         ) from error
     found = _list(folder)
     wrong = [f"{path}: missing" for path in told if path not in found]

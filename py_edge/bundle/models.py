@@ -27,14 +27,9 @@ def model_files(source: Path) -> tuple[str, dict[str, bytes]]:
 
     Raises NotFoundError (nothing there) and what `load_model` raises for a model that cannot be used.
     """
-    folder = _folder(source)
-    name = model_name(source)
+    folder, name = model_folder(source), model_name(source)
     if (folder / RELEASE_FILE).is_file():
         return name, _read(folder)
-    if not (folder / MODEL_FILE).is_file():
-        raise NotFoundError(
-            "there is no model here", where=str(source), want=f"{MODEL_FILE} or {RELEASE_FILE}"
-        )
     model = load_model(folder)
     document = json.loads((folder / MODEL_FILE).read_bytes())
     shards = [path for group in document["weightsManifest"] for path in group["paths"]]
@@ -43,6 +38,16 @@ def model_files(source: Path) -> tuple[str, dict[str, bytes]]:
     metadata = _metadata(files)
     files[PLAN_FILE] = model.plan(1, PANEL, dict(metadata)).to_bytes()
     return name, {**files, RELEASE_FILE: _release(name, files, metadata)}
+
+
+def model_folder(source: Path) -> Path:
+    """The folder of the model at `source`, a folder or its model.json. Raises NotFoundError."""
+    folder = _folder(source)
+    if not any((folder / name).is_file() for name in (MODEL_FILE, RELEASE_FILE)):
+        raise NotFoundError(
+            "there is no model here", where=str(source), want=f"{MODEL_FILE} or {RELEASE_FILE}"
+        )
+    return folder
 
 
 def model_name(source: Path) -> str:

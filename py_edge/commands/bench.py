@@ -40,11 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
     tasks = [name for name in only if name in TASK_IDS]
     models = [name for name in only if name not in TASK_IDS] or ([] if tasks else list(MODELS))
     parts = [name for name in arguments.parts.split(",") if name]
-    unknown = [name for name in (*models, arguments.profile or "A1") if name not in MODELS]
-    unknown += [name for name in parts if name not in PARTS]
-    if unknown:
-        print(f"py-edge bench: unknown {', '.join(unknown)}", file=sys.stderr)
-        return 2
+    for names, known in ((models, MODELS), (parts, PARTS), ([arguments.profile or "A1"], MODELS)):
+        if unknown := [name for name in names if name not in known]:
+            print(f"py-edge bench: unknown {', '.join(unknown)}; known: {', '.join(known)}", file=sys.stderr)
+            return 2
     if arguments.make_models:
         for name in environments.make_models(models, again=arguments.force):
             print(f"{name}: other bytes than those in tests/benchmarks/models.json", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -15,12 +16,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="decides writers, pictures, first weights (default 0)"
     )
-    parser.add_argument("--rounds", type=int, default=10, help="rounds of questions (default 10)")
-    parser.add_argument("--questions", type=int, default=200, help="questions in a round (default 200)")
-    parser.add_argument("--port", type=int, default=0, help="port of the site node; 0 takes a free one")
+    parser.add_argument("--rounds", type=_within(1), default=10, help="rounds of questions (default 10)")
+    parser.add_argument(
+        "--questions", type=_within(1), default=200, help="questions in a round (default 200)"
+    )
+    parser.add_argument(
+        "--port",
+        type=_within(0, 65534),
+        default=0,
+        help="port of the site node, the cloud takes the next; 0 takes free ones",
+    )
     parser.add_argument(
         "--pictures", type=Path, metavar="DIR", help="keep a picture of the page after each round"
     )
+
+
+def _within(least: int, most: int = 1_000_000) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"got {text}, want {least} to {most}")
+        return int(text)
+
+    return number
 
 
 def run(arguments: argparse.Namespace) -> int:

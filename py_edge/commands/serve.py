@@ -53,8 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or ctrl-C."""
     from py_edge.node.serve import serve
-    from py_edge.node.settings import Settings, load_settings
+    from py_edge.node.settings import Settings, check_range, load_settings
 
+    check_range("threshold", arguments.threshold, 0, most=1)
     flags: dict[str, Any] = {
         field.name: getattr(arguments, field.name) for field in dataclasses.fields(Settings)
     }
@@ -85,7 +86,8 @@ def _parts(arguments: argparse.Namespace, threads: int) -> Parts:
             "one of them answers", where="model-server", want="--model or --model-server"
         )
     if arguments.model_server:
-        return Parts(answerer=ServerAnswerer(arguments.model_server, arguments.threshold or NEVER_SURE))
+        threshold = NEVER_SURE if arguments.threshold is None else arguments.threshold
+        return Parts(answerer=ServerAnswerer(arguments.model_server, threshold))
     if arguments.model is None:
         return Parts()
     model, answerer = load_model(arguments.model, threads=threads), ModelAnswerer(threads)

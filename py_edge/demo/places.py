@@ -84,6 +84,5 @@ class Place:
     def _ended(self) -> EnvironmentProblem:
         self._listener.join(timeout=1)
         said = next((line for line in reversed(self._words) if line.strip()), "it said nothing")
-        return EnvironmentProblem(
-            f"the node did not stay up: {said.removeprefix('py-edge: ')}", where=self.name
-        )
+        said = said.removeprefix("py-edge: ").removesuffix(f" [{EnvironmentProblem.code}]")
+        return EnvironmentProblem(f"the node did not stay up: {said}", where=self.name)

@@ -6,6 +6,7 @@ Tokens never have a default: without one the node answers only this machine.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -18,9 +19,9 @@ from py_edge.errors import EnvironmentProblem
 PREFIX = "PY_EDGE_"
 
 
-def setting(default: Any, meaning: str) -> Any:
-    """A field of Settings: its default and, in words, what it does; `py-edge serve --help` shows both."""
-    return dataclasses.field(default=default, metadata={"meaning": meaning})
+def setting(default: Any, meaning: str, least: float = -math.inf, most: float = math.inf) -> Any:
+    """A field of Settings: its default, what it does (`py-edge serve --help` shows both), and a number's range."""
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "range": (least, most)})
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Settings:
     """Everything that can be set; each field is also `PY_EDGE_<NAME>`, a key of the TOML file and a flag of serve."""
 
     name: str = setting("site", "name of this node, unique along the chain; stands in hops")
-    level: int = setting(1, "tier number: 0 is the device, then upward")
+    level: int = setting(1, "tier number: 0 is the device, then upward", least=0)
     data: str = setting("memory:", "folder for database and blobs, or memory:")
     database: str = setting(
         "", "postgresql+psycopg://… instead of SQLite in the data folder (with a password: PY_EDGE_DATABASE)"
@@ -36,7 +37,7 @@ class Settings:
     parent: str = setting("", "URL of the next tier; without one, questions end at the desk here")
     parent_token: str = setting("", "secret that the parent wants")
     host: str = setting("127.0.0.1", "address to listen on")
-    port: int = setting(8600, "port to listen on; 0 takes a free one")
+    port: int = setting(8600, "port to listen on; 0 takes a free one", least=0, most=65535)
     token: str = setting("", "secret that callers from other machines must bring")
     require_token: bool = setting(False, "callers on this machine must bring it too")
     origins: tuple[str, ...] = setting((), "other web origins whose pages may call, with commas")
@@ -44,16 +45,18 @@ class Settings:
         (), "names under which others reach this node, beside loopback, with commas"
     )
     site_dir: str = setting("", "folder of the built site to serve")
-    threads: int = setting(1, "threads of one prediction of the model here, at most")
-    body_limit_bytes: int = setting(1 << 20, "largest request body; above it 413")
-    outbox_limit: int = setting(10_000, "waiting questions; above it new ones are refused with 503")
-    rate_per_s: float = setting(0.0, "questions per second and asker; 0 sets no limit")
-    retrain_after: int = setting(50, "new examples that start a retraining")
-    retrain_every_s: float = setting(3600.0, "seconds after which fewer examples start one too")
-    audit_share: float = setting(0.0, "share of this node's own sure answers that a person checks")
-    votes_least: int = setting(1, "fewest votes that make a verdict")
-    votes_most: int = setting(1, "votes after which the likeliest label stands")
-    votes_sure: float = setting(0.90, "probability at which a label stands before that")
+    threads: int = setting(1, "threads of one prediction of the model here, at most", least=1)
+    body_limit_bytes: int = setting(1 << 20, "largest request body; above it 413", least=1)
+    outbox_limit: int = setting(10_000, "waiting questions; above it new ones are refused with 503", least=1)
+    rate_per_s: float = setting(0.0, "questions per second and asker; 0 sets no limit", least=0)
+    retrain_after: int = setting(50, "new examples that start a retraining", least=1)
+    retrain_every_s: float = setting(3600.0, "seconds after which fewer examples start one too", least=0)
+    audit_share: float = setting(
+        0.0, "share of this node's own sure answers that a person checks", least=0, most=1
+    )
+    votes_least: int = setting(1, "fewest votes that make a verdict", least=1)
+    votes_most: int = setting(1, "votes after which the likeliest label stands", least=1)
+    votes_sure: float = setting(0.90, "probability at which a label stands before that", least=0, most=1)
     seed: int = setting(0, "seed of retraining")
     log: str = setting("text", "text: what goes wrong, for people; json: a line for every step of a question")
 
@@ -91,10 +94,27 @@ def is_loopback(host: str) -> bool:
     return host in ("localhost", "::1", "[::1]") or host.startswith("127.")
 
 
+def check_range(name: str, value: Any, least: float, most: float = math.inf) -> None:
+    """Raises EnvironmentProblem for a number outside of [least, most] or NaN; what is no number passes."""
+    if isinstance(value, (int, float)) and not least <= value <= most:
+        want = f"{least} to {most}" if math.isfinite(most) else f"at least {least}"
+        raise EnvironmentProblem("out of range", where=name, got=str(value), want=want)
+
+
 def _check(settings: Settings) -> None:
-    if settings.threads < 1:
+    for field in dataclasses.fields(settings):
+        check_range(field.name, getattr(settings, field.name), *field.metadata["range"])
+    if settings.votes_most < settings.votes_least:
         raise EnvironmentProblem(
-            "a prediction takes a thread", where="threads", got=settings.threads, want="at least 1"
+            "the most votes are fewer than the fewest", where="votes_most", got=settings.votes_most,
+            want=f"at least votes_least, {settings.votes_least}",
+        )  # fmt: skip
+    if settings.site_dir and not Path(settings.site_dir).is_dir():
+        raise EnvironmentProblem(
+            "there is no such folder",
+            where="site_dir",
+            got=settings.site_dir,
+            remedy="make it with py-edge bundle -o DIR",
         )
     if not is_loopback(settings.host) and not settings.token:
         raise EnvironmentProblem(

@@ -47,7 +47,7 @@ def input_format(source: Path) -> str:
         raise ModelFormatError(
             "unknown kind of model",
             where=str(source),
-            got=source.suffix,
+            got=source.suffix or "a file without a suffix",
             want=[*FORMATS, "a SavedModel folder"],
         )
     return FORMATS[source.suffix.lower()]

@@ -147,8 +147,11 @@ def test_verify_finds_what_was_changed_removed_or_added(bundle: Bundle, tmp_path
         "desk.html: missing",
         "index.html.gz: not a copy of index.html", "predict.js: changed", "stranger.js: not of this bundle",
     ]  # fmt: skip
-    with pytest.raises(ModelFormatError):
+    with pytest.raises(NotFoundError):
         verify(tmp_path)
+    (made.folder / "bundle.json").write_text("[]")
+    with pytest.raises(ModelFormatError, match="not the index"):
+        verify(made.folder)
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ def test_a_node_serves_and_stops(tmp_path: Path) -> None:
     [
         (["--parent", "nonsense"], "not a URL"),
         (["--port", "many"], "port"),
+        (["--port", "99999"], "want 0 to 65535"),
+        (["--site-dir", "/nowhere"], "/nowhere"),
+        (["--threshold", "5"], "threshold: out of range"),
         (["--host", "0.0.0.0"], "token"),
         (["--config", "/nowhere.toml"], "nowhere.toml"),
     ],
