@@ -1,8 +1,9 @@
-/* Depthwise convolution, four or seven output pixels of a row at once.
+/* Depthwise convolution, three ways.
  *
- * For one vector of channels the weights of a window row are loaded once and every input that is loaded serves all outputs
- * whose window holds it: 3 x 3, stride 1 loads 9 inputs and 3 weights per 21 products. Windows of 3 and 5, strides 1 and 2
- * are unrolled; every other shape, dilation and multiplier goes through the plain loop. */
+ * Windows of 3 columns are swept: for one vector of channels all weights stay in registers and an input is loaded once per
+ * output row, for every output whose window holds it: 3 loads per 9 products at stride 1, 6 at stride 2. Where channels lie
+ * a power of two apart, few lines of a sweep fit into the first cache; there, and with 5 columns, some output pixels and
+ * vectors are made at once. Every other shape, dilation along the row and multiplier goes through the plain loop. */
 #include "gemm.h"
 
 #include "functions.h"
@@ -36,8 +37,8 @@ static line line_of(const job *j, int n, int oh) {
   return l;
 }
 
-/* Output pixels ow .. ow + PX - 1 of a row, channels in whole vectors. edge: some columns lie outside. */
-INLINE void pixels(const job *j, const line *l, int ow, int PX, int KW, int SW, int edge) {
+/* Output pixels ow .. ow + PX - 1 of a row, V vectors of channels at once. edge: some columns lie outside. */
+INLINE void pixels(const job *j, const line *l, int ow, int V, int PX, int KW, int SW, int edge) {
   const pe_depthwise_conv2d *p = j->p;
   int C = p->C, left = ow * SW - p->PL, W = p->W, taps = l->taps;
   intptr_t next_x = (intptr_t)W * C * p->DH, next_w = (intptr_t)KW * C;
@@ -45,32 +46,89 @@ INLINE void pixels(const job *j, const line *l, int ow, int PX, int KW, int SW, 
   const float *residual = l->residual ? l->residual + (intptr_t)ow * C : 0;
   float *y = l->y + (intptr_t)ow * C;
   vf low = splat(j->low), high = splat(j->high);
-  /* the last vector overlaps the one before it when C is no multiple */
-  for (int next = 0; next < C; next += VW) {
-    int c = next + VW > C ? C - VW : next;
-    vf acc[7], start = bias ? load(bias + c) : splat(0);
-    UNROLL for (int q = 0; q < PX; q++) acc[q] = start;
+  /* the last vectors overlap those before them when C is no multiple */
+  for (int next = 0; next < C; next += V * VW) {
+    int c = next + V * VW > C ? C - V * VW : next;
+    vf acc[2][7];
+    UNROLL for (int v = 0; v < V; v++) {
+      vf start = bias ? load(bias + c + v * VW) : splat(0);
+      UNROLL for (int q = 0; q < PX; q++) acc[v][q] = start;
+    }
     const float *xr = x + c, *wr = w + c;
     for (int kh = 0; kh < taps; kh++, xr += next_x, wr += next_w) {
-      vf weight[5];
-      UNROLL for (int kw = 0; kw < KW; kw++) weight[kw] = load(wr + kw * C);
+      vf weight[2][5];
+      UNROLL for (int kw = 0; kw < KW; kw++)
+        UNROLL for (int v = 0; v < V; v++) weight[v][kw] = load(wr + kw * C + v * VW);
       const float *xi = xr;
       UNROLL for (int i = 0; i < (PX - 1) * SW + KW; i++, xi += C) {
         if (edge && (uint32_t)(left + i) >= (uint32_t)W) continue;
-        vf v = load(xi);
-        UNROLL for (int q = 0; q < PX; q++) {
-          int kw = i - q * SW;
-          if (kw < 0 || kw >= KW) continue;
-          acc[q] = fma(v, weight[kw], acc[q]);
-          IN_ORDER(acc[q]);
+        UNROLL for (int v = 0; v < V; v++) {
+          vf in = load(xi + v * VW);
+          UNROLL for (int q = 0; q < PX; q++) {
+            int kw = i - q * SW;
+            if (kw < 0 || kw >= KW) continue;
+            acc[v][q] = fma(in, weight[v][kw], acc[v][q]);
+            IN_ORDER(acc[v][q]);
+          }
         }
       }
     }
-    if (residual) {
-      UNROLL for (int q = 0; q < PX; q++) store(y + q * C + c, finish(j, acc[q], residual + q * C + c, VW));
-    } else {
-      UNROLL for (int q = 0; q < PX; q++) store(y + q * C + c, at_most(at_least(acc[q], low), high));
+    UNROLL for (int v = 0; v < V; v++, c += VW) {
+      if (residual) {
+        UNROLL for (int q = 0; q < PX; q++) store(y + q * C + c, finish(j, acc[v][q], residual + q * C + c, VW));
+      } else {
+        UNROLL for (int q = 0; q < PX; q++) store(y + q * C + c, at_most(at_least(acc[v][q], low), high));
+      }
     }
+  }
+}
+
+/* Output pixels from .. end - 1 of a row, window of TAPS x 3. `sum` is of the pixel that is stored next, `later` of the one
+ * after it. */
+INLINE void sweep(const job *j, const line *l, int from, int end, int TAPS, int SW) {
+  const pe_depthwise_conv2d *p = j->p;
+  int C = p->C, left = from * SW - p->PL;
+  intptr_t next_x = (intptr_t)p->W * C * p->DH, first = (intptr_t)(left > 0 ? left : 0) * C;
+  vf low = splat(j->low), high = splat(j->high);
+  /* the outputs whose last column lies inside the image */
+  int whole = (p->W - 3 + p->PL) / SW + 1;
+  if (whole > end) whole = end;
+  for (int next = 0; next < C; next += VW) {
+    int c = next + VW > C ? C - VW : next, ow = from;
+    const float *x = l->x + first + c, *residual = l->residual ? l->residual + (intptr_t)from * C + c : 0;
+    float *y = l->y + (intptr_t)from * C + c;
+    vf weight[TAPS][3], start = j->bias ? load(j->bias + c) : splat(0), sum = start, later = start;
+    UNROLL for (int kh = 0; kh < TAPS; kh++)
+      UNROLL for (int kw = 0; kw < 3; kw++) weight[kh][kw] = load(l->w + (kh * 3 + kw) * C + c);
+/* clang-format off */
+#define COLUMN(products) UNROLL for (int kh = 0; kh < TAPS; kh++) { vf in = load(x + kh * next_x); products } x += C
+#define ADD(to, kw) to = fma(in, weight[kh][kw], to); IN_ORDER(to);
+#define OUT store(y, residual ? finish(j, sum, residual, VW) : at_most(at_least(sum, low), high)); \
+            y += C; residual = residual ? residual + C : 0
+    /* clang-format on */
+    if (SW == 2) {
+      if (left >= 0) { COLUMN(ADD(sum, 0)); }
+      for (; ow < whole; ow++, sum = later) {
+        later = start;
+        COLUMN(ADD(sum, 1));
+        COLUMN(ADD(sum, 2) ADD(later, 0));
+        OUT;
+      }
+      if (ow < end && 2 * ow - p->PL + 1 < p->W) { COLUMN(ADD(sum, 1)); }
+    } else {
+      if (left >= 0) { COLUMN(ADD(sum, 0)); }
+      if (left >= -1 && left + 1 < p->W) { COLUMN(ADD(sum, 1) ADD(later, 0)); }
+      for (; ow < whole; ow++) {
+        vf last = start;
+        COLUMN(ADD(sum, 2) ADD(later, 1) ADD(last, 0));
+        OUT;
+        sum = later, later = last;
+      }
+    }
+    for (; ow < end; ow++, sum = later) { OUT; }
+#undef COLUMN
+#undef ADD
+#undef OUT
   }
 }
 
@@ -125,37 +183,57 @@ static void any_pixel(const job *j, int n, int oh, int ow) {
 }
 
 typedef void (*pixels_fn)(const job *j, const line *l, int ow);
-#define SHAPE(KW, SW, PX)                                                                                         \
-  static void inner_##KW##_##SW##_##PX(const job *j, const line *l, int ow) { pixels(j, l, ow, PX, KW, SW, 0); }  \
-  static void edge_##KW##_##SW##_##PX(const job *j, const line *l, int ow) { pixels(j, l, ow, PX, KW, SW, 1); }
-SHAPE(3, 1, 4) SHAPE(3, 2, 4) SHAPE(5, 1, 4) SHAPE(5, 2, 4) SHAPE(3, 1, 7) SHAPE(3, 2, 7) SHAPE(5, 1, 7) SHAPE(5, 2, 7)
-/* by [window is 5][stride is 2][seven pixels][edge] */
-#define PAIR(KW, SW, PX) {inner_##KW##_##SW##_##PX, edge_##KW##_##SW##_##PX}
-static const pixels_fn shapes[2][2][2][2] = {
-  {{PAIR(3, 1, 4), PAIR(3, 1, 7)}, {PAIR(3, 2, 4), PAIR(3, 2, 7)}},
-  {{PAIR(5, 1, 4), PAIR(5, 1, 7)}, {PAIR(5, 2, 4), PAIR(5, 2, 7)}},
-};
+#define SHAPE(V, PX, KW, SW)                                                                                               \
+  static void inner_##PX##_##KW##_##SW(const job *j, const line *l, int ow) { pixels(j, l, ow, V, PX, KW, SW, 0); }        \
+  static void edge_##PX##_##KW##_##SW(const job *j, const line *l, int ow) { pixels(j, l, ow, V, PX, KW, SW, 1); }
+SHAPE(2, 4, 3, 1) SHAPE(2, 4, 3, 2) SHAPE(1, 4, 5, 1) SHAPE(1, 4, 5, 2) SHAPE(1, 7, 5, 1) SHAPE(1, 7, 5, 2)
+/* run: by [edge] */
+typedef struct { int vectors, pixels; pixels_fn run[2]; } tile;
+#define TILE(V, PX, KW, SW) {V, PX, {inner_##PX##_##KW##_##SW, edge_##PX##_##KW##_##SW}}
+/* by [stride is 2]; rows of 224 / 2^n are multiples of seven */
+static const tile three[2] = {TILE(2, 4, 3, 1), TILE(2, 4, 3, 2)};
+static const tile five[2] = {TILE(1, 4, 5, 1), TILE(1, 4, 5, 2)}, five_by_seven[2] = {TILE(1, 7, 5, 1), TILE(1, 7, 5, 2)};
 
-/* The pair of unrolled functions for this shape, or null; *count: how many pixels they make. Rows of 224 / 2^n are multiples
- * of seven. */
-static const pixels_fn *shape_of(const pe_depthwise_conv2d *p, int *count) {
-  int seven = p->OW % 7 == 0;
-  *count = seven ? 7 : 4;
-  int fits = p->M == 1 && p->C >= VW && p->DW == 1 && p->OW >= *count && (p->KW == 3 || p->KW == 5) && p->SW <= 2;
-  return fits ? shapes[p->KW == 5][p->SW == 2][seven] : 0;
+/* The unrolled tile for this shape, or null. */
+static const tile *tile_of(const pe_depthwise_conv2d *p) {
+  if (p->M != 1 || p->DW != 1 || p->SW > 2 || (p->KW != 3 && p->KW != 5)) return 0;
+  const tile *t = &(p->KW == 3 ? three : p->OW % 7 ? five : five_by_seven)[p->SW == 2];
+  return p->C >= t->vectors * VW && p->OW >= t->pixels ? t : 0;
 }
 
-static void row(const job *j, int n, int oh, const pixels_fn *shape, int count) {
+typedef void (*sweep_fn)(const job *j, const line *l, int from, int end);
+#define SWEEP(TAPS, SW) \
+  static void sweep_##TAPS##_##SW(const job *j, const line *l, int from, int end) { sweep(j, l, from, end, TAPS, SW); }
+SWEEP(2, 1) SWEEP(2, 2) SWEEP(3, 1) SWEEP(3, 2)
+/* by [stride is 2][three rows of the window lie inside, not two] */
+static const sweep_fn sweeps[2][2] = {{sweep_2_1, sweep_3_1}, {sweep_2_2, sweep_3_2}};
+
+/* Pixels of a sweep, and the channels from whose multiples on its lines no longer fit: 28 pixels and a window of three rows
+ * touch about 120 lines of 64 bytes, which a first cache of 32 KiB and eight ways keeps unless they lie 1 KiB apart. */
+enum { SWEPT = 28, GAP = 1024 / 4 };
+
+/* The sweeps of this shape, or null: of the last outputs at most one (at stride 1 two) have columns outside on the right. */
+static const sweep_fn *sweeps_of(const pe_depthwise_conv2d *p) {
+  if (p->M != 1 || p->DW != 1 || p->KW != 3 || p->SW > 2 || p->C < VW || p->C % GAP == 0 || p->W < 3) return 0;
+  int whole = (p->W - 3 + p->PL) / p->SW + 1;
+  return p->PL <= 3 - p->SW && p->OW <= whole + 3 - p->SW ? sweeps[p->SW == 2] : 0;
+}
+
+static void row(const job *j, int n, int oh, const sweep_fn *swept, const tile *t) {
   const pe_depthwise_conv2d *p = j->p;
-  if (!shape) {
+  line l = line_of(j, n, oh);
+  if (swept && (l.taps == 2 || l.taps == 3)) {
+    for (int ow = 0; ow < p->OW; ow += SWEPT) swept[l.taps == 3](j, &l, ow, ow + SWEPT > p->OW ? p->OW : ow + SWEPT);
+    return;
+  }
+  if (!t) {
     for (int ow = 0; ow < p->OW; ow++) any_pixel(j, n, oh, ow);
     return;
   }
-  line l = line_of(j, n, oh);
-  for (int ow = 0; ow < p->OW; ow += count) {
-    int from = ow + count > p->OW ? p->OW - count : ow, left = from * p->SW - p->PL;
-    int outside = left < 0 || left + (count - 1) * p->SW + p->KW > p->W;
-    shape[outside](j, &l, from);
+  for (int ow = 0; ow < p->OW; ow += t->pixels) {
+    int from = ow + t->pixels > p->OW ? p->OW - t->pixels : ow, left = from * p->SW - p->PL;
+    int outside = left < 0 || left + (t->pixels - 1) * p->SW + p->KW > p->W;
+    t->run[outside](j, &l, from);
   }
 }
 
@@ -172,13 +250,13 @@ PE_KERNEL(pe_do_depthwise_conv2d) {
   job j = {p, at(m, p->x), at(m, p->w), at(m, p->bias), at(m, p->residual), at(m, p->y), tail.low, tail.high};
   j.residual_before_act = tail.residual_before_act;
   j.late = tail.late;
-  int count;
-  const pixels_fn *shape = shape_of(p, &count);
+  const tile *t = tile_of(p);
+  const sweep_fn *swept = sweeps_of(p);
   intptr_t width = (intptr_t)p->OW * p->C * p->M;
   for (int n = 0; n < p->N; n++)
     for (int oh = 0; oh < p->OH; oh++) {
       intptr_t first = ((intptr_t)n * p->OH + oh) * width;
-      row(&j, n, oh, shape, count);
+      row(&j, n, oh, swept, t);
       pe_tail_rows(&tail, j.y + first, j.residual ? j.residual + first : 0, 1, (int)width, width);
     }
   return PE_OK;

@@ -209,7 +209,22 @@ def _depthwise_parts(rng: Rng) -> tuple[dict[str, Any], Array, Array]:
 
 
 def depthwise_conv2d(rng: Rng, panel: int) -> Case:
-    w, x, filters = _depthwise_parts(rng)
+    return _depthwise(rng, panel, *_depthwise_parts(rng))
+
+
+def depthwise_rows(rng: Rng, panel: int) -> Case:
+    """What networks use: square windows, one filter per channel; rows around the lengths at which the kernel cuts them."""
+    k, s, c = pick(rng, 3, 3, 5), pick(rng, 1, 2), pick(rng, 4, 8, 19, 33, 256)
+    sizes = [pick(rng, 5, 6), pick(rng, 5, 7, 8, 14, 27, 28, 29, 30, 56, 57)]
+    padding = tuple(tuple(int(rng.integers(0, k)) for _ in "ab") for _ in "hw")
+    out = [(sizes[i] + sum(padding[i]) - k) // s + 1 for i in (0, 1)]
+    attrs = {"strides": [s, s], "dilations": [1, 1], "padding": padding}
+    w = {"kernel": [k, k], "sizes": sizes, "out": out, "attrs": attrs}
+    x = rng.normal(size=(1, *sizes, c)).astype(np.float32)
+    return _depthwise(rng, panel, w, x, rng.normal(size=(k, k, c, 1)).astype(np.float32))
+
+
+def _depthwise(rng: Rng, panel: int, w: dict[str, Any], x: Array, filters: Array) -> Case:
     case = Case(f"depthwise {x.shape} {filters.shape} {w['attrs']}", panel)
     y = windows.depthwise_conv2d(x.astype(np.float64), filters.astype(np.float64), w["attrs"])
     y, extra, act = tail(rng, y, case, y.shape[3])

@@ -25,7 +25,7 @@ PRODUCTS: dict[str, Maker] = {
     make.__name__: make
     for make in (
         products.matmul, products.conv2d, products.conv2d_winograd, products.conv2d_input_grad, products.conv2d_filter_grad,
-        products.depthwise_conv2d, products.depthwise_input_grad, products.depthwise_filter_grad,
+        products.depthwise_conv2d, products.depthwise_rows, products.depthwise_input_grad, products.depthwise_filter_grad,
         products.pool2d, products.pool2d_grad,
     )
 }  # fmt: skip

@@ -10,8 +10,10 @@ from py_edge.kernels.load import Library
 from tests.kernels.cases import check
 from tests.kernels.suite import PRODUCTS
 
+NAMES = ["depthwise_conv2d", "depthwise_rows", "depthwise_input_grad", "depthwise_filter_grad"]
 
-@pytest.mark.parametrize("name", ["depthwise_conv2d", "depthwise_input_grad", "depthwise_filter_grad"])
+
+@pytest.mark.parametrize("name", NAMES)
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=25, deadline=None)
 def test_depthwise_is_the_truth(libraries: list[Library], name: str, seed: int) -> None:
