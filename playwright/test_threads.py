@@ -30,10 +30,11 @@ PREDICT = """async (threads) => {
   edge.setAttribute('learn', 'off');
   if (threads) edge.setAttribute('threads', threads);
   document.body.append(edge);
-  const { info } = await edge.ready;
+  const loaded = await edge.ready;
   const input = (seed) => Float32Array.from({ length: 48 * 48 * 3 }, (_, i) => ((i * 13 + seed) % 29 - 14) / 7);
   const said = [];
   for (let seed = 0; seed < 10; seed++) said.push((await edge.predict(input(seed))).probabilities);
+  const { info } = loaded;
   edge.remove();
   return { threads: info.threads, reason: info.reason, said: said.map((one) => [...one]) };
 }"""
@@ -132,7 +133,8 @@ def test_a_helper_lost_in_a_run_costs_a_thread_and_no_answer(
     with Origin(broken, headers=ISOLATED) as served:
         page.goto(f"{served.url}test-bare.html")
         one, two = page.evaluate(RUN)
-        said = page.evaluate(PREDICT, "2")["said"]
-        assert said == page.evaluate(PREDICT, "1")["said"]
+        lost = page.evaluate(PREDICT, "2")
+        assert lost["said"] == page.evaluate(PREDICT, "1")["said"]
+    assert (lost["threads"], lost["reason"]) == (1, "a helper was lost")
     assert (two["begun"], two["threads"], two["reason"]) == (2, 1, "a helper was lost")
     assert two["said"] == one["said"]

@@ -90,7 +90,7 @@ export class Edge extends EventTarget {
     }
     edge.#emit("ready", { stage: "predict", ms: performance.now() - begin });
     edge.#join();
-    if (options.learn !== "off") Promise.all([edge.learner(), edge.resume()]).catch((error: unknown) => edge.#emit("error", toProblem(error)));
+    if (options.learn !== "off") Promise.all([edge.learner(), edge.resume()]).catch(edge.#failed);
     return edge;
   }
 
@@ -141,7 +141,9 @@ export class Edge extends EventTarget {
   async #predict(input: Float32Array): Promise<Prediction> {
     const worker = this.#predictor;
     try {
-      return await worker.call("predict", { input, policy: this.#policy() });
+      const { prediction, info } = await worker.call("predict", { input, policy: this.#policy() });
+      if (info && worker === this.#predictor) this.info = info;
+      return prediction;
     } catch (error) {
       // A worker that the browser ended says nothing; no answer in time is how that shows.
       if (error instanceof EdgeError && error.code === "E_TIMEOUT" && worker === this.#predictor) {
@@ -270,7 +272,7 @@ export class Edge extends EventTarget {
       await this.#use(release);
       this.#post("released");
     };
-    await this.#learner.after(take).catch((error: unknown) => this.#emit("error", toProblem(error)));
+    await this.#learner.after(take).catch(this.#failed);
     if (this.python) await this.#learner.learnIfDue(true);
   }
 
@@ -295,7 +297,7 @@ export class Edge extends EventTarget {
       this.#emit("error", error.problem);
       if (this.#closed || !this.release || error.message.includes("could not be loaded")) return;
       this.#startPredictor();
-      void this.#use(this.release).catch((failure: unknown) => this.#emit("error", toProblem(failure)));
+      void this.#use(this.release).catch(this.#failed);
     };
   }
 
@@ -304,11 +306,11 @@ export class Edge extends EventTarget {
   /** One tab sends and listens for all; the others hear from it. */
   #join(): void {
     if (!this.source.api) return;
-    if (this.source.api.startsWith(IN_PAGE)) inPageLine(startInPage).catch((error: unknown) => this.#emit("error", toProblem(error)));
+    if (this.source.api.startsWith(IN_PAGE)) inPageLine(startInPage).catch(this.#failed);
     const name = `py-edge:${this.source.api}:${this.source.name}`;
     if (typeof BroadcastChannel === "function") {
       this.#channel = new BroadcastChannel(name);
-      this.#channel.addEventListener("message", (event: MessageEvent<{ kind: string; detail?: unknown }>) => void this.#heard(event.data));
+      this.#channel.addEventListener("message", (event: MessageEvent<{ kind: string; detail?: unknown }>) => void this.#heard(event.data).catch(this.#failed));
     }
     let turn = 0; // of standing for the lead; what an earlier one has begun no longer counts
     const lead = async (mine: number) => {
@@ -318,9 +320,9 @@ export class Edge extends EventTarget {
         accepted: (row, receipt) => this.#emit("escalated", { device: this.device, sequence: row.sequence, state: receipt.state, place: String(receipt.place ?? ""), estimate_s: receipt.estimate_s }),
         answered: (answer) => this.#answered(answer, store),
         ended: ({ sequence, state }) => this.#ended(sequence, state, store),
-        released: (release) => void this.#offered(release),
+        released: (release) => void this.#offered(release).catch(this.#failed),
         refused: (_row, problem) => this.#emit("error", problem),
-        online: (online) => void this.#setOnline(online),
+        online: (online) => void this.#setOnline(online).catch(this.#failed),
       });
       this.#uplink.start();
     };
@@ -334,7 +336,7 @@ export class Edge extends EventTarget {
       });
       led.catch((error: unknown) => {
         if (error instanceof DOMException && error.name === "AbortError") stepDown(mine); // another tab took the lock away
-        else this.#emit("error", toProblem(error));
+        else this.#failed(error);
       });
     };
     const stepDown = (mine: number) => {
@@ -345,7 +347,7 @@ export class Edge extends EventTarget {
       if (navigator.locks && !this.#closed) stand();
     };
     if (navigator.locks) stand();
-    else lead(turn).catch((error: unknown) => this.#emit("error", toProblem(error)));
+    else lead(turn).catch(this.#failed);
   }
 
   async #heard({ kind, detail }: { kind: string; detail?: unknown }): Promise<void> {
@@ -353,7 +355,7 @@ export class Edge extends EventTarget {
     if (kind === "answered") this.#emit("answered", detail as Events["answered"]);
     if (kind === "released" || kind === "tuned") {
       const release = await this.#store.read(releaseOf);
-      if (release) await this.#use(release).catch((error: unknown) => this.#emit("error", toProblem(error)));
+      if (release) await this.#use(release);
     }
   }
 
@@ -372,7 +374,7 @@ export class Edge extends EventTarget {
     const detail = { ...answer, repeated: answer.revision > 1 };
     this.#emit("answered", detail);
     this.#post("answered", detail);
-    void this.#learner.learnIfDue().catch((error: unknown) => this.#emit("error", toProblem(error)));
+    void this.#learner.learnIfDue().catch(this.#failed);
   }
 
   async #ended(sequence: number, state: State, store: Store): Promise<void> {
@@ -399,11 +401,17 @@ export class Edge extends EventTarget {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
+  /** What goes wrong with nobody waiting for it is an event; once closed, nobody listens either. */
+  readonly #failed = (error: unknown): void => {
+    if (!this.#closed) this.#emit("error", toProblem(error));
+  };
+
   close(): void {
     this.#closed = true;
     this.#learner?.close();
     this.#uplink?.close();
     this.#channel?.close();
+    this.#channel = null; // a closed one throws at what is still under way
     this.#release?.();
     this.#predictor.onlost = null;
     this.#predictor.close();

@@ -18,6 +18,12 @@ function loaded(): NonNullable<typeof current> {
   return current;
 }
 
+function changedInfo(): ModelInfo | null {
+  const now = loaded();
+  const { threads, reason } = now.executor;
+  return threads === now.info.threads ? null : (now.info = { ...now.info, threads, reason });
+}
+
 export const predictCalls: Handlers<PredictCalls> = {
   async load({ plan, executors, policy, threads: wanted }, { progress }) {
     const threads = threadsHere(wanted ?? Math.min(MOST_THREADS, navigator.hardwareConcurrency >> 1));
@@ -49,7 +55,8 @@ export const predictCalls: Handlers<PredictCalls> = {
     const { executor, policy: own } = loaded();
     const begin = performance.now();
     const [output] = executor.run([input]);
-    return decide(output ?? [], policy ? { ...own, ...policy } : own, performance.now() - begin);
+    const prediction = decide(output ?? [], policy ? { ...own, ...policy } : own, performance.now() - begin);
+    return { prediction, info: changedInfo() };
   },
   predictMany({ inputs, count }) {
     const { executor, policy } = loaded();

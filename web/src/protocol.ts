@@ -189,7 +189,8 @@ export interface Prediction {
 /** Calls of the predict worker: no Python here. */
 export interface PredictCalls {
   load(args: { plan: Locked | ArrayBuffer; executors: Executors; policy: Policy; threads?: number | undefined }): ModelInfo;
-  predict(args: { input: Float32Array; policy?: Policy }): Prediction;
+  /** info: where it is no longer what `load` told, for a helper was lost in a run. */
+  predict(args: { input: Float32Array; policy?: Policy }): { prediction: Prediction; info: ModelInfo | null };
   predictMany(args: { inputs: Float32Array; count: number }): { labels: number[]; confidences: number[] };
   dispose(args: Record<string, never>): null;
 }
