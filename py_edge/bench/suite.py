@@ -117,6 +117,7 @@ PRODUCTS = {
     "dw 112x112x32 3x3": Product("depthwise", (112, 112, 32), 3),
     "dw 56x56x144 3x3 s2": Product("depthwise", (56, 56, 144), 3, 2),
     "dw 14x14x576 3x3": Product("depthwise", (14, 14, 576), 3),
+    "dw 14x14x512 3x3": Product("depthwise", (14, 14, 512), 3),
     "dw 7x7x960 5x5": Product("depthwise", (7, 7, 960), 5),
     "conv 56x56x64 3x3": Product("conv", (56, 56, 64, 64), 3),
     "conv 14x14x256 3x3": Product("conv", (14, 14, 256, 256), 3),
