@@ -216,7 +216,7 @@ def depthwise_rows(rng: Rng, panel: int) -> Case:
     """What networks use: square windows, one filter per channel; rows around the lengths at which the kernel cuts them."""
     k, s, c = pick(rng, 3, 3, 5), pick(rng, 1, 2), pick(rng, 4, 8, 19, 33, 256)
     sizes = [pick(rng, 5, 6), pick(rng, 5, 7, 8, 14, 27, 28, 29, 30, 56, 57)]
-    padding = tuple(tuple(int(rng.integers(0, k)) for _ in "ab") for _ in "hw")
+    padding = tuple(tuple(pick(rng, *range(k), 1, 1, 1) for _ in "ab") for _ in "hw")
     out = [(sizes[i] + sum(padding[i]) - k) // s + 1 for i in (0, 1)]
     attrs = {"strides": [s, s], "dilations": [1, 1], "padding": padding}
     w = {"kernel": [k, k], "sizes": sizes, "out": out, "attrs": attrs}
