@@ -31,6 +31,10 @@ def migrate(connection: sa.Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(files("py_edge.storage") / "migrations"))
     config.attributes["connection"] = connection
+    if (
+        connection.dialect.name == "sqlite"
+    ):  # its driver begins nothing by itself: each table would be a commit
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
     command.upgrade(config, "head")
     connection.commit()
 

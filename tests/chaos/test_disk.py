@@ -81,6 +81,22 @@ def test_no_acknowledged_row_is_lost(call: str, fault: str, empty: Path, tmp_pat
     assert reached >= 1
 
 
+@pytest.mark.parametrize("call", CALLS[:2])
+def test_a_first_start_that_was_killed_is_begun_again(call: str, tmp_path: Path) -> None:
+    """Killed anywhere while the schema is made: the next start finds all of it or nothing, and works."""
+    reached = 0
+    for point in range(1, 400, 4 * EVERY):
+        folder = tmp_path / f"{point}"
+        folder.mkdir()
+        acknowledged, hit = run_with_fault(folder / "node.db", call, "signal=KILL", point)
+        assert set(acknowledged) <= asyncio.run(read_rows(folder / "node.db")), f"{call} at {point}"
+        shutil.rmtree(folder)
+        reached += hit
+        if not hit:
+            break
+    assert reached >= 1
+
+
 def run_with_fault(path: Path, call: str, fault: str, point: int) -> tuple[list[int], bool]:
     """Run the script; gives what it acknowledged, and whether the fault was reached."""
     log = path.with_suffix(".strace")

@@ -6,9 +6,11 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import op
 
 from py_edge.errors import StorageError
 from py_edge.storage import sqlite as body
@@ -126,3 +128,19 @@ def test_the_log_is_checkpointed_by_us(tmp_path: Path) -> None:
     wal = tmp_path / "node.db-wal"
     assert not wal.exists() or wal.stat().st_size <= body.TRUNCATE_ABOVE_BYTES
     assert (tmp_path / "node.db").stat().st_size > 14_000_000
+
+
+def test_a_schema_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk fails at the last table: the next start does not stumble over the tables before it."""
+    make = op.create_table
+
+    def fails_late(name: str, *columns: Any, **options: Any) -> Any:
+        if name == "counters":
+            raise OSError("simulated I/O error")
+        return make(name, *columns, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(op, "create_table", fails_late)
+        with pytest.raises(StorageError, match="simulated"):
+            live(tmp_path / "node.db", nothing)
+    live(tmp_path / "node.db", nothing)
