@@ -18,8 +18,18 @@ from py_edge.node.settings import Settings, is_loopback
 from py_edge.node.wire import problem
 
 OPEN_PATHS = ("/healthz", "/readyz")
-
-
+WRONG_TOKEN, NO_TOKEN = "the token is not valid", "a token is needed"
+OTHER_HOST, OTHER_ORIGIN = (
+    "this node is not known by that name (Host)",
+    "pages of this origin may not call here",
+)
+_BRING = "send Authorization: Bearer with the node's token"
+REFUSALS = {  # reason: status, remedy
+    WRONG_TOKEN: (401, _BRING),
+    NO_TOKEN: (401, _BRING),
+    OTHER_HOST: (403, "start the node with --hosts and that name, or send its token"),
+    OTHER_ORIGIN: (403, "start the node with --origins and that origin"),
+}
 HEADERS_LIMIT_BYTES, HEADERS_LIMIT = 16_384, 100
 
 
@@ -63,11 +73,9 @@ class Guard:
         if not reason:
             await self._app(scope, receive, send)
             return
-        error = AuthError(
-            reason, where=scope["path"], remedy="send Authorization: Bearer with the node's token"
-        )
-        status = 401 if "token" in reason else 403
+        status, remedy = REFUSALS[reason]
         headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+        error = AuthError(reason, where=scope["path"], remedy=remedy)
         await problem(error, status, headers)(scope, receive, send)
 
     def _reason_to_refuse(self, scope: Scope) -> str:
@@ -77,17 +85,17 @@ class Guard:
         if word:
             token = word.removeprefix("Bearer ").strip()
             right = bool(self._token) and hmac.compare_digest(sha256(token.encode()).digest(), self._token)
-            return "" if right else "the token is not valid"
+            return "" if right else WRONG_TOKEN
         client = scope.get("client")
         if self._settings.require_token or (client is not None and not is_loopback(client[0])):
-            return "a token is needed"
+            return NO_TOKEN
         host = headers.get(b"host", "localhost").rsplit(":", 1)[0] or "localhost"
         if not is_loopback(host) and host not in self._settings.hosts:
-            return "this node is not known by that name (Host)"
+            return OTHER_HOST
         return self._foreign_origin(headers)
 
     def _foreign_origin(self, headers: Mapping[bytes, str]) -> str:
         origin = headers.get(b"origin", "")
         if not origin or origin in self._settings.origins or urlsplit(origin).netloc == headers.get(b"host"):
             return ""
-        return "pages of this origin may not call here"
+        return OTHER_ORIGIN

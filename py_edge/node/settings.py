@@ -42,7 +42,8 @@ class Settings:
     require_token: bool = setting(False, "callers on this machine must bring it too")
     origins: tuple[str, ...] = setting((), "other web origins whose pages may call, with commas")
     hosts: tuple[str, ...] = setting(
-        (), "names under which others reach this node, beside loopback, with commas"
+        (),
+        "names, with commas, under which a proxy on this machine sends requests without a token; it checks who calls",
     )
     site_dir: str = setting("", "folder of the built site to serve")
     threads: int = setting(1, "threads of one prediction of the model here, at most", least=1)

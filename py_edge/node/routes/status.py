@@ -14,6 +14,7 @@ from py_edge.chain.inbox import said_by_parent
 from py_edge.errors import NotFoundError, PyEdgeError, StorageError
 from py_edge.fields import canonical_json, read_json
 from py_edge.node.events import Events, EventStream
+from py_edge.node.metrics import prometheus_text
 from py_edge.node.node import Node
 from py_edge.node.wire import node_of, path_number, problem, reply
 from py_edge.records import STATES
@@ -54,19 +55,8 @@ async def stream_status(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """The counters in Prometheus' text format."""
-    status = await status_of(node_of(request))
-    lines = [f'py_edge_questions{{state="{state}"}} {count}' for state, count in status["questions"].items()]
-    lines += [
-        f'py_edge_answers{{source="{source}"}} {count}' for source, count in status["answered_by"].items()
-    ]
-    names = ("outbox", "dead_letters", "unacknowledged", "tasks_open", "votes", "examples", "listening")
-    lines += [f"py_edge_{name} {status[name]}" for name in names]
-    lines += [
-        f'py_edge_model_version{{name="{model["name"]}"}} {model["version"]}' for model in status["models"]
-    ]
-    lines += [f'py_edge_rollbacks{{name="{name}"}} {count}' for name, count in status["rollbacks"].items()]
-    lines.append(f"py_edge_ready {0 if status['trouble'] else 1}")
-    return Response("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+    media = "text/plain; version=0.0.4; charset=utf-8"
+    return Response(prometheus_text(await status_of(node_of(request))), media_type=media)
 
 
 async def list_gates(request: Request) -> Response:

@@ -1,0 +1,47 @@
+"""A node lost with its disk and set up anew under its name: what the chain gives back by itself."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from py_edge.node.node import Parts
+from py_edge.retrain.learner import Owned
+from tests.node.asking import (
+    DEVICE,
+    ask,
+    first_value,
+    question,
+    until,
+    until_answers,
+    until_status,
+    work_desk,
+)
+from tests.node.conftest import Start
+from tests.node.test_learning import STALE, gold
+from tests.retrain.centroids import CentroidAnswerer, CentroidLearner, model_files
+
+
+def test_releases_come_back_and_a_question_sent_again_has_its_answer(start: Start, tmp_path: Path) -> None:
+    """The site's folder is gone: it follows the parent's release again; what its devices ask again, the parent knows."""
+    owned = Owned("site", CentroidLearner(), 1, (model_files(STALE), {"labels": list("0123")}), gold())
+    cloud = start("cloud", level=2, parts=Parts(owned=(owned,)))
+    first = CentroidAnswerer()
+    site = start("site", cloud, Parts(answerer=first, answerer_model="site", load=first.load))
+    until(lambda: first.version == 1)
+    for sequence in (1, 2):
+        assert ask(site.http, question(sequence, 21.0 + sequence)).json()["state"] == "queued"
+    until_status(cloud.http, "tasks_open", 2)
+    site.stop()
+    shutil.rmtree(tmp_path / "site")
+    assert work_desk(cloud.http, first_value) == 2
+
+    again = CentroidAnswerer()
+    site = start("site", cloud, Parts(answerer=again, answerer_model="site", load=again.load))
+    until(lambda: again.version == 1)
+    assert site.http.get("/v1/models/site").json() == cloud.http.get("/v1/models/site").json()
+    for sequence in (1, 2):  # a device keeps what was not answered and sends it again
+        ask(site.http, question(sequence, 21.0 + sequence))
+    found = until_answers(site.http, DEVICE, 2)
+    assert {each["answer"]["source"] for each in found} == {"person"}
+    assert cloud.http.get("/v1/status").json()["votes"] == 2
