@@ -136,6 +136,23 @@ def test_a_question_survives_a_dead_node_and_a_closed_tab(
     assert theirs["state"] in ("queued", "working", "unresolved")
 
 
+def test_what_a_node_took_long_ago_is_asked_again(
+    demo: Page, context: BrowserContext, node: Origin, digits: Digits
+) -> None:
+    """Accepted, no answer, the tab closed; opened two hours later it sends the same id again, in case the node lost it."""
+    image, _ = _hard(demo, digits)
+    demo.evaluate(ASK, [image, UNSURE])
+    expect(demo.locator("#counts")).to_contain_text("1 waiting, 0 not yet sent")
+    demo.close()
+    again = context.new_page()
+    again.add_init_script("const real = Date.now; Date.now = () => real() + 7_200_000")
+    with again.expect_request(lambda request: request.method == "PUT", timeout=20_000) as sent:
+        again.goto(f"{node.url}?learn=off")
+    assert sent.value.url.endswith("/1")
+    expect(again.locator("#counts")).to_contain_text("1 waiting, 0 not yet sent", timeout=20_000)
+    assert sum(httpx.get(f"{node.url}v1/status").json()["questions"].values()) == 1
+
+
 def test_answers_come_by_polling_where_streams_do_not_get_through(
     page: Page, node: Origin, digits: Digits, tattler: Any
 ) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from py_edge.chain.retry import LONGEST_S
-from py_edge.chain.states import enter
+from py_edge.chain.states import PENDING, enter
 from py_edge.errors import NotFoundError
 from py_edge.storage.ports import Reading, Row, Transaction
 from py_edge.storage.tables import DEAD_LETTERS, OUTBOX, QUESTIONS
 
 AGE_OF_ONE_MS = 600_000  # waiting this long counts as much as being wholly unsure
+
+FORGOTTEN_MS = 3_600_000  # without an answer for so long, the parent is asked whether it still knows
 
 
 def priority(confidence: float, now_ms: int) -> float:
@@ -32,6 +34,20 @@ def send_later(tx: Transaction, row: Row, now_ms: int, kind: str = "question") -
     waiting = {"attempts": 0, "next_try_ms": now_ms, "failure": "", "reason": "", "created_at_ms": now_ms}
     tx.put(OUTBOX, sending | waiting)
     tx.notify("outbox")
+
+
+def ask_again(tx: Transaction, now_ms: int) -> int:
+    """Send what has had no answer for long once more, one question per content; gives how many.
+
+    A parent that lost its disk, or was restored from an older backup, knows them again; any other sees the same ids.
+    """
+    rows = tx.select(QUESTIONS, ("state", "in", PENDING), ("changed_at_ms", "<=", now_ms - FORGOTTEN_MS))
+    waiting = {(row["device"], row["sequence"]) for row in tx.select(OUTBOX)}
+    once = {row["digest"]: row for row in reversed(rows)}.values()
+    forgotten = [row for row in once if (row["device"], row["sequence"]) not in waiting]
+    for row in forgotten:
+        send_later(tx, row, now_ms)
+    return len(forgotten)
 
 
 def due(tx: Reading, now_ms: int, limit: int, flying: Collection[tuple[str, int, str]]) -> list[Row]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from py_edge.chain import outbox
 from py_edge.chain.inbox import Escalate
 from py_edge.chain.listener import Listener
 from py_edge.chain.ports import Answerer, Chance, Clock, Network
@@ -90,6 +91,7 @@ class Node:
         self.crowd = 0  # questions that wait here, refreshed every second
         self.started_ms = self.clock.now_ms()
         self.loaded_version = 0
+        self.asked_again_ms = 0
         self.network: Network | None = None
         self.upstream: Upstream | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -216,8 +218,17 @@ class Node:
     async def _keep_house(self) -> None:
         while not self.store.trouble:
             await self.tier.expire()
+            await self._ask_again()
             self.crowd, self.pace_s = await self.store.read(_look_at_queue)
             await self.clock.sleep(HOUSEKEEPING_S)
+
+    async def _ask_again(self) -> None:
+        """Once an hour, and at the start: does the parent still know what it took?"""
+        now = self.clock.now_ms()
+        if self.upstream is None or now < self.asked_again_ms + outbox.FORGOTTEN_MS:
+            return
+        self.asked_again_ms = now
+        await self.store.write(lambda tx: outbox.ask_again(tx, now))
 
     async def _retrain(self) -> None:
         with self.bus.listen("examples", "releases") as waiter:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from py_edge.node.node import Parts
+from py_edge.chain.outbox import FORGOTTEN_MS
+from py_edge.node.node import Parts, SystemClock
 from py_edge.retrain.learner import Owned
 from tests.node.asking import (
     DEVICE,
@@ -45,3 +46,33 @@ def test_releases_come_back_and_a_question_sent_again_has_its_answer(start: Star
     found = until_answers(site.http, DEVICE, 2)
     assert {each["answer"]["source"] for each in found} == {"person"}
     assert cloud.http.get("/v1/status").json()["votes"] == 2
+
+
+class Later(SystemClock):
+    """The clock of this machine, some time ahead."""
+
+    ahead_ms = 0
+
+    def now_ms(self) -> int:
+        """Now, and then some."""
+        return super().now_ms() + self.ahead_ms
+
+
+def test_a_parent_without_its_disk_is_asked_again(start: Start, tmp_path: Path) -> None:
+    """What the site had handed up and the cloud then lost goes up again after an hour, equal questions once; all come home."""
+    clock = Later()
+    cloud = start("cloud", level=2)
+    site = start("site", cloud, Parts(clock=clock))
+    for sequence, value in ((1, 21.0), (2, 22.0), (3, 21.0)):
+        ask(site.http, question(sequence, value))
+    until_status(cloud.http, "tasks_open", 2)
+    cloud.stop()
+    shutil.rmtree(tmp_path / "cloud")
+
+    cloud = start("cloud", level=2, port=cloud.port)
+    assert cloud.http.get("/v1/status").json()["tasks_open"] == 0
+    clock.ahead_ms = FORGOTTEN_MS + 60_000
+    until_status(cloud.http, "tasks_open", 2, seconds=20)
+    assert sum(cloud.http.get("/v1/status").json()["questions"].values()) == 2
+    assert work_desk(cloud.http, first_value) == 2
+    assert len(until_answers(site.http, DEVICE, 3, seconds=20)) == 3

@@ -9,6 +9,7 @@ const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 300_000;
 const POLL_MS = 3_000;
 const RETRY_STREAM_MS = 30_000;
+const FORGOTTEN_MS = 3_600_000;
 
 interface Outcome {
   device: string;
@@ -57,11 +58,15 @@ export class Uplink {
     });
   }
 
-  /** A node in the tab forgets when the tab closes, so what it had accepted is asked again: the same ids, harmless. */
+  /**
+   * What a node took long ago and has not answered is asked again, in case it lost its disk: the same ids, harmless.
+   * A node in the tab forgets whenever the tab closes.
+   */
   async #resendForgotten(): Promise<void> {
-    if (!this.#base.startsWith(IN_PAGE)) return;
+    const before = Date.now() - (this.#base.startsWith(IN_PAGE) ? 0 : FORGOTTEN_MS);
     await this.#store.write(async (tables) => {
-      for (const row of await tables.all("questions")) if (row.state === "sent") await tables.put("questions", row.sequence, { ...row, state: "asked", next_ms: 0 });
+      for (const row of await tables.all("questions"))
+        if (row.state === "sent" && (row.sent_ms ?? 0) <= before) await tables.put("questions", row.sequence, { ...row, state: "asked", next_ms: 0 });
     });
   }
 
