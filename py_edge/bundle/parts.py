@@ -10,12 +10,13 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import py_edge
-from py_edge.bundle.lock import read_lock
+from py_edge.bundle.lock import Lock, read_lock
 from py_edge.bundle.snapshot import NAME as SNAPSHOT
 from py_edge.bundle.snapshot import make_snapshot
 from py_edge.bundle.sources import Fetcher, Report
@@ -69,15 +70,34 @@ def build_web(*, force: bool = False) -> Path:
 
 
 def prepare(*, offline: bool = False, report: Report | None = None) -> Path:
-    """Make `py_edge/_site/` from the checkout; quick when nothing changed.
+    """Make `py_edge/_site/` from the checkout; quick when nothing changed, after any other build of this checkout.
 
     Raises EnvironmentProblem (no Node, no compiler), NetworkError (the runtime cannot be fetched).
     """
-    from py_edge.bundle.executors import build_executors
-    from py_edge.bundle.wheels import ABIS, build_wheel, wheel_sources
-
     lock = read_lock()
     runtime = Fetcher(lock, offline=offline).fetch(lock.select(["runtime"]), report)
+    with one_build_at_a_time():
+        return _prepare(lock, runtime)
+
+
+@contextmanager
+def one_build_at_a_time() -> Iterator[None]:
+    """Builds of one checkout wait for each other: they write the same folders. Nothing is held where flock is unknown."""
+    place = ROOT / ".cache" / "building"
+    place.parent.mkdir(exist_ok=True)
+    with place.open("w") as handle:
+        try:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except ImportError:
+            pass
+        yield
+
+
+def _prepare(lock: Lock, runtime: Mapping[str, Path]) -> Path:
+    from py_edge.bundle.executors import build_executors
+    from py_edge.bundle.wheels import ABIS, build_wheel, wheel_sources
 
     dist = build_web()
     executors = build_executors()
