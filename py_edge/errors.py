@@ -17,7 +17,7 @@ class PyEdgeError(Exception):
     def __init__(
         self, message: str = "", *, where: str = "", got: Any = None, want: Any = None, remedy: str = ""
     ) -> None:
-        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.message = message or (type(self).__doc__ or self.code).strip().splitlines()[0]
         self.where = where
         self.got = _short(got)
         self.want = _short(want)

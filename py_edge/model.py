@@ -63,16 +63,19 @@ class Model:
 
     @property
     def library(self) -> Library:
+        """The compiled kernels, looked for at the first use. Raises EnvironmentProblem if none run here."""
         if self._library is None:
             self._library = load_library()
         return self._library
 
     @property
     def inputs(self) -> list[tfjs.Port]:
+        """Name, shape and dtype of each input; None in a shape is any size, such as the batch."""
         return self.tfjs.inputs
 
     @property
     def outputs(self) -> list[tfjs.Port]:
+        """The same of each output."""
         return self.tfjs.outputs
 
     @property

@@ -93,14 +93,17 @@ class Tensor:
 
     @classmethod
     def zeros(cls, shape: Sequence[int], dtype: str = "float32") -> Tensor:
+        """All elements 0 (or False)."""
         return cls(memoryview(bytearray(count(shape) * ITEM_BYTES[dtype])), tuple(shape), dtype)
 
     @property
     def size(self) -> int:
+        """How many elements."""
         return count(self.shape)
 
     @property
     def nbytes(self) -> int:
+        """How many bytes, as numpy calls it."""
         return self.data.nbytes
 
     @property
@@ -137,6 +140,7 @@ class Tensor:
         return values if self.shape else values[0]
 
     def tobytes(self) -> bytes:
+        """A copy of the bytes, row-major, as numpy calls it."""
         return self.data.tobytes()
 
 

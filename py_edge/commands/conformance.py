@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder with converted/, layers/, random/, real/, *.jsonl.gz",
     )
     parser.add_argument(
-        "--only", default=",".join(PARTS), help=f"parts, with commas between: {','.join(PARTS)}"
+        "--only", default=",".join(PARTS), metavar="PART,…", help=f"some of {', '.join(PARTS)}"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as JSON")
     parser.add_argument("--runtime", choices=["native", "pyodide"], default="native", help="who computes")

@@ -19,7 +19,6 @@ BUILD = Path(__file__).parent / "_build"
 STATUS = {
     1: "the code is damaged", 2: "an index is outside of its axis", 3: "a parameter cannot be right", 4: "a loop does not end",
 }  # fmt: skip
-LEVELS = ("", "-avx2", "-avx512")
 
 # (module (func i32.const 0, i32x4.splat, three times, f32x4.relaxed_madd, drop)): valid only with relaxed SIMD.
 RELAXED_PROBE = bytes.fromhex(

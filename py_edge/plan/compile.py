@@ -54,7 +54,7 @@ class _Compiler:
         arena_bytes, live_bytes = assign(self.slots), largest_live_bytes(self.slots)
         weights_bytes, blob = self.layout_weights()
 
-        init = self.append(self.init_steps(len(blob)))
+        init = self.append(self.init_steps())
         run_words = [word for step in self.scope_steps(scope) for word in _encode(step)]
         begin = len(self.words)
         self.words += run_words
@@ -259,7 +259,7 @@ class _Compiler:
                 self.blob_at[id(source)] = source.offset if source.resident else put(source.tensor)
         return size, bytes(blob)
 
-    def init_steps(self, blob_bytes: int) -> list[Step]:
+    def init_steps(self) -> list[Step]:
         steps: list[Step] = []
         if self.resident_bytes:
             ones, zeros = [1] * 7, [0] * 7

@@ -55,6 +55,8 @@ class Plan:
         return steps
 
     def header(self) -> dict[str, Any]:
+        """Everything but code and blob, as the file's JSON has it; sizes and offsets in bytes."""
+
         def port(p: Port) -> dict[str, Any]:
             return {"name": p.name, "shape": list(p.shape), "dtype": p.dtype, "offset": p.offset}
 
@@ -67,6 +69,7 @@ class Plan:
         }  # fmt: skip
 
     def to_bytes(self) -> bytes:
+        """The plan as a file, see above; `from_bytes` reads it back."""
         header = json.dumps(self.header(), separators=(",", ":"), sort_keys=True).encode()
         header += b" " * (-(16 + len(header)) % 16)
         code = self.code + b"\0" * (-len(self.code) % 16)

@@ -113,27 +113,19 @@ class Run:
         return self._variables[name][1]
 
     def output(self, name: str) -> Tensor:
+        """A copy of an output as the last run left it."""
         port, view = self._outputs[name]
         return Tensor(memoryview(view.tobytes()), port.shape, port.dtype)
 
     @property
     def variables(self) -> list[str]:
+        """Names of the weights that a training step may change; none in a plan for predictions."""
         return list(self._variables)
 
     def variable(self, name: str) -> Tensor:
+        """A copy of a variable as it stands."""
         port, view = self._variables[name]
         return Tensor(memoryview(view.tobytes()), port.shape, port.dtype)
-
-    def set_variable(self, name: str, tensor: Tensor) -> None:
-        port, view = self._variables[name]
-        if (tensor.shape, tensor.dtype) != (port.shape, port.dtype):
-            raise ShapeError(
-                "variable has another shape",
-                where=name,
-                got=(tensor.shape, tensor.dtype),
-                want=(port.shape, port.dtype),
-            )
-        view[:] = tensor.data.cast("B") if tensor.nbytes else b""
 
 
 def evaluate(graph: Graph, library: Library, inputs: Mapping[str, Any] | None = None) -> dict[str, Tensor]:

@@ -13,8 +13,7 @@ from py_edge.storage.tables import Table
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
-Where = tuple[str, str, Any]  # (column, one of OPERATORS, value); for "in" the value is a tuple
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in")
+Where = tuple[str, str, Any]  # (column, one of = != < <= > >= in, value); for "in" the value is a tuple
 
 
 class Reading(Protocol):

@@ -77,7 +77,6 @@ class Stored:
         for name in weights:
             *path, role = name.removesuffix(":0").split("/")
             self._by_role.setdefault(role, []).append((tuple(path), name))
-        self.used: dict[str, tuple[int, ...]] = {}
 
     def find(
         self, scope: Scope, roles: Sequence[str], index: int, shape: tuple[int, ...], make: Make
@@ -95,14 +94,7 @@ class Stored:
                 "the weight has another shape than the layer", where=f"{place} ({name})",
                 got=getattr(tensor, "shape", None), want=shape, remedy="the weights may belong to another model version",
             )  # fmt: skip
-        self.used[name] = shape
         return name, tensor
-
-    def unused(self) -> list[str]:
-        """Weights that no layer asked for; optimizer state aside."""
-        return [
-            n for n in self._weights if n not in self.used and not n.startswith(("optimizer/", "training/"))
-        ]
 
     def _count(self, scope: Scope, index: int) -> str | None:
         name = "/".join((*scope.counted, "vars", str(index)))

@@ -209,10 +209,6 @@ def reduce(b: Builder, kind: str, x: int, axes: Sequence[int] | None = None, kee
     return b.op("reduce", x, kind=kind, axes=tuple(axes), keepdims=keepdims) if axes else x
 
 
-def flat_size(shape: Sequence[int], begin: int = 0, end: int | None = None) -> int:
-    return count(shape[begin:end])
-
-
 def space_to_batch(b: Builder, x: int, block: Sequence[int], pads: Sequence[tuple[int, int]]) -> int:
     """TensorFlow's SpaceToBatchND: x (N, S..., R...) -> (N * prod(block), S'..., R...)."""
     m = len(block)
