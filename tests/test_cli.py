@@ -96,6 +96,12 @@ def test_a_bundle_of_a_wrong_path_is_refused_before_any_work(
         assert said.endswith("[E_NOT_FOUND]")
 
 
+def test_a_comparison_with_nothing_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without data of the part that was asked for is an error, not an empty table and 0."""
+    assert main(["conformance", "--data", str(tmp_path), "--only", "converted"]) == 1
+    assert "nothing was compared" in capsys.readouterr().err
+
+
 def test_predict_writes_what_the_model_says(model: Path, tmp_path: Path) -> None:
     """One .npy in, one .npy out; a .npz keyed by the input's name does the same."""
     x = np.random.default_rng(0).normal(size=(5, 2, 2)).astype("f4")

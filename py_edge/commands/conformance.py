@@ -44,6 +44,12 @@ def run(arguments: argparse.Namespace) -> int:
         result = json.loads(run_in_pyodide(_SCRIPT, mounted, arguments=wanted))
     else:
         result = compute(data, TREE, wanted)
+    if not any(isinstance(row, dict) and row["total"] for row in result.values()):
+        raise NotFoundError(
+            "nothing was compared",
+            where=str(data),
+            remedy="run it in a checkout, or name the data with --data",
+        )
     _print(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1))
