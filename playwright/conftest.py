@@ -35,12 +35,12 @@ def load_helper(path: Path) -> ModuleType:
 
 
 @pytest.fixture
-def task_times(page: Page) -> Callable[[], AbstractContextManager[list[float]]]:
+def task_times(page: Page) -> Callable[..., AbstractContextManager[list[float]]]:
     """`with task_times() as times`: afterwards the processor time in ms of each task of the page's own thread in between;
-    a busy machine adds nothing to it, nor do the pages that Chromium has for itself."""
+    a busy machine adds nothing to it, nor do the pages that Chromium has for itself. Another page is named."""
 
     @contextmanager
-    def watch() -> Iterator[list[float]]:
+    def watch(page: Page = page) -> Iterator[list[float]]:
         browser = page.context.browser
         assert browser
         browser.start_tracing(page=page, categories=["toplevel", "blink.user_timing"])

@@ -11,11 +11,10 @@ from playwright.sync_api import BrowserContext, Error, Page
 
 HOOKS = """
 const Real = Worker;
-self.workers = {}; self.told = { learning: 0, trained: 0, error: [] }; self.longest = 0;
+self.workers = {}; self.told = { learning: 0, trained: 0, error: [] };
 self.Worker = class extends Real { constructor(url, options) { super(url, options); workers[options.name] = this; } };
 for (const name of ['learning', 'trained']) addEventListener(`pyedge:${name}`, () => told[name]++);
 addEventListener('pyedge:error', event => told.error.push(event.detail));
-new PerformanceObserver(list => { for (const { duration } of list.getEntries()) longest = Math.max(longest, duration); }).observe({ type: 'longtask' });
 """
 KEPT = """async () => {
   const name = (await indexedDB.databases()).map(one => one.name).find(one => one.startsWith('py-edge:'));
@@ -44,13 +43,15 @@ def crash(page: Page) -> None:
 
 @dataclass
 class Killer:
-    """page: shows an element `edge` with learn="manual" that was taught. told: what happened, for the report."""
+    """url: a page whose element `edge` has learn="manual" and was taught. times: gives the processor time of each task of a
+    page's own thread, where asked for; longest_ms: of the longest before each kill."""
 
     context: BrowserContext
     url: str
     options: dict[str, Any]
     rng: random.Random
     watch: Any = None
+    times: Any = None
     kills: dict[str, int] = field(default_factory=dict)
     ends: list[str] = field(default_factory=list)
     longest_ms: list[float] = field(default_factory=list)
@@ -58,9 +59,7 @@ class Killer:
 
     def __str__(self) -> str:
         longest = f"{max(self.longest_ms, default=0):.0f} ms"
-        return (
-            f"{self.kills}, generations found {self.resumed}, fits {len(self.ends)}, longest task {longest}"
-        )
+        return f"{self.kills}, generations found {self.resumed}, fits {len(self.ends)}, longest task {longest} of processor time"
 
     def open(self) -> Page:
         page = self.context.new_page()
@@ -104,15 +103,19 @@ class Killer:
 
     def _moment(self, page: Page) -> bool:
         """Wait for a random moment: while Python starts, or somewhere in the training. False: it has ended before."""
+        with self.times(page) if self.times else contextlib.nullcontext([]) as times:
+            self._wait(page)
+        self.longest_ms += [max(times)] if times else []
+        return not page.evaluate("() => told.trained")
+
+    def _wait(self, page: Page) -> None:
         if self.rng.random() < 0.75:
             page.wait_for_function("() => told.learning > 0 || told.trained > 0")
         page.wait_for_timeout(self.rng.uniform(0, 400))
-        return not page.evaluate("() => told.trained")
 
     def _kill(self, page: Page) -> Page:
         how = self.rng.choice(["worker", "worker", "reload", "close", "crash"])
         self.kills[how] = self.kills.get(how, 0) + 1
-        self.longest_ms.append(page.evaluate("() => longest"))
         if how == "worker":
             page.evaluate("() => void (told.learning = 0)")
             page.evaluate(DIE)

@@ -14,8 +14,7 @@ from playwright.sync_api import BrowserContext, Page
 pytestmark = pytest.mark.browser
 Open = Callable[[str], dict[str, Any]]
 SLOW_MS = 120_000
-# What the page's own thread may do in one piece while Python starts and learns beside it.
-LONGEST_MS = 200
+# Processor time that the page's own thread may take in one piece while Python starts and learns beside it.
 BUSY_MS = 50
 LONG = {"epochs": 300, "batch": 8, "per_class": 100, "learning_rate": 0.001}
 TEACH = """async ([images, labels]) => {
@@ -101,14 +100,20 @@ def test_the_page_is_never_busy_long(page: Page, taught: list[float], task_times
 
 
 def _killed(
-    killing: ModuleType, context: BrowserContext, page: Page, watch: Any, kills: int, seed: int
+    killing: ModuleType,
+    context: BrowserContext,
+    page: Page,
+    watch: Any,
+    kills: int,
+    seed: int,
+    times: Any = None,
 ) -> Any:
     """Unbroken once, then so many kills; the Killer with what came of it."""
     page.evaluate("options => document.getElementById('edge').learn(options).then(() => 0)", LONG)
     unbroken = page.evaluate(killing.KEPT)["plan"]
     url = page.url
     page.close()
-    killer = killing.Killer(context, url, LONG, random.Random(seed), watch)
+    killer = killing.Killer(context, url, LONG, random.Random(seed), watch, times)
     killer.run(kills)
     assert killer.total == kills
     assert set(killer.ends) == {unbroken}
@@ -125,12 +130,17 @@ def test_killed_fits_end_where_an_unbroken_one_ends(
 
 @pytest.mark.slow
 def test_many_kills(
-    context: BrowserContext, page: Page, tattler: Any, killing: ModuleType, taught: list[float]
+    context: BrowserContext,
+    page: Page,
+    tattler: Any,
+    killing: ModuleType,
+    taught: list[float],
+    task_times: Any,
 ) -> None:
-    """The same with many more; PY_EDGE_KILLS says how many and, on a machine of its own, that nine pages of ten are never busy long."""
-    asked = os.environ.get("PY_EDGE_KILLS")
-    killer = _killed(killing, context, page, tattler.watch, int(asked or 30), seed=5)
+    """The same with many more, PY_EDGE_KILLS says how many; up to each kill the page's own thread is never busy long."""
+    kills = int(os.environ.get("PY_EDGE_KILLS", "30"))
+    killer = _killed(killing, context, page, tattler.watch, kills, 5, task_times)
     print(killer)
     assert killer.resumed >= killer.total / 5
-    if asked:
-        assert sorted(killer.longest_ms)[killer.total * 9 // 10] < LONGEST_MS
+    assert len(killer.longest_ms) >= kills
+    assert max(killer.longest_ms) < BUSY_MS

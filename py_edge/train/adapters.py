@@ -16,6 +16,7 @@ from py_edge.errors import NotFoundError, ValueRangeError
 from py_edge.graph import Builder, Graph, Node
 from py_edge.tensor import Tensor, count
 from py_edge.train.engine import Trainable
+from py_edge.train.start import start
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +57,11 @@ class Adapters:
                 continue
             name = key.removesuffix("/lora_a")
             b, w = learnt[f"{name}/lora_b"], base[name]
-            n, r = b.shape[1], self.rank
-            left, right = a.flat.tolist(), b.flat.tolist()
-            flat: list[float] = list(w.flat)
-            columns = [right[j * n : (j + 1) * n] for j in range(r)]
-            for i in range(a.shape[0]):
-                for j in range(r):
-                    factor = self.scale * left[i * r + j]
-                    if factor:
-                        row = columns[j]
-                        flat[i * n : i * n + n] = [
-                            v + factor * u for v, u in zip(flat[i * n : i * n + n], row, strict=True)
-                        ]
-            found[name] = Tensor.from_flat(flat, w.shape)
+            run = start(_merging(w.shape, a.shape, b.shape, self.scale))
+            for port, tensor in (("w", w), ("a", a), ("b", b)):
+                run.input_view(port)[:] = tensor.data.cast("B")
+            run.execute()
+            found[name] = Tensor(memoryview(run.output_view("merged").tobytes()), w.shape, "float32")
         return found
 
 
@@ -139,6 +132,15 @@ def _beside(b: Builder, node: Node, pair: Sequence[int], scale: float) -> None:
     assert last.outputs == (total,)
     b.graph.nodes.append(Node("add", last.inputs, node.outputs, {}, node.where))
     b.graph.nodes += tail
+
+
+def _merging(w: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...], scale: float) -> Graph:
+    """W, A, B -> W + scale A B."""
+    own = Builder()
+    weight, left, right = own.input("w", w), own.input("a", a), own.input("b", b)
+    moved = own.reshape(own.mul(own.matmul(left, right), scale), shape=w)
+    own.output("merged", own.add(weight, moved))
+    return own.graph
 
 
 def _instead(b: Builder, weight: int, pair: Sequence[int], scale: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from py_edge.errors import NotFoundError
 from py_edge.model import Model
 from py_edge.plan import evaluate
-from py_edge.tensor import Tensor
+from py_edge.tensor import Tensor, count
 from py_edge.tfjs import sequential
 from py_edge.train.adapters import Adapters, with_adapters
 from py_edge.train.finetune import finetune
@@ -51,6 +52,23 @@ def test_untrained_adapters_change_nothing() -> None:
     found = next(iter(evaluate(graph, model.library, {next(iter(graph.inputs)): x}).values()))
     assert len(names) == 6
     assert max(abs(a - b) for a, b in zip(found.flat, model.predict(x).flat, strict=True)) < 1e-6
+
+
+def test_merging_is_w_plus_scaled_a_b() -> None:
+    """What the kernels merge must be the sum as written down, for a kernel of three axes too."""
+    rng = random.Random(0)
+    w, a, b = (
+        Tensor.from_flat([rng.uniform(-1, 1) for _ in range(count(shape))], shape)
+        for shape in ((3, 5, 7), (15, 2), (2, 7))
+    )
+    found = Adapters(2, scale=0.5).merged({"w": w}, {"w/lora_a": a, "w/lora_b": b})["w"]
+    wanted = [
+        w.flat[i * 7 + n] + 0.5 * sum(a.flat[i * 2 + j] * b.flat[j * 7 + n] for j in range(2))
+        for i in range(15)
+        for n in range(7)
+    ]
+    assert found.shape == w.shape
+    assert found.flat.tolist() == pytest.approx(wanted, abs=1e-6)
 
 
 def test_patterns_must_fit() -> None:
