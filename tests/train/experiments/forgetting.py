@@ -25,6 +25,8 @@ from py_edge.train.schedules import polynomial_decay
 from tests.train.experiments.picture import Panel, draw
 
 OLD, MEMORY, EPOCHS = 7, 156, 30
+FIRST_SEED = 200
+"""Settings were chosen on lower seeds; these are reported."""
 ANCHOR = {"anchor": 0.1, "replay": 0.0005}
 WANTED = {"old": 0.94, "new": 0.95, "backward_transfer": -0.02}
 AXES = {"old": (0.7, 1.0), "new": (0.9, 1.0), "backward_transfer": (-0.3, 0.0)}
@@ -89,7 +91,7 @@ def main() -> None:
     options = parser.parse_args()
     table: dict[str, Any] = {"experiment": "X5", "seeds": options.seeds, "wanted": WANTED, "arms": {}}
     for arm in ("naive", "anchor", "replay", "all"):
-        rows = [run(arm, seed) for seed in range(options.seeds)]
+        rows = [run(arm, seed) for seed in range(FIRST_SEED, FIRST_SEED + options.seeds)]
         table["arms"][arm] = {key: interval([row[key] for row in rows]) for key in rows[0]}
         table["arms"][arm]["backward_transfer"] = interval([row["old"] - row["old_before"] for row in rows])
         print(arm, table["arms"][arm], flush=True)

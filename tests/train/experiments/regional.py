@@ -3,7 +3,8 @@
 Run: python -m tests.train.experiments.regional [--seeds 20] [--json FILE] [--svg FILE]. Data: scikit-learn's digits in their order, 13 blocks
 of about 138 images (writers stay together). A region is one of the seven later blocks: 60 % of it may be asked about,
 the rest measures. Arms: none, random (20 arbitrary answers), unsure (the 20 least confident), oracle (all answers).
-Also: what the six first blocks lose by it.
+Also: what the six first blocks lose by it. The origin has seen its own writers' pictures as they are, so that a new region is
+as strange to it as to the head of a product; settings were chosen on seeds 100 to 102, others are reported.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from py_edge.model import Model
 from py_edge.tfjs import sequential
 from py_edge.train.finetune import finetune
 from py_edge.train.rehearsal import Reservoir
-from tests.train.experiments.forgetting import accuracy, interval
+from tests.train.experiments.forgetting import FIRST_SEED, accuracy, interval
 from tests.train.experiments.picture import Panel, draw
 
 ANSWERS, KNOWN, BLOCKS = 20, 6, 13
@@ -55,15 +56,7 @@ def run(seed: int) -> dict[str, list[float]]:
     train, check = known[: int(0.85 * len(known))], known[int(0.85 * len(known)) :]
     memory = Reservoir(200, seed)
     origin = Model(sequential((64,), LAYERS, seed=seed))
-    finetune(
-        origin,
-        *jittered(x[train], y[train], seed),
-        layers="all",
-        epochs=20,
-        batch=64,
-        learning_rate=0.003,
-        seed=seed,
-    )
+    finetune(origin, x[train], y[train], layers="all", epochs=60, batch=32, learning_rate=0.003, seed=seed)
     finetune(origin, x[train], y[train], layers="all", epochs=0, seed=seed, rehearsal=memory)
     state, weights = memory.state(), dict(origin.weights)
     at_home = accuracy(origin, x[check], y[check])
@@ -96,7 +89,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--svg", type=Path)
     options = parser.parse_args()
-    rows = [run(seed) for seed in range(options.seeds)]
+    rows = [run(seed) for seed in range(FIRST_SEED, FIRST_SEED + options.seeds)]
     table: dict[str, Any] = {
         "experiment": "X4",
         "seeds": options.seeds,
