@@ -39,7 +39,7 @@ class SimClock:
 
 
 class SimDisk:
-    """What survives a kill: rows by key. A commit takes a moment and may fail, with or without effect."""
+    """What survives a kill: rows by key. A commit takes a moment and may fail, with or without effect; then all fail."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rows: dict[tuple[str, Key], Row] = {}
@@ -49,6 +49,10 @@ class SimDisk:
     async def commit(self, changes: list[Change]) -> None:
         """See storage.in_memory.Journal."""
         await asyncio.sleep(self.rng.random() * 0.002)
+        if (
+            self.failed
+        ):  # as the real stores: after an error nobody knows what is on the disk, so nothing is added
+            raise OSError("simulated I/O error before")
         fails = self.rng.random() < (0.5 if self.dead else self.faults.disk)
         if not fails or self.rng.random() < 0.5:
             for name, key, row in changes:
