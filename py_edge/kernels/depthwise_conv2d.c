@@ -84,8 +84,8 @@ INLINE void pixels(const job *j, const line *l, int ow, int V, int PX, int KW, i
 }
 
 /* Output pixels from .. end - 1 of a row, window of TAPS x 3. `sum` is of the pixel that is stored next, `later` of the one
- * after it. */
-INLINE void sweep(const job *j, const line *l, int from, int end, int TAPS, int SW) {
+ * after it. add: there is a residual. */
+INLINE void sweep(const job *j, const line *l, int from, int end, int TAPS, int SW, int add) {
   const pe_depthwise_conv2d *p = j->p;
   int C = p->C, left = from * SW - p->PL;
   intptr_t next_x = (intptr_t)p->W * C * p->DH, first = (intptr_t)(left > 0 ? left : 0) * C;
@@ -95,7 +95,7 @@ INLINE void sweep(const job *j, const line *l, int from, int end, int TAPS, int 
   if (whole > end) whole = end;
   for (int next = 0; next < C; next += VW) {
     int c = next + VW > C ? C - VW : next, ow = from;
-    const float *x = l->x + first + c, *residual = l->residual ? l->residual + (intptr_t)from * C + c : 0;
+    const float *x = l->x + first + c, *residual = add ? l->residual + (intptr_t)from * C + c : 0;
     float *y = l->y + (intptr_t)from * C + c;
     vf weight[TAPS][3], start = j->bias ? load(j->bias + c) : splat(0), sum = start, later = start;
     UNROLL for (int kh = 0; kh < TAPS; kh++)
@@ -103,8 +103,8 @@ INLINE void sweep(const job *j, const line *l, int from, int end, int TAPS, int 
 /* clang-format off */
 #define COLUMN(products) UNROLL for (int kh = 0; kh < TAPS; kh++) { vf in = load(x + kh * next_x); products } x += C
 #define ADD(to, kw) to = fma(in, weight[kh][kw], to); IN_ORDER(to);
-#define OUT store(y, residual ? finish(j, sum, residual, VW) : at_most(at_least(sum, low), high)); \
-            y += C; residual = residual ? residual + C : 0
+#define OUT store(y, add ? finish(j, sum, residual, VW) : at_most(at_least(sum, low), high)); \
+            y += C; if (add) residual += C
     /* clang-format on */
     if (SW == 2) {
       if (left >= 0) { COLUMN(ADD(sum, 0)); }
@@ -202,8 +202,10 @@ static const tile *tile_of(const pe_depthwise_conv2d *p) {
 }
 
 typedef void (*sweep_fn)(const job *j, const line *l, int from, int end);
-#define SWEEP(TAPS, SW) \
-  static void sweep_##TAPS##_##SW(const job *j, const line *l, int from, int end) { sweep(j, l, from, end, TAPS, SW); }
+#define SWEEP(TAPS, SW)                                                                    \
+  static void sweep_##TAPS##_##SW(const job *j, const line *l, int from, int end) {        \
+    l->residual ? sweep(j, l, from, end, TAPS, SW, 1) : sweep(j, l, from, end, TAPS, SW, 0); \
+  }
 SWEEP(2, 1) SWEEP(2, 2) SWEEP(3, 1) SWEEP(3, 2)
 /* by [stride is 2][three rows of the window lie inside, not two] */
 static const sweep_fn sweeps[2][2] = {{sweep_2_1, sweep_3_1}, {sweep_2_2, sweep_3_2}};
