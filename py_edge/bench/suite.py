@@ -79,10 +79,11 @@ TARGETS = (
 )
 NATIVE_TARGET = Target("native", ("B1", "B2", "B3", "B4", "B5", "B6", "C1", "C2"), 0.9, 1.1)
 THREADS_TARGET = Target("best", GEOMETRIC, 1.1, 1.3)
-TASK_IDS = ("T1", "T2", "T3", "T4")
+TASK_IDS = ("T1", "T2", "T3", "T4", "T5")
 TRAINING_TARGETS = (
     *(Target("wasm", (name,), 8.0, 8.0) for name in ("T1 SGD", "T1 Adam", "T3")),
     *(Target("cpu", (name,), 75.0, 120.0) for name in ("T2", "T4")),
+    Target("cpu", ("T5",), 20.0, 20.0),
 )
 TENSORFLOW_TARGET = Target("tensorflow", ("T1 SGD", "T1 Adam", "T2", "T3", "T4"), 1 / 3, 1.0)
 START_TARGET = Target("tfjs", ("B1",), 1.5, 3.0)

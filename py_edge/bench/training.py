@@ -1,11 +1,13 @@
 """Training steps in one browser: ours in Pyodide against TF.js, WebAssembly and plain JavaScript; natively against TensorFlow.
 
 A step is: rows in, forward, backward, update, loss out. Same weights, same batches; losses of the first epochs must agree.
-The runners take turns, a round is one training each; a block is the median of its steps.
+The runners take turns, a round is one training each; a block is the median of its steps. TF.js trains no graph-model, so
+for T5 it gets the same network by hand, on the weights of the same file.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +17,12 @@ from typing import Any
 
 from py_edge.bench.browser import chromium
 from py_edge.bench.environments import TENSORFLOW, environment
-from py_edge.bench.mounts import MOUNTS
+from py_edge.bench.mounts import BUILT, MOUNTS
 from py_edge.bench.native import Worker
+from py_edge.bench.plans import load
 from py_edge.bench.server import Server
 from py_edge.bench.suite import OURS
+from py_edge.train.adapters import Adapters
 
 AGREE = 1e-3
 TIMEOUT_MS = 600_000
@@ -29,7 +33,8 @@ _LAST_BLOCKS = tuple(
 
 @dataclass(frozen=True)
 class Task:
-    """trained: layers by name, none for all; rounds, epochs: as much as patience allows, slow_epochs for plain JavaScript."""
+    """trained: layers by name, none for all; rank: of adapters beside every kernel, the model then being a graph; rounds, epochs:
+    as much as patience allows, slow_epochs for plain JavaScript."""
 
     title: str
     model: str
@@ -39,6 +44,7 @@ class Task:
     optimizer: str
     rate: float
     trained: tuple[str, ...] = ()
+    rank: int = 0
     batches: int = 4
     epochs: int = 60
     slow_epochs: int = 3
@@ -52,7 +58,11 @@ TASKS = {
     "T3": Task("head on 1280 features, Adam", "T3", (1280,), 5, 16, "adam", 0.001),
     "T4": Task(
         "MobileNetV2, last 3 blocks, SGD", "B2", (224, 224, 3), 1000, 8, "sgd", 0.01, (*_LAST_BLOCKS, "Conv_1", "predictions"),
-        batches=2, epochs=3, slow_epochs=1, rounds=2,
+        batches=1, epochs=6, slow_epochs=2, rounds=3,
+    ),
+    "T5": Task(
+        "MiniLM, 64 tokens, adapters of rank 8, Adam", "T5", (64, 384), 2, 4, "adam", 0.001, rank=8,
+        batches=1, epochs=6, slow_epochs=2, rounds=1,
     ),
 }  # fmt: skip
 RUNNERS = {
@@ -60,6 +70,7 @@ RUNNERS = {
     "wasm": ("training_tfjs.js", "wasm"),
     "cpu": ("training_tfjs.js", "cpu"),
 }
+ADAPTED = ("*kernel",)
 TRAINING_WORKER = "py_edge.bench.training_worker"
 Runner = Callable[[dict[str, Any]], dict[str, Any]]
 """A task as a message -> {times, losses, bytes}. Raises RuntimeError with the runner's sentence."""
@@ -72,6 +83,9 @@ def tasks_named(ids: Sequence[str]) -> dict[str, Task]:
 
 def measure(tasks: Mapping[str, Task], pinned: tuple[int, ...], quick: bool) -> dict[str, Any]:
     """Task -> runner -> {blocks_ms, losses, bytes, problem, agree}: whether it loses as ours does; bytes: peak of a step."""
+    for task in tasks.values():
+        if task.rank:
+            _write_adapters(task)
     with Server(MOUNTS) as server, chromium(pinned) as context:
         found = {}
         for name, task in tasks.items():
@@ -84,7 +98,7 @@ def measure(tasks: Mapping[str, Task], pinned: tuple[int, ...], quick: bool) -> 
 
 
 def measure_native(tasks: Mapping[str, Task], pinned: Sequence[int], quick: bool) -> dict[str, Any]:
-    """The same on one thread of this machine, against TensorFlow."""
+    """The same on one thread of this machine, against TensorFlow; without adapters, which Keras does not have."""
     python = environment("tensorflow", TENSORFLOW)
     with (
         Worker(sys.executable, "ours", pinned, module=TRAINING_WORKER) as mine,
@@ -95,7 +109,7 @@ def measure_native(tasks: Mapping[str, Task], pinned: Sequence[int], quick: bool
             "tensorflow": lambda message: dict(theirs.ask(**message)),
         }
         found = {}
-        for name, task in tasks.items():
+        for name, task in ((name, task) for name, task in tasks.items() if not task.rank):
             print(f"training {name}, native", file=sys.stderr)
             found[name] = _turns(task, runners, quick)
     return found
@@ -119,7 +133,8 @@ def _add(row: dict[str, Any], run: Runner, task: Task, epochs: int) -> None:
     message = {
         "model": task.model, "trained": list(task.trained), "optimizer": task.optimizer, "rate": task.rate,
         "batch": task.batch, "batches": task.batches, "epochs": epochs, "classes": task.classes,
-        "size": math.prod(task.input),
+        "size": math.prod(task.input), "rank": task.rank, "adapted": list(ADAPTED),
+        "format": "graph" if task.rank else "layers", "profile": not row["blocks_ms"],
     }  # fmt: skip
     try:
         got = run(message)
@@ -130,6 +145,18 @@ def _add(row: dict[str, Any], run: Runner, task: Task, epochs: int) -> None:
     row["blocks_ms"].append(round(median(times[min(task.batches, len(times) // 2) :]), 4))
     row["losses"] = row["losses"] or [round(loss, 5) for loss in got["losses"]]
     row["bytes"] = max(row["bytes"], int(got["bytes"]))
+
+
+def _write_adapters(task: Task) -> None:
+    """The first A of each adapter, by the name of its weight, for the peer."""
+    weights, adapters = load(task.model).weights, Adapters(task.rank, patterns=ADAPTED)
+    shapes = {name: tensor.shape for name, tensor in weights.items()}
+    first = {
+        name: adapters.first_values(name, shapes[name])[f"{name}/lora_a"].flat.tolist()
+        for name in adapters.targets(list(weights), shapes)
+    }
+    BUILT.mkdir(parents=True, exist_ok=True)
+    (BUILT / f"{task.model}.adapters.json").write_text(json.dumps(first))
 
 
 def agree(ours: list[float], theirs: list[float]) -> bool | None:

@@ -30,7 +30,7 @@ def rows_of(task: Task) -> tuple[array[float], list[int]]:
 
 def ours(task: Task) -> dict[str, Any]:
     """The very function that the page runs in Pyodide."""
-    folder = MODELS / task["model"] / "layers"
+    folder = MODELS / task["model"] / task["format"]
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     train = runpy.run_path(str(PACKAGE / "bench" / "pages" / "training_ours.py"))["train"]
     return dict(train(files, *rows_of(task), task))

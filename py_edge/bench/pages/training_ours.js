@@ -12,12 +12,13 @@ async function start() {
   return pyodide;
 }
 
-async function train({ x, y, model, ...task }) {
+async function train({ x, y, model, format, ...task }) {
   python ??= await start();
-  const topology = await (await fetch(`/models/${model}/layers/model.json`)).arrayBuffer();
+  const folder = `/models/${model}/${format}`;
+  const topology = await (await fetch(`${folder}/model.json`)).arrayBuffer();
   const files = { "model.json": new Uint8Array(topology) };
   for (const group of JSON.parse(new TextDecoder().decode(topology)).weightsManifest)
-    for (const path of group.paths) files[path] = new Uint8Array(await (await fetch(`/models/${model}/layers/${path}`)).arrayBuffer());
+    for (const path of group.paths) files[path] = new Uint8Array(await (await fetch(`${folder}/${path}`)).arrayBuffer());
   const found = python.globals.get("train")(python.toPy(files), python.toPy(x), python.toPy([...y]), python.toPy(task));
   return found.toJs({ dict_converter: Object.fromEntries });
 }

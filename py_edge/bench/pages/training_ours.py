@@ -7,12 +7,14 @@ from typing import Any
 
 from py_edge.model import load_model
 from py_edge.tensor import Tensor
+from py_edge.train.adapters import Adapters
 from py_edge.train.finetune import finetune
 from py_edge.train.start import start
 
 
 def train(files: Any, x: Any, y: list[int], task: dict[str, Any]) -> dict[str, Any]:
-    """files: name -> bytes; x: flat float32; task as in training.py. The same batches in the same order as the peer."""
+    """files: name -> bytes; x: flat float32; task as in training.py. The same batches in the same order as the peer;
+    with a rank, adapters beside every kernel learn to give the input back."""
     model = load_model({name: bytes(data) for name, data in files.items()})
     shape = tuple(model.tfjs.full_shapes(1)[model.inputs[0].name][1:])
     data = memoryview(x).cast("B")
@@ -29,11 +31,13 @@ def train(files: Any, x: Any, y: list[int], task: dict[str, Any]) -> dict[str, A
         if not progress.done:
             marks.append(time.perf_counter())
 
+    inputs = Tensor(data, (rows, *shape), "float32")
     history = finetune(
         model,
-        Tensor(data, (rows, *shape), "float32"),
-        y,
+        inputs,
+        inputs if task["rank"] else y,
         layers=_weights(model.trainable, task["trained"]) if task["trained"] else "all",
+        adapters=Adapters(task["rank"], patterns=task["adapted"]) if task["rank"] else None,
         epochs=task["epochs"],
         batch=task["batch"],
         optimizer=task["optimizer"],

@@ -34,6 +34,8 @@ TRAINED = {"T2": small.digits, "T3": small.head}
 """Only as TF.js layers: nobody trains the other formats in a page."""
 
 ENCODERS = {"C1": transformers.BERT_TINY, "C2": transformers.MINI_LM}
+TUNED = {"T5": transformers.TUNED}
+"""Only as TF.js graph, for any number of rows."""
 INPUTS = 4
 """Different inputs are fed call by call, so that nobody can remember an answer."""
 
@@ -55,6 +57,16 @@ def make(model_id: str, folder: Path) -> dict[str, Any]:
             count_macs(model) / 1e6,
             model.get_weights(),
         )
+    if model_id in TUNED:
+        encoder, module = TUNED[model_id], tf.Module()
+        w = transformers.weights(encoder, rng)
+        row = (encoder.S, encoder.H)
+        function = _fixed(
+            lambda x: transformers.in_tensorflow(encoder, transformers.named(w), x, batched=True),
+            (None, *row),
+        )
+        export.tfjs_graph(function, module, folder / "graph")
+        return _card(model_id, folder, (1, *row), [[1, *row]], encoder.mmac, list(w.values()))
     if model_id in ENCODERS:
         encoder, model = ENCODERS[model_id], tf.Module()
         w = transformers.weights(encoder, rng)
@@ -101,7 +113,7 @@ def _card(
     return {**card, "weights_sha256": digest(weights), "files": files}
 
 
-def _fixed(call: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:
+def _fixed(call: Callable[[Any], Any], shape: tuple[int | None, ...]) -> Any:
     return tf.function(call, input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
 
 
@@ -109,7 +121,7 @@ def main() -> None:
     """Make what was asked for; progress to stderr."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--into", type=Path, required=True)
-    parser.add_argument("ids", nargs="*", default=[*KERAS, *ENCODERS, *TRAINED])
+    parser.add_argument("ids", nargs="*", default=[*KERAS, *ENCODERS, *TRAINED, *TUNED])
     arguments = parser.parse_args()
     cards = {}
     for model_id in arguments.ids:

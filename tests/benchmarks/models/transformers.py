@@ -1,4 +1,4 @@
-"""C1 and C2: BERT encoders on embedded tokens, once in TensorFlow and once as ONNX, from the same weights.
+"""C1, C2 and T5: BERT encoders on embedded tokens, in TensorFlow and as ONNX from the same weights.
 
 S tokens, H wide, A heads, F feed forward. Post-norm, GELU by erf. Plain matmul, transpose and softmax, since no exporter
 of these formats keeps a fused attention.
@@ -34,6 +34,8 @@ class Encoder:
 
 BERT_TINY = Encoder(2, 128, 2, 512)
 MINI_LM = Encoder(6, 384, 12, 1536)
+TUNED = Encoder(6, 384, 12, 1536, S=64)
+"""MiniLM again, for any number of rows, so that it can be trained in batches."""
 
 
 def weights(encoder: Encoder, rng: np.random.Generator) -> Weights:
@@ -50,9 +52,10 @@ def weights(encoder: Encoder, rng: np.random.Generator) -> Weights:
     return found
 
 
-def in_tensorflow(encoder: Encoder, w: Weights, x: Any) -> Any:
-    """x (1, S, H) -> (1, S, H)."""
+def in_tensorflow(encoder: Encoder, w: Weights, x: Any, *, batched: bool = False) -> Any:
+    """x (1, S, H) -> (1, S, H); batched: any number of rows."""
     S, H, A = encoder.S, encoder.H, encoder.A
+    lead, tokens, perm = ((-1,), -1, (0, 2, 1, 3)) if batched else ((), S, (1, 0, 2))
 
     def dense(x: Any, name: str) -> Any:
         return tf.matmul(x, w[f"{name}/kernel"]) + w[f"{name}/bias"]
@@ -62,17 +65,22 @@ def in_tensorflow(encoder: Encoder, w: Weights, x: Any) -> Any:
         return tf.nn.batch_normalization(x, mean, variance, w[f"{name}/beta"], w[f"{name}/gamma"], EPSILON)
 
     def heads(x: Any) -> Any:
-        return tf.transpose(tf.reshape(x, (S, A, H // A)), (1, 0, 2))
+        return tf.transpose(tf.reshape(x, (*lead, S, A, H // A)), perm)
 
-    x = tf.reshape(x, (S, H))
+    x = tf.reshape(x, (tokens, H))
     for layer in range(encoder.layers):
         q, k, v = (heads(dense(x, f"{layer}/{part}")) for part in "qkv")
         scores = tf.nn.softmax(tf.matmul(q, k, transpose_b=True) * (H // A) ** -0.5)
-        context = tf.reshape(tf.transpose(tf.matmul(scores, v), (1, 0, 2)), (S, H))
+        context = tf.reshape(tf.transpose(tf.matmul(scores, v), perm), (tokens, H))
         x = norm(x + dense(context, f"{layer}/o"), f"{layer}/norm1")
         up = dense(x, f"{layer}/up")
         x = norm(x + dense(0.5 * up * (1.0 + tf.math.erf(up * 0.5**0.5)), f"{layer}/down"), f"{layer}/norm2")
-    return tf.reshape(x, (1, S, H))
+    return tf.reshape(x, (-1 if batched else 1, S, H))
+
+
+def named(w: Weights) -> dict[str, Any]:
+    """Constants of the graph being made, so that its file tells the weights by these names: `layer_0/q/kernel`."""
+    return {name: tf.constant(value, name=f"layer_{name}") for name, value in w.items()}
 
 
 def in_onnx(encoder: Encoder, w: Weights) -> Any:
