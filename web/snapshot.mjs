@@ -1,6 +1,7 @@
 // Make what the learn worker starts from: the memory of a Python that has imported py_edge, then py_edge's files, compiled.
 // node snapshot.mjs RUNTIME_FOLDER WHEEL OUTPUT
-// gzip of: u32 length of the index | index, JSON { memory_bytes, files: [[path below site-packages, bytes], …] } | memory | files.
+// gzip of: u32 length of the index | index, JSON { memory_bytes, written: [[begin, end], …], files: [[path below site-packages, bytes], …] }
+// | what stands in the written parts of the memory; the rest of it, about half, is zero | files.
 // Files are those that Python may still ask for: what is imported is in the memory.
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -50,8 +51,24 @@ async function importWith(files) {
   return { memory: pyodide.makeMemorySnapshot(), files: files.filter(([path]) => !imported.has(moduleOf(path))) };
 }
 
+const PAGE_BYTES = 4096;
+
+/** [begin, end] of the parts of the memory that hold anything but zeros, in whole pages. */
+function writtenParts(memory) {
+  const parts = [];
+  for (let begin = 0; begin < memory.length; begin += PAGE_BYTES) {
+    const page = memory.subarray(begin, begin + PAGE_BYTES);
+    if (page.every((byte) => byte === 0)) continue;
+    const end = begin + page.length;
+    if (parts.at(-1)?.[1] === begin) parts.at(-1)[1] = end;
+    else parts.push([begin, end]);
+  }
+  return parts;
+}
+
 const { memory, files } = await importWith(await compiledFiles());
-const index = Buffer.from(JSON.stringify({ memory_bytes: memory.length, files: files.map(([path, bytes]) => [path, bytes.length]) }));
+const written = writtenParts(memory);
+const index = Buffer.from(JSON.stringify({ memory_bytes: memory.length, written, files: files.map(([path, bytes]) => [path, bytes.length]) }));
 const length = Buffer.alloc(4);
 length.writeUInt32LE(index.length);
-writeFileSync(output, gzipSync(Buffer.concat([length, index, memory, ...files.map(([, bytes]) => bytes)]), { level: 9 }));
+writeFileSync(output, gzipSync(Buffer.concat([length, index, ...written.map(([begin, end]) => memory.subarray(begin, end)), ...files.map(([, bytes]) => bytes)]), { level: 9 }));

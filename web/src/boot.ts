@@ -83,6 +83,25 @@ function watchFetches(files: readonly Locked[], onbytes: (count: number) => void
   return { failed, restore };
 }
 
+const WRAPPER_BYTES = 128;
+
+/** Compile each wrapper once: Pyodide makes 261 modules, one per function, whose few bytes say the signature alone; 30 differ.
+ * Gives what ends it. */
+function shareWrappers(): () => void {
+  const { Module } = WebAssembly;
+  const made = new Map<string, WebAssembly.Module>();
+  WebAssembly.Module = new Proxy(Module, {
+    construct(target, [bytes]: [Uint8Array<ArrayBuffer>]) {
+      if (!(bytes.length <= WRAPPER_BYTES)) return new target(bytes);
+      const key = bytes.join();
+      const module = made.get(key) ?? new target(bytes);
+      made.set(key, module);
+      return module;
+    },
+  });
+  return () => void (WebAssembly.Module = Module);
+}
+
 type Load = (options: object) => Promise<Pyodide>;
 
 const never = new Promise<never>(() => undefined);
@@ -131,6 +150,7 @@ export async function boot({ runtime, files, wheel, wheels, snapshot }: Boot, te
   const loader = import(/* @vite-ignore */ `${runtime}pyodide.mjs`) as Promise<{ loadPyodide: Load }>;
   import(/* @vite-ignore */ `${runtime}pyodide.asm.mjs`).catch(() => undefined);
   const { failed, restore: restoreFetch } = watchFetches(files, onbytes);
+  const restoreModules = shareWrappers();
   const opened = openIfAny(snapshot, onbytes);
   opened.then(({ files }) => files).then(() => mark("snapshot"), () => undefined);
   const wheelBytes = Promise.all(wheels.map((wheel) => fetchBytes(wheel, { onbytes })));
@@ -159,6 +179,7 @@ export async function boot({ runtime, files, wheel, wheels, snapshot }: Boot, te
     throw error instanceof EdgeError ? error : new EdgeError({ code: "E_ENVIRONMENT", message: `Python did not start: ${String(error)}`, where: runtime });
   } finally {
     restoreFetch();
+    restoreModules();
   }
   mark("python");
   tell("packages");

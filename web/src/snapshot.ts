@@ -13,6 +13,8 @@ export interface Snapshot {
 
 interface Index {
   memory_bytes: number;
+  /** [begin, end] of the parts that are given; the rest of the memory is zero. */
+  written: [number, number][];
   files: [string, number][];
 }
 
@@ -26,7 +28,7 @@ export async function openSnapshot(file: Locked, onbytes: (count: number) => voi
   const index = JSON.parse(new TextDecoder().decode(await fill(new Uint8Array(length!)))) as Index;
   const memory = new Uint8Array(index.memory_bytes);
   const read = async () => {
-    await fill(memory);
+    for (const [begin, end] of index.written) await fill(memory.subarray(begin, end));
     const content = await fill(new Uint8Array(index.files.reduce((sum, [, size]) => sum + size, 0)));
     await checked;
     let at = 0;
