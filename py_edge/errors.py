@@ -71,12 +71,6 @@ class IntegrityError(ModelFormatError):
     code = "E_INTEGRITY"
 
 
-class SignatureError(ModelFormatError):
-    """The signature is missing or does not match."""
-
-    code = "E_SIGNATURE"
-
-
 class RollbackError(ModelFormatError):
     """An older version was offered where a newer one is known."""
 
@@ -176,7 +170,7 @@ class EnvironmentProblem(PyEdgeError):
 ERROR_BY_CODE = {
     kind.code: kind
     for kind in (
-        PyEdgeError, ModelFormatError, LimitError, PathError, IntegrityError, SignatureError, RollbackError,
+        PyEdgeError, ModelFormatError, LimitError, PathError, IntegrityError, RollbackError,
         UnsupportedError, ShapeError, ValueRangeError, GraphError, PolicyError, KernelError, CalibrationError,
         TrainingError, StorageError, ConflictError, NotFoundError, AuthError, CapacityError, NetworkError,
         EnvironmentProblem,

@@ -333,7 +333,8 @@ def test_the_waiting_are_told_in_the_order_of_their_places(start: Start) -> None
 def test_strangers_are_kept_out(start: Start) -> None:
     """Foreign web origins, rebound names and wrong tokens are refused; with its token a caller is let in."""
     site = start("site", data="memory:", token="a-long-random-secret", require_token=True)
-    assert site.http.get("/v1/status").status_code == 401
+    refused = site.http.get("/v1/status")
+    assert (refused.status_code, refused.json()["code"]) == (401, "E_AUTH")
     assert site.http.get("/healthz").status_code == 200
     assert site.http.get("/v1/status", headers={"authorization": "Bearer wrong"}).status_code == 401
     right = {"authorization": "Bearer a-long-random-secret"}
