@@ -22,6 +22,7 @@ MAX_SAFE_INTEGER = (1 << 53) - 1
 ITEM_SIZES = {"float32": 4, "float64": 8, "int32": 4, "uint8": 1, "int8": 1, "bool": 1}
 MAX_RANK = 8
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _UNPRINTABLE = re.compile("[\\x00-\\x1f\\ud800-\\udfff]")
 _BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -49,7 +50,7 @@ def read_json(data: bytes | str, *, limit_bytes: int = 16 << 20, where: str = "b
     if depth > MAX_DEPTH:
         raise LimitError("nested too deeply", where=where, got=depth, want=f"at most {MAX_DEPTH} levels")
     try:
-        return json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        return _STRICT.decode(raw.decode())
     except ModelFormatError:
         raise
     except ValueError as error:
@@ -69,8 +70,7 @@ def nesting_depth(raw: bytes) -> int:
 
 def canonical_json(value: Any) -> bytes:
     """The one spelling of a JSON value that digests are made of: sorted keys, no spaces, UTF-8."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    return _CANONICAL.encode(value).encode()
 
 
 def text(pattern: str = "", *, longest: int = 200) -> Field:
@@ -82,7 +82,7 @@ def text(pattern: str = "", *, longest: int = 200) -> Field:
             raise ModelFormatError("not a string", where=where, got=type(value).__name__, want="string")
         if len(value) > longest:
             raise LimitError("too long", where=where, got=len(value), want=f"at most {longest} characters")
-        if _UNPRINTABLE.search(value):
+        if not value.isprintable() and _UNPRINTABLE.search(value):
             raise ValueRangeError("control characters or lone surrogates", where=where)
         if shape and not shape.fullmatch(value):
             raise ValueRangeError("does not match", where=where, got=value, want=pattern)
@@ -175,12 +175,13 @@ def free_object(*, limit_bytes: int) -> Field:
 
 def payload() -> Field:
     """A tensor on the wire: {shape, dtype, data}, data base64 of the little endian bytes."""
+    dtypes, shapes = one_of(*ITEM_SIZES), many(integer(0, (1 << 31) - 1), most=MAX_RANK)
 
     def read(value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ModelFormatError("not an object", where=where, got=type(value).__name__, want="object")
-        dtype = one_of(*ITEM_SIZES).read(value.get("dtype"), f"{where}/dtype")
-        shape = many(integer(0, (1 << 31) - 1), most=MAX_RANK).read(value.get("shape"), f"{where}/shape")
+        dtype = dtypes.read(value.get("dtype"), f"{where}/dtype")
+        shape = shapes.read(value.get("shape"), f"{where}/shape")
         data = value.get("data")
         if not isinstance(data, str):
             raise ModelFormatError("not a string", where=f"{where}/data", want="base64")
@@ -219,3 +220,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(word: str) -> Any:
     raise ModelFormatError("not a JSON number", where="body", got=word, want="a finite number")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)

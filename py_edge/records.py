@@ -114,11 +114,14 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain JSON values."""
-        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return {
+            name: _plain(value) if isinstance(value, (tuple, Record)) else value
+            for name, value in self.__dict__.items()
+        }
 
     def but(self, **changes: Any) -> Self:
         """The same record with other values in some fields."""
-        return dataclasses.replace(self, **changes)
+        return type(self)(**{**self.__dict__, **changes})
 
 
 def nested(kind: type[Record]) -> Field:

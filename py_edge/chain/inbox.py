@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from py_edge.chain import downstream, outbox
 from py_edge.chain.answers import has_pending_twin, is_known, known_answer, settle
-from py_edge.chain.states import begin
-from py_edge.errors import ConflictError, PolicyError
+from py_edge.chain.states import begin, id_is_taken
+from py_edge.errors import PolicyError
 from py_edge.fields import canonical_json
 from py_edge.records import HOP_LIMIT, Answer, Question, Receipt
 from py_edge.storage.ports import Reading, Row, Transaction
@@ -43,17 +43,15 @@ def seen_before(tx: Reading, question: Question) -> Row | None:
     """The row of a question that was asked before. Raises ConflictError when its content was another."""
     row = tx.get(QUESTIONS, question.device, question.sequence)
     if row is not None and row["digest"] != question.digest:
-        raise ConflictError(
-            "the same id was used for another question", where="/digest", got=question.digest, want=row["digest"],
-            remedy="a new question needs a new sequence",
-        )  # fmt: skip
+        raise id_is_taken(row, question.digest)
     return row
 
 
 def take_question(tx: Transaction, arrival: Arrival, escalate: Escalate) -> tuple[Row, bool]:
     """Take a question in; asked again, it is found as it stands. Gives its row and whether it is new."""
     question, now_ms = arrival.question, arrival.now_ms
-    row = seen_before(tx, question)
+    known = is_known(tx, question.digest)
+    row = seen_before(tx, question) if known else None  # else `begin` finds out whether the id is free
     if row is not None:
         _ask_again(tx, row, arrival.asker)
         return row, False
@@ -61,7 +59,6 @@ def take_question(tx: Transaction, arrival: Arrival, escalate: Escalate) -> tupl
     asked = ("asked", f"from {arrival.asker or 'here'}")
     if arrival.asker:
         downstream.add_asker(tx, question.device, question.sequence, arrival.asker)
-    known = is_known(tx, question.digest)
     found = known_answer(tx, question.digest, question.audit, arrival.own_tier) if known else None
     answer = found or (None if question.audit else arrival.own)
     if answer is not None and not answer.provisional:

@@ -33,23 +33,39 @@ def enter(tx: Transaction, row: Row, state: str, now_ms: int, reason: str = "", 
 
 
 def begin(tx: Transaction, row: Row, steps: Sequence[tuple[str, str]], now_ms: int) -> Row:
-    """Write a new question with its first steps (state, reason) at once; gives the row in the last of them."""
+    """Write a new question with its first steps (state, reason) at once; gives the row in the last of them.
+
+    Raises ConflictError when there is a question with its id.
+    """
     for (before, _), (after, _) in pairwise(steps):
         assert after in ALLOWED[before], f"{before} -> {after}"
     row = {**row, "state": steps[-1][0]}
-    tx.insert(QUESTIONS, row)
-    for number, (state, reason) in enumerate(steps, 1):
-        _write_step(tx, row, number, state, now_ms, reason)
+    if not tx.insert(QUESTIONS, row):
+        raise id_is_taken(tx.get(QUESTIONS, row["device"], row["sequence"]) or row, row["digest"])
+    tx.insert_all(
+        TRANSITIONS,
+        [_step(row, number, state, now_ms, reason) for number, (state, reason) in enumerate(steps, 1)],
+    )
     tx.notify("status")
     return row
+
+
+def id_is_taken(row: Row, digest: str) -> ConflictError:
+    """Why a question with this digest cannot have the id of the row."""
+    return ConflictError(
+        "the same id was used for another question", where="/digest", got=digest, want=row["digest"],
+        remedy="a new question needs a new sequence",
+    )  # fmt: skip
 
 
 def _add_step(tx: Transaction, row: Row, state: str, now_ms: int, reason: str = "") -> None:
     """Add one step to the history."""
     number = tx.count(TRANSITIONS, ("device", "=", row["device"]), ("sequence", "=", row["sequence"])) + 1
-    _write_step(tx, row, number, state, now_ms, reason)
+    tx.insert(TRANSITIONS, _step(row, number, state, now_ms, reason))
 
 
-def _write_step(tx: Transaction, row: Row, number: int, state: str, now_ms: int, reason: str) -> None:
-    step = {"device": row["device"], "sequence": row["sequence"], "number": number, "state": state}
-    tx.insert(TRANSITIONS, {**step, "at_ms": now_ms, "reason": reason[:500]})
+def _step(row: Row, number: int, state: str, now_ms: int, reason: str) -> Row:
+    return {
+        "device": row["device"], "sequence": row["sequence"], "number": number, "state": state, "at_ms": now_ms,
+        "reason": reason[:500],
+    }  # fmt: skip

@@ -24,16 +24,16 @@ def task_id(digest: str) -> str:
 
 def open_task(tx: Transaction, row: Row, question: Question, now_ms: int) -> None:
     """Put a question before the persons (an `Escalate`); an ended task of the same content is opened again."""
-    name = task_id(row["digest"])
-    known = tx.get(TASKS, name)
-    if known is not None and known["state"] == "open":
-        return
-    tx.put(TASKS, {
-        "task": name, "digest": row["digest"], "state": "open", "priority": row["priority"],
-        "created_at_ms": now_ms, "deadline_ms": row["deadline_ms"], "gold": known["gold"] if known else 0,
-        "gold_index": known["gold_index"] if known else -1, "revision": known["revision"] if known else 0,
+    task = {
+        "task": task_id(row["digest"]), "digest": row["digest"], "state": "open", "priority": row["priority"],
+        "created_at_ms": now_ms, "deadline_ms": row["deadline_ms"], "gold": 0, "gold_index": -1, "revision": 0,
         "body": "",
-    })  # fmt: skip
+    }  # fmt: skip
+    if not tx.insert(TASKS, task):
+        known = tx.get(TASKS, task["task"])
+        if known is None or known["state"] == "open":
+            return
+        tx.put(TASKS, task | {name: known[name] for name in ("gold", "gold_index", "revision")})
     tx.notify("desk")
 
 

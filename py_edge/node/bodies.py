@@ -120,7 +120,7 @@ class MsgpackReplies:
 
 
 def _accepts_msgpack(scope: Scope) -> bool:
-    return any(name == b"accept" and MSGPACK.encode() in value for name, value in scope["headers"])
+    return any(MSGPACK.encode() in value for name, value in scope["headers"] if name == b"accept")
 
 
 def is_json(start: Message) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from starlette.requests import Request
 from starlette.responses import Response
 
-from py_edge.errors import LimitError, ModelFormatError, PyEdgeError, UnsupportedError
+from py_edge.errors import LimitError, ModelFormatError, PyEdgeError, UnsupportedError, ValueRangeError
 from py_edge.fields import Field, canonical_json
 from py_edge.node.bodies import JSON, READERS
 from py_edge.records import Record
@@ -94,11 +94,11 @@ def query_number(request: Request, name: str, default: int, low: int, high: int)
 
 def path_number(word: str, name: str, low: int, high: int) -> int:
     """A whole number spelled in a URL."""
-    from py_edge.fields import integer
-
     if not (word.isascii() and word.isdigit() and len(word) < 20):
         raise ModelFormatError("not a whole number", where=name, got=word, want=f"{low}..{high}")
-    return cast(int, integer(low, high).read(int(word), name))
+    if not low <= int(word) <= high:
+        raise ValueRangeError("out of range", where=name, got=int(word), want=f"{low}..{high}")
+    return int(word)
 
 
 def path_word(request: Request, name: str, field: Field) -> str:

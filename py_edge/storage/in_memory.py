@@ -8,7 +8,7 @@ by who gets them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from hashlib import sha256 as _sha256
 from typing import Any, Protocol
 
@@ -111,6 +111,11 @@ class MemoryTransaction:
             return False
         self._set(table, key, table.checked(row))
         return True
+
+    def insert_all(self, table: Table, rows: Sequence[Row]) -> None:
+        """See ports.Transaction."""
+        for row in rows:
+            self.insert(table, row)
 
     def put(self, table: Table, row: Row) -> None:
         """See ports.Transaction."""

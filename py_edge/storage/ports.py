@@ -6,7 +6,7 @@ raises and nothing happened. Inside, `Transaction` offers a handful of verbs ove
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from py_edge.storage.tables import Table
@@ -39,6 +39,9 @@ class Transaction(Reading, Protocol):
 
     def insert(self, table: Table, row: Row) -> bool:
         """Add a row with every column; False when its key is taken (and nothing changed)."""
+
+    def insert_all(self, table: Table, rows: Sequence[Row]) -> None:
+        """Add rows with every column; those whose key is taken are left as they are."""
 
     def put(self, table: Table, row: Row) -> None:
         """Add a row or replace the one with its key."""

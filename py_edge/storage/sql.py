@@ -6,6 +6,7 @@ named parameters on the driver's cursor.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -162,6 +163,10 @@ class SqlTransaction:
         """See ports.Transaction."""
         self._cursor.execute(self._statements.insert(table), table.checked(row))
         return bool(self._cursor.rowcount == 1)
+
+    def insert_all(self, table: Table, rows: Sequence[Row]) -> None:
+        """See ports.Transaction."""
+        self._cursor.executemany(self._statements.insert(table), [table.checked(row) for row in rows])
 
     def put(self, table: Table, row: Row) -> None:
         """See ports.Transaction."""

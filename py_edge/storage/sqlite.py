@@ -1,7 +1,8 @@
 """The SQLite body: WAL, synchronous=FULL, one writing and checkpointing connection, settings read back.
 
 Why each setting: auto-checkpoint hides I/O errors, NORMAL may lose an acknowledged commit, mmap amplifies
-corruption, and two checkpointing connections of one file can reset a WAL that is in use (SQLite < 3.51.3).
+corruption, and two checkpointing connections of one file can reset a WAL that is in use (SQLite < 3.51.3). A WAL
+that begins anew is cut to nothing, so the size of its file tells when the next checkpoint is due.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ SETTINGS: tuple[tuple[str, str, Any], ...] = (
     ("journal_mode", "wal", "wal"),
     ("synchronous", "2", 2),
     ("wal_autocheckpoint", "0", 0),
+    ("journal_size_limit", "0", 0),
     ("foreign_keys", "1", 1),
     ("trusted_schema", "0", 0),
     ("cell_size_check", "1", 1),

@@ -130,6 +130,23 @@ def test_the_log_is_checkpointed_by_us(tmp_path: Path) -> None:
     assert (tmp_path / "node.db").stat().st_size > 14_000_000
 
 
+def test_a_checkpoint_comes_once_in_some_megabytes(tmp_path: Path) -> None:
+    """A log that was begun anew is short again: twelve megabytes ask for a few checkpoints, not for one per commit."""
+    seen: list[str] = []
+
+    async def story(store: SqliteStore) -> None:
+        def watch(tx: Any) -> None:
+            tx._cursor.connection.set_trace_callback(seen.append)
+
+        await store.write(watch)
+        for number in range(120):
+            row = {"name": f"n{number}", "value": "x" * 100_000}
+            await store.write(lambda tx, row=row: tx.put(FACTS, row))  # type: ignore[misc]
+
+    live(tmp_path / "node.db", story)
+    assert 2 <= sum("wal_checkpoint" in text for text in seen) <= 10
+
+
 def test_a_schema_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk fails at the last table: the next start does not stumble over the tables before it."""
     make = op.create_table
