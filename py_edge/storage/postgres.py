@@ -12,7 +12,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -173,11 +173,17 @@ class _Clean:
         return int(self._cursor.rowcount)
 
     def execute(self, statement: str, parameters: Mapping[str, Any]) -> None:
-        clean = {
-            name: value.replace("\0", "\ufffd") if isinstance(value, str) else value
-            for name, value in parameters.items()
-        }
-        self._cursor.execute(statement, clean)
+        self._cursor.execute(statement, _clean(parameters))
+
+    def executemany(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._cursor.executemany(statement, [_clean(row) for row in rows])
+
+
+def _clean(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.replace("\0", "\ufffd") if isinstance(value, str) else value
+        for name, value in parameters.items()
+    }
 
 
 class _PostgresConnection:
