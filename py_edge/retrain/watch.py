@@ -73,9 +73,8 @@ class Watch:
     """Looks after the owned models of a retrainer, with its store, clock and learners."""
 
     job: Retrainer
-    _seen: dict[str, tuple[int, int]] = field(
-        default_factory=dict
-    )  # version and its audits, when looked at last
+    # Version and its audits, when looked at last.
+    _seen: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     async def look(self) -> list[Release]:
         """Judge every model that has new audits; gives the releases that went back."""

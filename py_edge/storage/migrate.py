@@ -31,9 +31,8 @@ def migrate(connection: sa.Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(files("py_edge.storage") / "migrations"))
     config.attributes["connection"] = connection
-    if (
-        connection.dialect.name == "sqlite"
-    ):  # its driver begins nothing by itself: each table would be a commit
+    # SQLite's driver begins nothing by itself: each table would be a commit of its own.
+    if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     command.upgrade(config, "head")
     connection.commit()

@@ -49,9 +49,8 @@ class SimDisk:
     async def commit(self, changes: list[Change]) -> None:
         """See storage.in_memory.Journal."""
         await asyncio.sleep(self.rng.random() * 0.002)
-        if (
-            self.failed
-        ):  # as the real stores: after an error nobody knows what is on the disk, so nothing is added
+        # As the real stores: after an error nobody knows what is on the disk, so nothing is added.
+        if self.failed:
             raise OSError("simulated I/O error before")
         fails = self.rng.random() < (0.5 if self.dead else self.faults.disk)
         if not fails or self.rng.random() < 0.5:
