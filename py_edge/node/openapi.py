@@ -1,9 +1,9 @@
-"""OpenAPI 3.1, made from the routes, their docstrings and the rows of the records."""
+"""OpenAPI 3.1, made from the routes, their docstrings, the table of operations and the rows of the records."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
@@ -11,59 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from py_edge import __version__
-from py_edge.fields import integer, many, text
+from py_edge.node.bodies import JSON
+from py_edge.node.operations import OPERATIONS, PATH_PARTS, RECORDS, Schema
 from py_edge.node.wire import reply
-from py_edge.records import (
-    DEVICE,
-    DIGEST,
-    MAX_SEQUENCE,
-    NAME,
-    Answer,
-    Example,
-    Question,
-    Receipt,
-    Record,
-    Release,
-    Vote,
-)
 
-RECORDS: tuple[type[Record], ...] = (Question, Answer, Receipt, Release, Example, Vote)
-# Handlers whose body or reply is a record: name of the handler -> (body, reply).
-BODIES: dict[str, tuple[str, str]] = {
-    "put_question": ("Question", "Receipt"),
-    "cancel_question": ("", "Receipt"),
-    "put_example": ("Example", ""),
-    "get_model": ("", "Release"),
-    "get_version": ("", "Release"),
-    "post_vote": ("Vote", ""),
-}
-# What stands in paths, by its name there.
-PATH_PARTS: dict[str, Mapping[str, Any]] = {
-    "device": DEVICE.schema,
-    "sequence": integer(1, MAX_SEQUENCE).schema,
-    "name": NAME.schema,
-    "version": integer(1, 1 << 31).schema,
-    "sha256": DIGEST.schema,
-    "number": integer(1).schema,
-}
-_ASKER = {"device": DEVICE.schema, "node": NAME.schema, "after": integer(0, MAX_SEQUENCE).schema}
-# What handlers take from the query string, and the objects that they take as a body without a record.
-QUERIES: dict[str, Mapping[str, Mapping[str, Any]]] = {
-    "poll_answers": {**_ASKER, "limit": integer(1, 1000).schema},
-    "stream_answers": _ASKER,
-    "next_task": {"annotator": text(longest=64).schema},
-}
-OBJECTS: dict[str, Mapping[str, Mapping[str, Any]]] = {
-    "acknowledge": {
-        "device": DEVICE.schema,
-        "node": NAME.schema,
-        "events": many(integer(1), most=1000).schema,
-    },
-    "cancel_question": {},
-    "import_desk": {"tasks": {"type": "array", "items": {"type": "object"}}},
-    "post_rollback": {"to_version": integer(1, 1 << 31).schema, "reason": {"type": "string"}},
-    "post_undo": {"annotator": text(longest=64).schema},
-}
 PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "code", "detail"],
@@ -78,6 +29,10 @@ PROBLEM = {
         "want": {},
         "remedy": {"type": "string"},
     },
+}
+_PROBLEM_REPLY = {
+    "description": "Why not, as RFC 9457",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
 
 
@@ -108,29 +63,22 @@ def document(routes: list[Route]) -> dict[str, Any]:
 
 def _operation(route: Route, path: str) -> dict[str, Any]:
     name = route.endpoint.__name__
-    body, answer = BODIES.get(name, ("", ""))
+    row = OPERATIONS[name]
+    parts = re.findall(r"\{(\w+)\}", path)
+    in_path = [{"name": n, "in": "path", "required": True, "schema": PATH_PARTS[n]} for n in parts]
+    in_query = [{"name": n, "in": "query", "schema": kind.schema} for n, kind in row.query.items()]
+    replies = {str(status): _reply(status, schema, row.media) for status, schema in row.replies.items()}
     found: dict[str, Any] = {
         "operationId": name,
         "summary": (route.endpoint.__doc__ or "").strip().splitlines()[0],
-        "parameters": [
-            {"name": word, "in": "path", "required": True, "schema": PATH_PARTS.get(word, {"type": "string"})}
-            for word in re.findall(r"\{(\w+)\}", path)
-        ]
-        + [{"name": word, "in": "query", "schema": schema} for word, schema in QUERIES.get(name, {}).items()],
-        "responses": {
-            "2XX": {"description": "done"},
-            "default": _content("Problem", "application/problem+json"),
-        },
+        "parameters": in_path + in_query,
+        "responses": {**replies, "default": _PROBLEM_REPLY},
     }
-    if answer:
-        found["responses"]["2XX"] = _content(answer)
-    if name in OBJECTS:
-        schema = {"type": "object", "properties": OBJECTS[name]}
-        found["requestBody"] = {"required": False, "content": {"application/json": {"schema": schema}}}
-    if body:
-        found["requestBody"] = {"required": True, "content": _content(body)["content"]}
+    if row.body is not None:
+        found["requestBody"] = {"required": True, "content": {JSON: {"schema": row.body}}}
     return found
 
 
-def _content(name: str, kind: str = "application/json") -> dict[str, Any]:
-    return {"description": name, "content": {kind: {"schema": {"$ref": f"#/components/schemas/{name}"}}}}
+def _reply(status: int, schema: Schema | None, media: tuple[str, ...]) -> dict[str, Any]:
+    told = {"description": HTTPStatus(status).phrase}
+    return told if schema is None else {**told, "content": {kind: {"schema": schema} for kind in media}}

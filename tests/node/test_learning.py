@@ -85,7 +85,7 @@ def test_going_back_is_a_new_version(start: Start) -> None:
     cloud = start("cloud", level=2, parts=Parts(owned=(owned,)))
     site = start("site", cloud)
     first = until(lambda: site.http.get("/v1/models").json()["models"])[0]
-    back = cloud.http.post("/v1/models/site/rollback", json={"to_version": "1", "reason": "it was better"})
+    back = cloud.http.post("/v1/models/site/rollback", json={"to_version": 1, "reason": "it was better"})
     assert (back.status_code, back.json()["version"], back.json()["files"]) == (201, 2, first["files"])
     until(lambda: site.http.get("/v1/models/site").json()["version"] == 2)
     assert site.http.get("/v1/models/site").json()["metadata"]["rollback_to"] == 1

@@ -11,6 +11,7 @@ from py_edge.errors import NotFoundError
 from py_edge.fields import canonical_json
 from py_edge.node.events import Events, EventStream
 from py_edge.node.node import Node, aside
+from py_edge.node.operations import REASON, VERSION
 from py_edge.node.wire import node_of, path_number, path_word, read_object, reply
 from py_edge.records import DIGEST, NAME
 from py_edge.retrain.release import current, currents, version_of, versions
@@ -73,8 +74,8 @@ async def post_rollback(request: Request) -> Response:
     """Release the files of an older version again, as a new version."""
     node, name = node_of(request), path_word(request, "name", NAME)
     body = await read_object(request)
-    to = path_number(str(body.get("to_version", "")), "/to_version", 1, 1 << 31)
-    reason = str(body.get("reason", ""))[:200]
+    to = VERSION.read(body.get("to_version"), "/to_version")
+    reason = REASON.read(body.get("reason", ""), "/reason")
     release = await node.store.write(lambda tx: roll_back(tx, name, to, node.clock.now_ms(), reason))
     return reply(release.to_json(), 201)
 
