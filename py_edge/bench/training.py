@@ -22,7 +22,7 @@ from py_edge.bench.native import Worker
 from py_edge.bench.plans import load
 from py_edge.bench.server import Server
 from py_edge.bench.suite import OURS
-from py_edge.train.adapters import Adapters
+from py_edge.train.adapters import Adapted, Adapters
 
 AGREE = 1e-3
 TIMEOUT_MS = 600_000
@@ -149,11 +149,12 @@ def _add(row: dict[str, Any], run: Runner, task: Task, epochs: int) -> None:
 
 def _write_adapters(task: Task) -> None:
     """The first A of each adapter, by the name of its weight, for the peer."""
-    weights, adapters = load(task.model).weights, Adapters(task.rank, patterns=ADAPTED)
-    shapes = {name: tensor.shape for name, tensor in weights.items()}
+    model = load(task.model)
+    adapted = Adapted(model, Adapters(task.rank, patterns=ADAPTED), model.trainable)
     first = {
-        name: adapters.first_values(name, shapes[name])[f"{name}/lora_a"].flat.tolist()
-        for name in adapters.targets(list(weights), shapes)
+        name.removesuffix("/lora_a"): tensor.flat.tolist()
+        for name, tensor in adapted.first.items()
+        if name.endswith("/lora_a")
     }
     BUILT.mkdir(parents=True, exist_ok=True)
     (BUILT / f"{task.model}.adapters.json").write_text(json.dumps(first))

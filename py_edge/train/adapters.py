@@ -1,14 +1,15 @@
 """Low-rank adapters: a matrix W stands still and a small A B beside it learns; afterwards W + scale A B goes into the model.
 
-Where W is read by products only, `x W` becomes `x W + (x A) B`: no gradient of W's size is ever made. Elsewhere W itself is
-replaced by W + scale A B. Source: Hu et al. 2021, LoRA; B starts at zero, so training starts from the very model.
+W is the weight as its product reads it: of attention heads (D, heads, d) the matrix (D, heads d). Where it is read by products
+only, `x W` becomes `x W + (x A) B`: no gradient of W's size is ever made. Elsewhere W itself is replaced by W + scale A B.
+Source: Hu et al. 2021, LoRA; B starts at zero, so training starts from the very model.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -18,36 +19,49 @@ from py_edge.tensor import Tensor, count
 from py_edge.train.engine import Trainable
 from py_edge.train.start import start
 
+_PRODUCTS = ("matmul", "conv2d", "conv2d_input_grad")
+_MOVES = ("reshape", "transpose")
+
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """rank r of A (K, r) and B (r, N); scale: what A B is multiplied by; patterns: which weights (at least two axes)."""
+    """rank r of A (K, r) and B (r, N); scale: what A B is multiplied by.
+
+    patterns: which weights of at least two axes, by name; none: every one that a product reads, whatever the format calls it
+    (dense, attention, convolution, recurrent).
+    """
 
     rank: int = 8
     scale: float = 1.0
-    patterns: Sequence[str] = ("*kernel", "*MatMul*")
+    patterns: Sequence[str] = ()
     seed: int = 0
 
-    def targets(self, names: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
-        """Weights that get an adapter. Raises NotFoundError: none; ValueRangeError: rank < 1."""
+    def targets(self, graph: Graph, names: Collection[str]) -> dict[str, tuple[int, int]]:
+        """Those of `names` that get an adapter, with (K, N). Raises NotFoundError: none; ValueRangeError: rank < 1."""
         if self.rank < 1:
             raise ValueRangeError("an adapter has rank 1 at least", got=self.rank)
-        found = [n for n in names if len(shapes[n]) >= 2 and any(fnmatchcase(n, p) for p in self.patterns)]
+        values = {name: value for value, name in graph.variables.items()}
+        found = [n for n in names if len(graph.specs[values[n]].shape) >= 2 and self._fits(graph, values[n])]
         if not found:
             raise NotFoundError(
                 "no weight fits the adapters' patterns", got=list(self.patterns), want=list(names)[:20]
             )
-        return found
+        return {name: _matrix(graph, values[name]) for name in found}
 
-    def first_values(self, name: str, shape: tuple[int, ...]) -> dict[str, Tensor]:
+    def _fits(self, graph: Graph, weight: int) -> bool:
+        if self.patterns:
+            return any(fnmatchcase(graph.variables[weight], pattern) for pattern in self.patterns)
+        return _multiplies(graph, weight)
+
+    def first_values(self, targets: Mapping[str, tuple[int, int]]) -> dict[str, Tensor]:
         """A: normal / sqrt(K), B: zeros; names `<weight>/lora_a`, `<weight>/lora_b`."""
-        k, n = count(shape[:-1]), shape[-1]
-        rng = random.Random(f"{self.seed}:{name}")
-        a = [rng.gauss(0, 1 / math.sqrt(k)) for _ in range(k * self.rank)]
-        return {
-            f"{name}/lora_a": Tensor.from_flat(a, (k, self.rank)),
-            f"{name}/lora_b": Tensor.zeros((self.rank, n)),
-        }
+        found = {}
+        for name, (k, n) in targets.items():
+            rng = random.Random(f"{self.seed}:{name}")
+            a = [rng.gauss(0, 1 / math.sqrt(k)) for _ in range(k * self.rank)]
+            found[f"{name}/lora_a"] = Tensor.from_flat(a, (k, self.rank))
+            found[f"{name}/lora_b"] = Tensor.zeros((self.rank, n))
+        return found
 
     def merged(self, base: Mapping[str, Tensor], learnt: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """weight -> W + scale A B, for every weight whose A and B are in `learnt`."""
@@ -66,15 +80,14 @@ class Adapters:
 
 
 class Adapted:
-    """A model seen through its adapters: what is trained are A and B; setting them merges into the model."""
+    """A model seen through its adapters: what is trained are A and B; setting them merges into the model.
 
-    def __init__(self, model: Trainable, adapters: Adapters, names: Sequence[str]) -> None:
-        shapes = {name: tensor.shape for name, tensor in model.weights.items()}
+    names: the weights to choose from.
+    """
+
+    def __init__(self, model: Trainable, adapters: Adapters, names: Collection[str]) -> None:
         self.model, self.adapters = model, adapters
-        self.targets = adapters.targets(names, shapes)
-        self.first = {
-            k: t for name in self.targets for k, t in adapters.first_values(name, shapes[name]).items()
-        }
+        self.first = adapters.first_values(adapters.targets(model.forward(1), names))
 
     @property
     def weights(self) -> Mapping[str, Tensor]:
@@ -88,34 +101,67 @@ class Adapted:
         self, rows: int, *, training: bool = False, frozen: Sequence[str] = (), seed: int = 0
     ) -> Graph:
         graph = self.model.forward(rows, training=training, frozen=frozen, seed=seed)
-        return with_adapters(graph, self.adapters, self.targets)[0]
+        return with_adapters(graph, self.first, self.adapters.scale)
 
     def set_weights(self, weights: Mapping[str, Tensor]) -> None:
         self.model.set_weights(self.adapters.merged(self.model.weights, weights))
 
 
-def with_adapters(graph: Graph, adapters: Adapters, targets: Sequence[str]) -> tuple[Graph, list[str]]:
-    """(the graph with adapters beside `targets`, names of their variables, which are what is to be trained)."""
+def with_adapters(graph: Graph, first: Mapping[str, Tensor], scale: float) -> Graph:
+    """The graph with adapters beside the weights that `first` has values for; their variables are called as there."""
     b = Builder(graph.copy())
-    by_name = {name: value for value, name in b.graph.variables.items()}
-    names = []
-    for target in targets:
-        weight = by_name[target]
-        first = adapters.first_values(target, b.shape(weight))
-        names += list(first)
-        pair = [b.variable(name, tensor) for name, tensor in first.items()]
-        readers = [node for node in b.graph.nodes if weight in node.inputs]
-        if readers and all(_is_product(node, weight) for node in readers) and b.rank(weight) == 2:
+    values = {name: value for value, name in b.graph.variables.items()}
+    for name in [key.removesuffix("/lora_a") for key in first if key.endswith("/lora_a")]:
+        weight = values[name]
+        pair = [b.variable(f"{name}/{part}", first[f"{name}/{part}"]) for part in ("lora_a", "lora_b")]
+        readers = _product_readers(b.graph, weight)
+        if readers:
             for node in readers:
-                _beside(b, node, pair, adapters.scale)
+                _beside(b, node, pair, scale)
         else:
-            _instead(b, weight, pair, adapters.scale)
-    return b.graph, names
+            _instead(b, weight, pair, scale)
+    return b.graph
 
 
-def _is_product(node: Node, weight: int) -> bool:
-    plain = node.op == "matmul" and not node.attrs.get("transpose_a") and not node.attrs.get("transpose_b")
-    return plain and node.inputs.index(weight) == 1 and node.inputs.count(weight) == 1
+def _multiplies(graph: Graph, value: int) -> bool:
+    """Whether a product reads the value, as it is, moved, or in the body of a scan."""
+    return any(
+        _reads_as_product(graph, node, place)
+        for node in graph.nodes
+        for place, read in enumerate(node.inputs)
+        if read == value
+    )
+
+
+def _reads_as_product(graph: Graph, node: Node, place: int) -> bool:
+    if node.op == "scan":
+        body = node.attrs["body"]
+        return _multiplies(body, list(body.inputs.values())[place])
+    return node.op in _PRODUCTS or (node.op in _MOVES and _multiplies(graph, node.outputs[0]))
+
+
+def _matrix(graph: Graph, weight: int) -> tuple[int, int]:
+    """(K, N) of the weight as its products read it; without such, all axes but the last make K."""
+    readers = _product_readers(graph, weight)
+    shape = graph.specs[readers[0].inputs[1] if readers else weight].shape
+    return count(shape[:-1]), shape[-1]
+
+
+def _product_readers(graph: Graph, weight: int) -> list[Node]:
+    """The products x W that read the weight or the matrix that it is reshaped to; none if anything else reads it."""
+    own, readers = {weight}, [node for node in graph.nodes if weight in node.inputs]
+    if readers and all(node.op == "reshape" for node in readers):
+        own = {node.outputs[0] for node in readers}
+        readers = [node for node in graph.nodes if own.intersection(node.inputs)]
+    same = len({graph.specs[value].shape for value in own}) == 1
+    return readers if same and all(_is_product(graph, node, own) for node in readers) else []
+
+
+def _is_product(graph: Graph, node: Node, own: Collection[int]) -> bool:
+    if node.op != "matmul" or node.attrs.get("transpose_a") or node.attrs.get("transpose_b"):
+        return False
+    left, right = node.inputs[:2]
+    return right in own and left not in own and len(graph.specs[right].shape) == 2
 
 
 def _beside(b: Builder, node: Node, pair: Sequence[int], scale: float) -> None:
