@@ -137,11 +137,11 @@ def read_graph_model(
     matched = match_loops(nodes)
     functions = {name: replace(f, nodes=match_loops(f.nodes)) for name, f in functions.items()}
     parts = [
-        part_of(node.name, node.op, {}, True)
+        part_of(node.name, node.op, {})
         for node in nodes.values() if node.op not in ("Const", "NoOp", *PLACEHOLDERS)
     ]  # fmt: skip
     constants = {name: w.shape for name, w in weights.items() if isinstance(w, Tensor)}
-    parts.append(part_of("constants", "Const", constants, True))
+    parts.append(part_of("constants", "Const", constants))
     plain = {key: value for key, value in document.items() if key != "weightsManifest"}
     outputs = _ports(sources, signature)
     model = GraphModel(

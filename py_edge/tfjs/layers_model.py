@@ -21,8 +21,8 @@ from py_edge.tfjs.layers.call import Sym, Training
 from py_edge.tfjs.layers.operations import is_operation, operation_of
 from py_edge.tfjs.limits import DEFAULT, Limits
 from py_edge.tfjs.lower_layers import Lowering, check_config, row_of
-from py_edge.tfjs.model import Model, Port, Shape, Shapes, listed, part_of
-from py_edge.tfjs.naming import Source, Stored
+from py_edge.tfjs.model import Model, Part, Port, Shape, Shapes, listed, part_of
+from py_edge.tfjs.naming import Scope, Source, Stored
 from py_edge.tfjs.network import Layer, Network, read_network, refs_in, share_counted
 from py_edge.tfjs.trace import DataDependent
 from py_edge.tfjs.weights import Shards
@@ -30,7 +30,6 @@ from py_edge.tfjs.weights import Shards
 _DTYPES = {"float16": "float32", "float64": "float32", "bfloat16": "float32", "mixed_float16": "float32",
            "int64": "int32", "int16": "int32", "int8": "int32", "uint8": "int32", "uint16": "int32"}  # fmt: skip
 """Everything computes in float32 or int32, as in TF.js: a mixed_float16 policy is the same net without its roundings."""
-_STATISTICS = ("moving_mean", "moving_variance")
 
 
 @dataclass(slots=True)
@@ -67,13 +66,9 @@ class LayersModel(Model):
 
     @property
     def trainable(self) -> list[str]:
-        return [
-            name
-            for part in self.layers
-            if part.trainable
-            for name in part.weights
-            if not name.endswith(_STATISTICS)
-        ]
+        parts = [part for part in self.layers if part.trainable]
+        learnt = [name for part in parts for name in part.weights if name not in part.statistics]
+        return list(dict.fromkeys(learnt))
 
     def with_weights(self, changed: Mapping[str, Tensor]) -> LayersModel:
         return replace(self, all_weights=self.changed(changed))
@@ -110,21 +105,33 @@ def lower(
     training: Training, dialect: str, source: Source, rng: random.Random | None = None,
 ) -> Graph:  # fmt: skip
     """One graph of the whole network. outputs: their names, or none to name them after their layers."""
+    return lower_seen(network, inputs, shapes, outputs, training, dialect, source, rng)[0]
+
+
+def lower_seen(
+    network: Network, inputs: Sequence[Port], shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[Port],
+    training: Training, dialect: str, source: Source, rng: random.Random | None = None,
+) -> tuple[Graph, dict[str, tuple[int, ...]]]:  # fmt: skip
+    """The graph, and the shape of each layer's first output by the layer's place in the file."""
     b = Builder()
     lowering = Lowering(b, training, dialect, source, rng or random.Random(0))
     entries = [Sym(b.input(port.name, shapes[port.name], port.dtype)) for port in inputs]
     names = [port.name for port in outputs] or output_names(network)
     for name, value in zip(names, lowering.network(network, entries), strict=True):
         b.output(name, value.id)
-    return b.graph
+    return b.graph, lowering.shapes
 
 
-def _scopes(layer: Layer) -> list[Any]:
-    found, waiting = [], list(layer.scope.children.values())
+def _scopes(layer: Layer) -> list[Scope]:
+    """The layer's own, then those of its cells, of the layers that it wraps, and of a model that it wraps."""
+    found: list[Scope] = []
+    waiting = [layer.scope]
     while waiting:
         scope = waiting.pop()
         found.append(scope)
         waiting += scope.children.values()
+        if isinstance(scope.network, Network):
+            waiting += [inner.scope for inner in scope.network.walk()]
     return found
 
 
@@ -210,19 +217,16 @@ def read_layers_model(
     weights, stored = ({}, {}) if problems else shards()
     share_counted(network, weights)
     try:
-        shapes, graph = _trial(network, inputs, names, dialect, Stored(weights), bool(problems))
+        shapes, seen, graph = _trial(network, inputs, names, dialect, Stored(weights), bool(problems))
     except (UnsupportedError, PolicyError) as error:
         if not inspect:
             raise
-        problems, shapes, graph = [error], [(None,)] * len(names), None
+        problems, shapes, seen, graph = [error], [(None,)] * len(names), {}, None
     outputs = [
         Port(name, shape, graph.specs[graph.outputs[name]].dtype if graph else "float32")
         for name, shape in zip(names, shapes, strict=True)
     ]
-    parts = [
-        part_of(layer.name, layer.kind, _weights_of(layer), layer.config.get("trainable") is not False)
-        for layer in network.walk() if not layer.is_input and layer.network is None
-    ]  # fmt: skip
+    parts = [_part(layer, seen) for layer in network.walk() if not layer.is_input and layer.network is None]
     if not parts and not inspect:
         raise GraphError("a model without layers", where=where)
     metadata = document.get("userDefinedMetadata")
@@ -235,37 +239,44 @@ def read_layers_model(
 
 def _trial(
     network: Network, inputs: list[Port], names: list[str], dialect: str, source: Source, broken: bool
-) -> tuple[list[Shape], Graph | None]:
-    """Output shapes and a graph, found by lowering with small sizes for what is open; two of them tell what is open."""
+) -> tuple[list[Shape], dict[str, Shape], Graph | None]:
+    """Shapes of the outputs and of the layers by place, and a graph, found by lowering with small sizes for what is open;
+    two of them tell what is open."""
+    unknown: list[Shape] = [(None,) for _ in names]
     if broken:
-        return [(None,) for _ in names], None
+        return unknown, {}, None
     ports = [Port(name, (), "") for name in names]
-    graphs: list[Graph] = []
+    trials: list[tuple[Graph, dict[str, tuple[int, ...]]]] = []
     for batch, open_size in ((1, 32), (2, 40)):
         shapes = {
             p.name: tuple((batch if i == 0 else open_size) if d is None else d for i, d in enumerate(p.shape))
             for p in inputs
         }
         try:
-            graphs.append(lower(network, inputs, shapes, ports, Training(), dialect, source))
+            trials.append(lower_seen(network, inputs, shapes, ports, Training(), dialect, source))
         except ShapeError:
-            if graphs:  # the model's own shapes fit some batches only
-                return [
-                    (None,) * len(graphs[0].specs[graphs[0].outputs[name]].shape) for name in names
-                ], graphs[0]
+            if trials:  # the model's own shapes fit some batches only
+                graph = trials[0][0]
+                return [(None,) * len(graph.specs[graph.outputs[name]].shape) for name in names], {}, graph
             if not any(None in p.shape[1:] for p in inputs):
                 raise
-            return [(None,) for _ in names], None
-    first, second = ([g.specs[g.outputs[name]].shape for name in names] for g in graphs)
-    shapes_out: list[Shape] = [
-        tuple(a if a == z else None for a, z in zip(x, y, strict=True))
-        for x, y in zip(first, second, strict=True)
-    ]
-    return shapes_out, graphs[0]
+            return unknown, {}, None
+    (graph, first), (other, second) = trials
+    ends = [_common(*(g.specs[g.outputs[name]].shape for g in (graph, other))) for name in names]
+    return ends, {place: _common(shape, second[place]) for place, shape in first.items()}, graph
 
 
-def _weights_of(layer: Layer) -> dict[str, tuple[int, ...]]:
-    found: dict[str, tuple[int, ...]] = {}
-    for scope in [layer.scope, *_scopes(layer)]:
-        found |= scope.names
-    return found
+def _common(first: tuple[int, ...], second: tuple[int, ...]) -> Shape:
+    return tuple(a if a == z else None for a, z in zip(first, second, strict=True))
+
+
+def _part(layer: Layer, shapes: Mapping[str, Shape]) -> Part:
+    """The layer as `inspect` and `summary` show it, with the weights of the cells and wrapped layers inside."""
+    scopes = _scopes(layer)
+    weights = {name: shape for scope in scopes for name, shape in scope.names.items()}
+    return replace(
+        part_of(layer.name, layer.kind, weights),
+        trainable=layer.config.get("trainable") is not False,
+        statistics=tuple(name for name in weights if any(name in scope.statistics for scope in scopes)),
+        shape=shapes.get(layer.where),
+    )

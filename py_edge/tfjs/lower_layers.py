@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from py_edge.errors import GraphError, PolicyError, PyEdgeError, UnsupportedError
@@ -22,13 +22,14 @@ from py_edge.tfjs.network import NETWORKS, Layer, Network, Ref, Use, check_home,
 
 @dataclass(slots=True)
 class Lowering:
-    """One lowering of a whole model into one builder."""
+    """One lowering of a whole model into one builder. shapes: of each layer's first output, by its place in the file."""
 
     b: Builder
     training: Training
     dialect: str
     source: Source
     rng: random.Random
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def network(self, network: Network, inputs: Sequence[Sym], prefix: str = "") -> list[Sym]:
         """The network's outputs for these inputs."""
@@ -43,7 +44,8 @@ class Lowering:
             layer = network.layers[name]
             use = layer.uses[index]
             args, kwargs = self._values(network, use, known)
-            known[name, index] = self.layer(layer, args, kwargs)
+            found = known[name, index] = self.layer(layer, args, kwargs)
+            self.shapes[layer.where] = self.b.shape(found[0].id)
         return [self._value(network, ref, known) for ref in network.outputs]
 
     def _value(self, network: Network, ref: Ref, known: Mapping[tuple[str, int], list[Sym]]) -> Sym:

@@ -27,13 +27,19 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One layer or graph node as `inspect` shows it. weights: manifest names; parameters: how many numbers."""
+    """One layer or graph node as `inspect` shows it. weights: manifest names; parameters: how many numbers.
+
+    trainable: whether the file lets the layer learn; statistics: weights that descent does not change; shape: of a
+    layer's first output, None in it for an open size, or None where it is not known.
+    """
 
     name: str
     kind: str
     weights: tuple[str, ...]
     parameters: int
     trainable: bool = True
+    statistics: tuple[str, ...] = ()
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,5 +139,5 @@ def _fits(port: Port, shape: tuple[int | None, ...]) -> tuple[int, ...]:
     return tuple(d for d in shape if d is not None)
 
 
-def part_of(name: str, kind: str, weights: Mapping[str, tuple[int, ...]], trainable: bool) -> Part:
-    return Part(name, kind, tuple(weights), sum(map(count, weights.values())), trainable)
+def part_of(name: str, kind: str, weights: Mapping[str, tuple[int, ...]]) -> Part:
+    return Part(name, kind, tuple(weights), sum(map(count, weights.values())))

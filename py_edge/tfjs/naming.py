@@ -16,6 +16,8 @@ from typing import Any, Protocol
 from py_edge.errors import GraphError
 from py_edge.tensor import Tensor
 
+STATISTICS = frozenset({"moving_mean", "moving_variance", "mean", "variance"})
+"""Roles that follow the data and are never learnt by descent."""
 Make = Callable[[tuple[int, ...]], Tensor]
 
 
@@ -40,7 +42,8 @@ class Source(Protocol):
 class Scope:
     """One layer's, or one cell's, place. parts: names from the outermost model in; anchor: how many of them are
     the models around; counted: its path in a .keras file; order: roles in the order in which they were asked for;
-    names: manifest names that were found, with shapes; network: the model that a wrapper holds."""
+    names: manifest names that were found, with shapes; statistics: those of them that descent does not change;
+    network: the model that a wrapper holds."""
 
     parts: tuple[str, ...]
     anchor: int
@@ -48,6 +51,7 @@ class Scope:
     order: list[str] = field(default_factory=list)
     children: dict[tuple[str, str], Scope] = field(default_factory=dict)
     names: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    statistics: set[str] = field(default_factory=set)
     network: object = None
 
     def child(self, part: str, counted: str) -> Scope:
@@ -64,6 +68,8 @@ class Scope:
             self.order.append(roles[0])
         name, tensor = source.find(self, roles, self.order.index(roles[0]), shape, make)
         self.names[name] = shape
+        if roles[0] in STATISTICS:
+            self.statistics.add(name)
         return name, tensor
 
 

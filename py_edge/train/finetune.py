@@ -140,7 +140,8 @@ def finetuning(
     )  # fmt: skip
     trainer = Trainer(parts.forward, trained, objective, rule, start)
     history = History(trained=trained)
-    checker = Evaluation(model, kind, metrics, validation, trained, start) if validation else None
+    changed = [*trained, *prepare.statistics(parts.forward(1), trained)]
+    checker = Evaluation(model, kind, metrics, validation, changed, start) if validation else None
     course = Course(
         trainer,
         examples,
@@ -200,9 +201,10 @@ class Evaluation:
         loss: str,
         metrics: Sequence[str],
         held: tuple[Any, Any],
-        trained: Sequence[str],
+        changed: Sequence[str],
         start: Start,
     ) -> None:
+        """changed: weights that the trainer's state has other values for than the model."""
         probe = model.forward(1)
         output = next(iter(probe.outputs))
         xs = data.named(held[0], list(probe.inputs), "inputs")
@@ -210,7 +212,7 @@ class Evaluation:
         self.examples = Examples(
             {n: Rows(prepare.as_input(t, probe, n)) for n, t in xs.items()}, {"truth": Rows(truth)}
         )
-        self.names = [*trained, *(n for n in probe.variables.values() if n not in trained and "moving" in n)]
+        self.names = [name for name in changed if name in set(probe.variables.values())]
         self.trainer = Trainer(model.forward, self.names, Objective(loss, metrics), None, start)
 
     def logs(self, state: Mapping[str, bytes]) -> dict[str, float]:

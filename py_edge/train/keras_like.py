@@ -12,6 +12,7 @@ from typing import Any
 from py_edge.errors import ShapeError, TrainingError, ValueRangeError
 from py_edge.model import Model
 from py_edge.tensor import Tensor
+from py_edge.tfjs.model import Shape
 from py_edge.train import data, losses, optimizers, prepare
 from py_edge.train.callbacks import Callback, Chorus
 from py_edge.train.course import Course
@@ -198,15 +199,21 @@ class KerasLike:
         return self.train_on_batch(example.reshape((1, *example.shape)), rows)
 
     def summary(self) -> str:
-        """Layers, what they hold, and the totals, as text."""
-        lines = [f"{'layer (type)':<48}{'parameters':>12}"]
+        """Each layer with its output's shape and how many numbers it holds, then the totals, as text."""
+        rows = [("Layer (type)", "Output shape", "Params")]
         for part in self.model.layers:
-            mark = "" if part.trainable else "  (frozen)"
-            lines.append(f"{f'{part.name} ({part.kind})':<48}{part.parameters:>12,}{mark}")
-        total = sum(part.parameters for part in self.model.layers)
-        moving = set(self.model.trainable)
-        trainable = sum(t.size for n, t in self.model.weights.items() if n in moving)
-        return "\n".join([*lines, f"total {total:,}, trainable {trainable:,}, other {total - trainable:,}"])
+            size = f"{part.parameters:,}" + ("" if part.trainable else "  (frozen)")
+            rows.append((f"{part.name} ({part.kind})", _shape_text(part.shape), size))
+        first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
+        lines = [f"{name:<{first}}  {shape:<{second}}  {size}" for name, shape, size in rows]
+        sizes = {name: self.model.weights[name].size for part in self.model.layers for name in part.weights}
+        total, trainable = sum(sizes.values()), sum(sizes[name] for name in self.model.trainable)
+        lines += [
+            f"Total params: {total:,}",
+            f"Trainable params: {trainable:,}",
+            f"Non-trainable params: {total - trainable:,}",
+        ]
+        return "\n".join(lines)
 
     def _sync(self, trainer: Trainer) -> None:
         """Weights that were set from outside since the last step go into the trainer."""
@@ -219,6 +226,10 @@ class KerasLike:
     def _store(self, trainer: Trainer) -> None:
         self.model.set_weights({n: t for n, t in trainer.weights().items() if n in self.model.weights})
         self._known = dict(self.model.weights)
+
+
+def _shape_text(shape: Shape | None) -> str:
+    return "" if shape is None else f"({', '.join(map(str, shape))})"
 
 
 class _Held:

@@ -75,6 +75,12 @@ def weights_in_use(graph: Graph) -> list[str]:
     return [graph.variables[v] for v in read if v in graph.variables and graph.specs[v].dtype == "float32"]
 
 
+def statistics(graph: Graph, trained: Collection[str]) -> list[str]:
+    """Weights that follow the data in this training graph: moving means and variances of what is not frozen."""
+    moving = [graph.variables[v] for v in graph.updates if graph.specs[v].dtype == "float32"]
+    return [name for name in moving if name not in trained]
+
+
 def norm_weights(model: Trainable) -> set[str]:
     """Weights of batch normalisations: with a few examples their statistics do more harm than good."""
     parts: Sequence[Any] = getattr(model, "layers", ())

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from py_edge.tfjs import conformance_own
 from py_edge.tfjs.initializers import CONSTRAINTS, REGULARIZERS, check_initializer, check_one_of
 from py_edge.tfjs.layers.activations import activation_of
 from py_edge.tfjs.layers.cells import CELLS
 from py_edge.tfjs.layers.table import LAYERS
+from py_edge.tfjs.load import load_model
 from py_edge.tfjs.network import NETWORKS
 from tests.tfjs.engine import compiled
 
@@ -42,3 +45,20 @@ def test_all_other_names_of_tfjs() -> None:
         check_one_of({"class_name": name, "config": {}}, REGULARIZERS, "", "regularizer")
     for name in ("MaxNorm", "UnitNorm", "NonNeg", "MinMaxNorm"):
         check_one_of({"class_name": name, "config": {}}, CONSTRAINTS, "", "constraint")
+
+
+@pytest.mark.parametrize(
+    ("name", "learnt", "statistics"),
+    [
+        ("seq_plain__k3_keras", 8, 2),
+        ("td_model__k3_h5", 4, 0),
+        ("n_twice__k3_keras", 2, 0),
+        ("residual__k2_h5", 9, 2),
+    ],
+)
+def test_what_learns_is_told_by_role(name: str, learnt: int, statistics: int) -> None:
+    """However a format calls its weights: moving statistics do not learn, a wrapped model does, a shared layer counts once."""
+    model = load_model(CHECKOUT / "tests" / "golden" / "models" / name)
+    still = [weight for part in model.layers for weight in part.statistics]
+    assert (len(model.trainable), len(set(model.trainable)), len(still)) == (learnt, learnt, statistics)
+    assert set(model.trainable) | set(still) == set(model.weights)

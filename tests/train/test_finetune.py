@@ -11,6 +11,7 @@ from py_edge.tensor import Tensor
 from py_edge.tfjs import sequential
 from py_edge.train.finetune import finetune
 from py_edge.train.history import Progress
+from py_edge.train.keras_like import KerasLike
 from py_edge.train.rehearsal import Reservoir
 from tests.train.reference_run import ReferenceRun
 from tests.train.small import SmallModel
@@ -55,6 +56,23 @@ def test_head_only_changes_the_head_only_and_caches_features() -> None:
         assert model.weights["dense_0/kernel"] is before["dense_0/kernel"]
         weights.append(model.weights["dense_1/kernel"].flat.tolist())
     assert max(abs(a - b) for a, b in zip(*weights, strict=True)) < 1e-5
+
+
+def test_frozen_norm_is_measured_each_epoch() -> None:
+    """Held-back examples must be measured after every epoch, with statistics that move and with ones that stand still."""
+    x, y = blobs(30)
+    for batch_norm in ("frozen", "train"):
+        layers: list[dict[str, object]] = [
+            {"class_name": "Dense", "units": 5},
+            {"class_name": "BatchNormalization"},
+            {"class_name": "Dense", "units": 3, "activation": "softmax"},
+        ]
+        model = Model(sequential((4,), layers, seed=1))
+        history = finetune(model, x, y, layers="all", epochs=3, batch_norm=batch_norm, validation=(x, y))
+        assert len(history.history["val_loss"]) == 3
+        wanted = KerasLike(model)
+        wanted.compile(loss="sparseCategoricalCrossentropy")
+        assert wanted.evaluate(x, y)["loss"] == pytest.approx(history.last["val_loss"], rel=1e-5)
 
 
 def test_same_seed_same_weights_other_seed_other_order() -> None:
