@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from py_edge.graph import Graph
 from py_edge.graph.check import check
+from py_edge.passes.band_rows import band_rows
 from py_edge.passes.choose_winograd import choose_winograd
 from py_edge.passes.common_subexpressions import merge_common
 from py_edge.passes.fold_batch_norm import fold_batch_norm
@@ -33,7 +34,7 @@ _CLEAN: tuple[Pass, ...] = (remove_dead, simplify, fold_constants, merge_common)
 INFERENCE: tuple[Pass, ...] = (
     freeze_variables, *_CLEAN, fold_batch_norm, fold_constants, merge_shifts, fold_constants, fold_padding,
     fuse_normalize, fuse_activations, remove_dead, fuse_products, fuse_elementwise, remove_dead,
-    choose_winograd,
+    choose_winograd, band_rows,
 )  # fmt: skip
 # Without what rounds differently from the plain sum.
 PLAIN: tuple[Pass, ...] = tuple(each for each in INFERENCE if each is not choose_winograd)
