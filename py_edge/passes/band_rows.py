@@ -15,7 +15,7 @@ from py_edge.passes.rewrite import new_value, readers, sole_reader
 from py_edge.tensor import ITEM_BYTES
 
 _CACHE_BYTES = 1 << 20
-_BAND_BYTES = 400_000
+_BAND_BYTES = 3 << 18
 _NO_PADDING = ((0, 0), (0, 0))
 
 Rows = tuple[int, int]

