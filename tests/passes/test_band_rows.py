@@ -13,7 +13,7 @@ from py_edge.plan import Run, compile_graph
 from py_edge.tensor import Tensor
 
 RNG = np.random.default_rng(11)
-HEIGHT, WIDTH, NARROW, WIDE = 61, 59, 8, 96
+HEIGHT, WIDTH, NARROW, WIDE = 121, 59, 8, 96
 BYTES = 4 * HEIGHT * WIDTH * WIDE
 
 Pad = tuple[int, int]
