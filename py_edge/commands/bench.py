@@ -45,7 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"py-edge bench: unknown {', '.join(unknown)}; known: {', '.join(known)}", file=sys.stderr)
             return 2
     if arguments.make_models:
-        for name in environments.make_models(models, again=arguments.force):
+        from py_edge.bench.training import tasks_named
+
+        trained = tasks_named(tasks) if tasks or not only else {}
+        wanted = dict.fromkeys([*models, *(task.model for task in trained.values())])
+        for name in environments.make_models(list(wanted), again=arguments.force):
             print(f"{name}: other bytes than those in tests/benchmarks/models.json", file=sys.stderr)
         return 0
     if arguments.profile:

@@ -5,6 +5,7 @@ Batch normalisation at inference is such a factor and a shift. Letters: O output
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from py_edge.graph import Builder, Graph, Node
@@ -17,9 +18,11 @@ _PRODUCTS = frozenset({"conv2d", "depthwise_conv2d", "matmul"})
 def fold_batch_norm(graph: Graph, evaluate: object) -> Graph:
     """Only where weights and factors are fixed constants; the new weights are left to fold_constants."""
     graph = graph.copy()
+    ends = readers(graph), graph.uses()
     for node in list(graph.nodes):
         if node.op in _PRODUCTS and not _tail(node) and fixed(graph, node.inputs[1]) is not None:
-            _follow(graph, node)
+            while (found := _follow(graph, node, *ends)) is not None:
+                node, ends = _scale(graph, *found), (readers(graph), graph.uses())
     return graph
 
 
@@ -27,28 +30,26 @@ def _tail(node: Node) -> bool:
     return any(node.attrs.get(key) for key in ("bias", "residual", "activation"))
 
 
-def _follow(graph: Graph, product: Node) -> None:
-    """From the product on: additions of constants are carried along, a factor is pulled in, and again."""
-    while True:
-        by, uses = readers(graph), graph.uses()
-        value, shifts = product.outputs[0], list[Node]()
+def _follow(
+    graph: Graph, product: Node, by: Mapping[int, list[Node]], uses: Mapping[int, int]
+) -> tuple[Node, list[Node], Node, int] | None:
+    """From the product on, over additions of constants, to a factor: (product, additions, mul, factor)."""
+    value, shifts = product.outputs[0], list[Node]()
+    reader = sole_reader(graph, value, by, uses)
+    while (
+        reader is not None
+        and reader.op in ("add", "sub")
+        and _vector(graph, reader, value, product) is not None
+    ):
+        if reader.op == "sub" and reader.inputs[0] != value:
+            break
+        shifts.append(reader)
+        value = reader.outputs[0]
         reader = sole_reader(graph, value, by, uses)
-        while (
-            reader is not None
-            and reader.op in ("add", "sub")
-            and _vector(graph, reader, value, product) is not None
-        ):
-            if reader.op == "sub" and reader.inputs[0] != value:
-                break
-            shifts.append(reader)
-            value = reader.outputs[0]
-            reader = sole_reader(graph, value, by, uses)
-        if reader is None or reader.op != "mul":
-            return
-        factor = _vector(graph, reader, value, product)
-        if factor is None:
-            return
-        product = _scale(graph, product, shifts, reader, factor)
+    if reader is None or reader.op != "mul":
+        return None
+    factor = _vector(graph, reader, value, product)
+    return None if factor is None else (product, shifts, reader, factor)
 
 
 def _vector(graph: Graph, node: Node, value: int, product: Node) -> int | None:

@@ -6,6 +6,7 @@ slot first, each at the lowest offset that is free during its whole life.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -44,8 +45,7 @@ def assign(slots: Iterable[Slot]) -> int:
                 break
             offset = max(offset, other.offset + align(other.size_bytes))
         slot.offset = offset
-        placed.append(slot)
-        placed.sort(key=lambda s: s.offset)
+        insort(placed, slot, key=lambda s: s.offset)
     return max((s.offset + align(s.size_bytes) for s in placed), default=0)
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from py_edge.errors import NotFoundError, ValueRangeError
 from py_edge.graph import Builder, Graph, Node
 from py_edge.tensor import Tensor, count
-from py_edge.train.engine import Trainable
+from py_edge.train.engine import Runner, Trainable
 from py_edge.train.start import start
 
 _PRODUCTS = ("matmul", "conv2d", "conv2d_input_grad")
@@ -55,23 +55,36 @@ class Adapters:
 
     def first_values(self, targets: Mapping[str, tuple[int, int]]) -> dict[str, Tensor]:
         """A: normal / sqrt(K), B: zeros; names `<weight>/lora_a`, `<weight>/lora_b`."""
+        own = Builder()
+        first_draw = own.input("first_draw", (), "int32")
+        for name, (k, _) in targets.items():
+            drawn = own.op(
+                "random", first_draw, shape=(k, self.rank), dtype="float32", kind="normal",
+                seed=random.Random(f"{self.seed}:{name}").getrandbits(31),
+            )  # fmt: skip
+            own.output(name, own.mul(drawn, 1 / math.sqrt(k)))
+        run = start(own.graph)
+        run.input_view("first_draw")[:] = bytes(4)
+        run.execute()
         found = {}
         for name, (k, n) in targets.items():
-            rng = random.Random(f"{self.seed}:{name}")
-            a = [rng.gauss(0, 1 / math.sqrt(k)) for _ in range(k * self.rank)]
-            found[f"{name}/lora_a"] = Tensor.from_flat(a, (k, self.rank))
+            drawn_a = memoryview(run.output_view(name).tobytes())
+            found[f"{name}/lora_a"] = Tensor(drawn_a, (k, self.rank), "float32")
             found[f"{name}/lora_b"] = Tensor.zeros((self.rank, n))
         return found
 
     def merged(self, base: Mapping[str, Tensor], learnt: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """weight -> W + scale A B, for every weight whose A and B are in `learnt`."""
-        found = {}
+        found, runs = {}, dict[Hashable, Runner]()
         for key, a in learnt.items():
             if not key.endswith("/lora_a"):
                 continue
             name = key.removesuffix("/lora_a")
             b, w = learnt[f"{name}/lora_b"], base[name]
-            run = start(_merging(w.shape, a.shape, b.shape, self.scale))
+            shapes = w.shape, a.shape, b.shape
+            if shapes not in runs:
+                runs[shapes] = start(_merging(*shapes, self.scale))
+            run = runs[shapes]
             for port, tensor in (("w", w), ("a", a), ("b", b)):
                 run.input_view(port)[:] = tensor.data.cast("B")
             run.execute()

@@ -140,8 +140,10 @@ def finetuning(
     )  # fmt: skip
     trainer = Trainer(parts.forward, trained, objective, rule, start)
     history = History(trained=trained)
-    changed = [*trained, *prepare.statistics(parts.forward(1), trained)]
-    checker = Evaluation(model, kind, metrics, validation, changed, start) if validation else None
+    checker = None
+    if validation:
+        changed = [*trained, *prepare.statistics(parts.forward(1), trained)]
+        checker = Evaluation(model, kind, metrics, validation, changed, start)
     course = Course(
         trainer,
         examples,

@@ -101,7 +101,9 @@ def cut(model: Trainable, trained: Collection[str], frozen: Sequence[str], seed:
     def whole(rows: int) -> Graph:
         return model.forward(rows, training=True, frozen=frozen, seed=seed)
 
-    if not cache or split_at_trained(whole(2), trained) is None:
+    probe = whole(2)
+    any_rows = all(probe.specs[value].shape[:1] == (2,) for value in probe.inputs.values())
+    if not cache or not any_rows or split_at_trained(probe, trained) is None:
         return Parts(whole, None)
 
     def part(rows: int, which: int) -> Graph:

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from py_edge.errors import IntegrityError
+from py_edge.errors import IntegrityError, ShapeError
 from py_edge.tensor import Tensor
 from py_edge.train.data import Rows, put_floats
 from py_edge.train.engine import Forward, Runner, Start
@@ -73,10 +73,17 @@ class Trainer:
         self._held: dict[str, bytes] = {}
 
     def loop(self, rows: int) -> _Loop:
-        """The step for batches of `rows` rows, holding the present state."""
+        """The step for batches of `rows` rows, holding the present state. Raises ShapeError: a model of another, fixed batch."""
         loop = self._loops.get(rows)
         if loop is None:
-            step = training_step(self.forward(rows), self.trained, self.objective, self.optimizer)
+            graph = self.forward(rows)
+            for name, value in graph.inputs.items():
+                if graph.specs[value].shape[:1] != (rows,):
+                    raise ShapeError(
+                        "the model takes a fixed number of rows", where=name, got=rows, want=graph.specs[value].shape[:1],
+                        remedy="train in batches of so many",
+                    )  # fmt: skip
+            step = training_step(graph, self.trained, self.objective, self.optimizer)
             run = self.start(step.graph)
             names = [name for _, own in step.metrics for name in own]
             sums = [run.output_view(name).cast("f") for name in names]

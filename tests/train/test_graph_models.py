@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from py_edge.errors import ShapeError
 from py_edge.model import load_model
 from py_edge.train.finetune import finetune
 
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "models"
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "conformance" / "converted"
 NAMES = ["lstm_k2", "misc_k2", "mobile_k2", "mlp_k3", "lstm_k3", "gru_k2"]
 
@@ -44,3 +48,22 @@ def test_same_steps_in_both_formats(name: str) -> None:
     found, wanted = losses(graph, "last"), losses(layers, "last")
     assert found == pytest.approx(wanted, rel=2e-2 if "uint16" in graph.name else 1e-3)
     assert found[-1] < found[0]
+
+
+def test_a_fixed_batch_is_told(tmp_path: Path) -> None:
+    """A graph that was exported for one row must refuse batches of more with the place, and learn in batches of one."""
+    folder = tmp_path / "fixed"
+    shutil.copytree(GOLDEN / "residual__k2_saved", folder)
+    document = json.loads((folder / "model.json").read_text())
+    for node in document["modelTopology"]["node"]:
+        if node["op"] == "Placeholder":
+            node["attr"]["shape"]["shape"]["dim"][0]["size"] = "1"
+    for port in document["signature"]["inputs"].values():
+        port["tensorShape"]["dim"][0]["size"] = "1"
+    (folder / "model.json").write_text(json.dumps(document))
+    model = load_model(folder)
+    x = np.load(folder / "inputs.npy")
+    y = np.zeros((len(x), *model.outputs[0].shape[1:]), np.float32)
+    with pytest.raises(ShapeError, match="fixed number of rows"):
+        finetune(model, x, y, batch=2, loss="meanSquaredError")
+    assert finetune(model, x, y, batch=1, epochs=1, loss="meanSquaredError").steps == len(x)
