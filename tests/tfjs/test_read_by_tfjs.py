@@ -9,14 +9,22 @@ from typing import Any
 
 import pytest
 
+from py_edge.model import load_model as load_whole
 from py_edge.tensor import Tensor
 from py_edge.tfjs import load_model
 from py_edge.tfjs.conformance import read_npy
 from py_edge.tfjs.save import save_model
+from py_edge.train.adapters import Adapters
+from py_edge.train.finetune import finetune
 
 HERE = Path(__file__).parent
 PEERS = HERE.parent / "benchmarks"
 SOURCES = (HERE.parent / "golden" / "models", HERE.parents[2] / "shared" / "conformance" / "converted")
+
+LEARNERS = (
+    "residual__k2_saved", "mha_k3__graph_f32", "lstm_k2__graph_f32", "cnn_k2__graph_f32", "cnn_k2__graph_u8", "misc_k2__graph_f32",
+)  # fmt: skip
+"""Graph-models that TF.js reads and gets right before they learn: convolutions, attention, a loop, quantised weights."""
 
 
 def _packages() -> Path:
@@ -57,3 +65,36 @@ def test_tfjs_reads_ours(tmp_path: Path) -> None:
     print(f"TF.js reads {len(readable)} of {len(cases)} originals, and ours as well but for {len(wrong)}")
     assert wrong == []
     assert len(readable) >= 10
+
+
+def _trained(folder: Path, into: Path, adapters: Adapters | None) -> tuple[list[float], list[float]]:
+    """What a graph-model predicts before and after a fine-tune of all its weights or of adapters; the second one is saved."""
+    model, x = load_whole(folder), read_npy(folder / "inputs.npy")
+    before = model.predict(x)
+    targets = Tensor.from_flat([float(i % 2) for i in range(before.size)], before.shape)
+    history = finetune(
+        model, x, targets, layers="all", epochs=8, batch=4, learning_rate=0.01, loss="meanSquaredError", metrics=(),
+        batch_norm="frozen", adapters=adapters,
+    ).history  # fmt: skip
+    assert history["loss"][-1] < history["loss"][0]
+    model.save(into)
+    return before.flat.tolist(), model.predict(x).flat.tolist()
+
+
+@pytest.mark.slow
+def test_tfjs_reads_trained_graph_models(tmp_path: Path) -> None:
+    """A graph-model that learnt here, by all its weights or by adapters, must give in TF.js what it gives here."""
+    folders = [p for source in SOURCES for name in LEARNERS if (p := source / name).is_dir()]
+    cases, answers = [], []
+    for folder in folders:
+        for kind, adapters in (("all", None), ("adapters", Adapters(rank=2))):
+            ours = tmp_path / f"{folder.name}-{kind}"
+            answers.append(_trained(folder, ours, adapters))
+            cases.append({"folders": [str(folder), str(ours)], "inputs": _inputs(folder)})
+    (tmp_path / "cases.json").write_text(json.dumps(cases))
+    for case, row, answer in zip(cases, read_by_tfjs(tmp_path / "cases.json"), answers, strict=True):
+        for found, wanted in zip(row, answer, strict=True):
+            assert "error" not in found, (case["folders"], found)
+            assert [float(v) for v in found[0]["values"]] == pytest.approx(wanted, rel=1e-4, abs=1e-5), case
+        assert max(abs(a - b) for a, b in zip(*answer, strict=True)) > 1e-2
+    assert folders

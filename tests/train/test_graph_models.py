@@ -63,7 +63,8 @@ def test_a_fixed_batch_is_told(tmp_path: Path) -> None:
     (folder / "model.json").write_text(json.dumps(document))
     model = load_model(folder)
     x = np.load(folder / "inputs.npy")
-    y = np.zeros((len(x), *model.outputs[0].shape[1:]), np.float32)
+    graph = model.forward(1)
+    y = np.zeros((len(x), *graph.specs[graph.outputs[model.outputs[0].name]].shape[1:]), np.float32)
     with pytest.raises(ShapeError, match="fixed number of rows"):
         finetune(model, x, y, batch=2, loss="meanSquaredError")
     assert finetune(model, x, y, batch=1, epochs=1, loss="meanSquaredError").steps == len(x)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from py_edge.errors import TrainingError, ValueRangeError
-from py_edge.model import Model
+from py_edge.model import Model, load_model
 from py_edge.tensor import Tensor
 from py_edge.tfjs import sequential
 from py_edge.tfjs.new import build
@@ -15,6 +18,9 @@ from py_edge.train.callbacks import Callback, EarlyStopping
 from py_edge.train.keras_like import KerasLike
 from py_edge.train.optimizers import optimizer
 from tests.train.test_finetune import blobs
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+SUMMARIES: dict[str, Any] = json.loads((GOLDEN / "summary.json").read_text())
 
 LAYERS = [
     {"class_name": "Dense", "units": 8, "activation": "relu"},
@@ -149,6 +155,25 @@ def test_frozen_layers_stand_still() -> None:
     assert moved == set(net.model.trainable)
     assert len(moved) == 2
     assert "frozen" in net.summary()
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_summary_tells_what_keras_tells(name: str) -> None:
+    """Each layer must stand there with its output's shape and its count as Keras gives them, then Keras' three totals."""
+    wanted = SUMMARIES[name]
+    *rows, total, trainable, other = (
+        KerasLike(load_model(GOLDEN / "models" / name)).summary().splitlines()[1:]
+    )
+    assert [total, trainable, other] == [
+        f"Total params: {wanted['total']:,}",
+        f"Trainable params: {wanted['trainable']:,}",
+        f"Non-trainable params: {wanted['non_trainable']:,}",
+    ]
+    found = sorted(f"{row.split(' (')[0]} {row[row.index('  ') :].strip()}".split() for row in rows)
+    told = [
+        f"{layer} ({', '.join(map(str, shape))}) {size:,}".split() for layer, shape, size in wanted["layers"]
+    ]
+    assert found == sorted(told)
 
 
 def test_learn_one_streams() -> None:
