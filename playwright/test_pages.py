@@ -180,3 +180,31 @@ def test_a_flipped_byte_is_never_run(
         )
     assert (ran, styled) == ((True, False) if what == "look.css" else (False, True))
     assert any("integrity" in line for line in tattler.complaints)
+
+
+TEACH = """async ([images, labels]) => {
+  const edge = await document.getElementById('edge').ready;
+  for (const [i, image] of images.entries()) await edge.teach(new Float32Array(image), labels[i]);
+}"""
+
+
+def test_the_story_draws_the_loss_of_a_fine_tune(
+    page: Page, origin: Origin, calm: None, digits: tuple[list[list[float]], list[int]]
+) -> None:
+    """A fit by the page's own button ends as a line of one point per epoch, its first and last loss in words, all in a table."""
+    page.set_default_timeout(SLOW_MS)
+    images, labels = digits
+    page.goto(f"{origin.url}?src=models/device/&learn=manual")
+    page.evaluate(TEACH, [images[500:560], labels[500:560]])
+    page.locator("#learn:enabled").click()
+    expect(page.locator("#learnt")).to_contain_text("Learnt from 60 answers", timeout=SLOW_MS)
+    chart = page.locator("#learnt + div")
+    points = str(chart.locator("polyline").get_attribute("points")).split()
+    losses = [float(text) for text in chart.locator("tbody td").all_text_contents()]
+    assert len(points) == len(losses) >= 2
+    assert losses[-1] < losses[0]
+    heights = [float(point.split(",")[1]) for point in points]
+    assert heights[-1] > heights[0]
+    said = f"Loss from {losses[0]:.2f} to {losses[-1]:.2f}."
+    expect(chart.locator(".hint")).to_have_text(said)
+    expect(chart.locator("svg")).to_have_attribute("aria-label", said)
