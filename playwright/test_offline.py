@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from py_edge.bundle.collect import Bundle
+from py_edge.bundle.collect import Bundle, collect
+from py_edge.bundle.parts import PARTS
 from py_edge.testing import Fault, Origin
 
 pytestmark = pytest.mark.browser
@@ -23,6 +24,18 @@ KEPT = """async () => ({
   keys: Object.keys(localStorage),
   workers: (await navigator.serviceWorker.getRegistrations()).length,
 })"""
+
+LABEL = """async () => {
+  await customElements.whenDefined('py-edge');
+  return (await document.getElementById('edge').predict(new Float32Array(64))).label;
+}"""
+SCRIPTS = "() => performance.getEntriesByType('resource').map(one => new URL(one.name).pathname.slice(1)).filter(path => path.startsWith('app-'))"
+STATUSES = "paths => Promise.all(paths.map(async path => (await fetch(path)).status))"
+OLDER = (
+    "async () => (await caches.open('py-edge:/:older')).put('bundle.json', new Response('{\"files\": {}}'))"
+)
+UPDATE = "async () => (await navigator.serviceWorker.getRegistration()).update()"
+NEW_VERSION = "A new version of this page is here."
 
 
 @pytest.fixture
@@ -73,21 +86,77 @@ def test_nothing_unverified_is_ever_kept(page: Page, own: Origin, tattler: Any) 
     assert not page.evaluate("async () => Boolean((await navigator.serviceWorker.getRegistration())?.active)")
 
 
-def test_a_new_version_is_offered_and_taken(page: Page, own: Origin, bundle: Bundle) -> None:
-    """Update N to N + 1 with an open tab: the page says so, a reload shows the new one, the old cache is gone."""
+def test_new_versions_are_offered_and_taken(page: Page, own: Origin) -> None:
+    """With an open tab: the page says so, a reload shows the new one, and of older ones just the last is kept; the way back
+    to it is a new version too."""
+    page.goto(f"{own.url}test-bare.html")
+    page.evaluate(OLDER)
     _visit(page, own)
     page.goto(f"{own.url}inspect.html")
-    folder = own_folder(own)
-    index = json.loads((folder / "bundle.json").read_text())
-    index["tree"] = "0" * 16
-    (folder / "bundle.json").write_text(json.dumps(index))
-    (folder / "sw.js").write_text((folder / "sw.js").read_text() + "\n// next")
-    page.evaluate("async () => (await navigator.serviceWorker.getRegistration()).update()")
-    expect(page.get_by_text("A new version of this page is here.")).to_be_visible()
-    page.get_by_role("button", name="Reload").click()
-    expect(page.locator("#total")).to_contain_text("files")
-    names = page.evaluate("() => caches.keys()")
-    assert [name.rsplit(":", 1)[1] for name in names] == ["0" * 16]
+    index = json.loads((own_folder(own) / "bundle.json").read_text())
+    first, second = index["tree"], "0" * 16
+    assert _kept(page) == ["older", first]
+    for before, tree in ((first, second), (second, first)):
+        (own_folder(own) / "bundle.json").write_text(json.dumps({**index, "tree": tree}))
+        with (own_folder(own) / "sw.js").open("a") as worker:
+            worker.write("// next")
+        page.evaluate(UPDATE)
+        expect(page.get_by_text(NEW_VERSION)).to_be_visible()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Reload").click()
+        expect(page.locator("#total")).to_contain_text("files")
+        assert _kept(page) == [before, tree]
+
+
+def _kept(page: Page) -> list[str]:
+    """The bundles that are kept, the newest last."""
+    return [name.rsplit(":", 1)[1] for name in page.evaluate("() => caches.keys()")]
+
+
+def test_a_tab_of_the_bundle_before_goes_on_until_it_is_reloaded(
+    context: BrowserContext, own: Origin, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two tabs, then the next bundle in place of theirs: both are told, one takes it, the other has all of its files."""
+    _visit(context.new_page(), own)
+    tabs = [context.new_page(), context.new_page()]
+    for tab in tabs:
+        tab.goto(f"{own.url}index.html?src=models/device/&learn=off")
+        tab.evaluate(LABEL)
+    old, files = _code_of(own)
+    _publish_next(own_folder(own), model_folder, tmp_path / "parts", monkeypatch)
+    new, _ = _code_of(own)
+    assert not (own_folder(own) / old).exists()
+    tabs[0].evaluate(UPDATE)
+    for tab in tabs:
+        expect(tab.get_by_text(NEW_VERSION)).to_be_visible()
+    for tab, app in ((tabs[0], new), (tabs[1], old), (tabs[1], new)):
+        if app == new:
+            with tab.expect_navigation():
+                tab.get_by_role("button", name="Reload").click()
+        else:
+            assert tab.evaluate(STATUSES, files) == [200] * len(files)
+        assert tab.evaluate(LABEL) in [str(digit) for digit in range(10)]
+        assert {path.split("/")[0] + "/" for path in tab.evaluate(SCRIPTS)} == {app}
+
+
+def _code_of(origin: Origin) -> tuple[str, list[str]]:
+    """The folder of our code in the bundle that is served, and what of it is kept for offline at once."""
+    index = json.loads((own_folder(origin) / "bundle.json").read_text())
+    app = index["app"]
+    return app, [
+        path for path in index["files"]
+        if path.startswith(app) and path.endswith((".js", ".css", ".svg", ".wasm"))
+    ]  # fmt: skip
+
+
+def _publish_next(folder: Path, model: Path, parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `py-edge bundle` writes over its last one when one script has changed; without the packed copies, which take long."""
+    shutil.copytree(PARTS, parts)
+    with (parts / "app" / "demo.js").open("a") as script:
+        script.write("// next")
+    monkeypatch.setattr("py_edge.bundle.collect.find_parts", lambda: parts)
+    monkeypatch.setattr("py_edge.bundle.collect.compressed", lambda files: {})
+    collect(folder, models=[model], tiers=("runtime", "node"))
 
 
 def test_the_kill_switch_removes_worker_and_caches(page: Page, own: Origin) -> None:
@@ -98,7 +167,7 @@ def test_the_kill_switch_removes_worker_and_caches(page: Page, own: Origin) -> N
     (folder / "bundle.json").write_text(json.dumps({**index, "offline": False}))
     (folder / "sw.js").write_text((folder / "sw.js").read_text() + "\n// off")
     page.goto(f"{own.url}test-bare.html")
-    page.evaluate("async () => (await navigator.serviceWorker.getRegistration()).update()")
+    page.evaluate(UPDATE)
     page.wait_for_function(
         "async () => !(await caches.keys()).length && !(await navigator.serviceWorker.getRegistration())"
     )

@@ -43,6 +43,7 @@ ENTRIES = (".js", ".webmanifest", ".ts", ".json", ".html")
 """In the order in which they are written: a page names the digests of its scripts, so it comes after them."""
 SEALED = re.compile(r'(<script type="module" src|<link rel="(?:stylesheet|modulepreload)" href)="([^"]+)"')
 TYPES = "types"
+WORKER = "sw.js"
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def collect(
             if entry.suffix == ".html":
                 filled = _sealed(filled, folder)
             (folder / entry.name).write_text(filled, encoding="utf-8")
+        _mark_worker(folder)
         known = _list(folder)
         packed = compressed({path: (folder / path).read_bytes() for path in known})
         for name, content in packed.items():
@@ -195,6 +197,13 @@ def _sealed(page: str, folder: Path) -> str:
         return f'{tag}="{path}" integrity="{integrity(sha256_of((folder / path).read_bytes()))}"'
 
     return SEALED.sub(seal, page)
+
+
+def _mark_worker(folder: Path) -> None:
+    """Browsers look for a new bundle by comparing the service worker alone, so it differs when any other file does."""
+    mark = Bundle(folder, _list(folder)).tree_hash[:16]
+    with (folder / WORKER).open("a", encoding="utf-8") as worker:
+        worker.write(f"\n// {mark}\n")
 
 
 def _needs_size(path: str, app: str, rt: str) -> bool:

@@ -1,5 +1,6 @@
 // The service worker: offline from bundle.json. Hashed files come from the cache first, the few unhashed ones from the
-// network first. Nothing goes into the cache that is not the file of bundle.json by length and sha256.
+// network first. Nothing goes into the cache that is not the file of bundle.json by length and sha256. One bundle a cache;
+// the one before stays, for tabs that were opened with it go on and their host may no longer have its files.
 // Kill switch: a bundle.json with `"offline": false` makes it remove itself and its caches.
 
 interface Index {
@@ -13,6 +14,9 @@ const scope = self as unknown as ServiceWorkerGlobalScope;
 const base = new URL("./", scope.location.href);
 const PREFIX = `py-edge:${base.pathname}:`;
 const INDEX = "bundle.json";
+
+/** Under a hash the same bytes for ever. */
+const HASHED = /^(app|rt)-[^/]*-?[0-9a-f]{8}\//;
 
 /** Not fetched at once but kept when first wanted: large, or of use to few; and this worker itself. */
 const LATER = /^(rt-|models\/|types\/|_|sbom|custom-|sw\.js)|\.(whl|gz|br|md|txt|ts)$/;
@@ -34,19 +38,31 @@ async function readIndex(): Promise<Index> {
   return (await response.json()) as Index;
 }
 
-async function newestCache(): Promise<{ cache: Cache; index: Index } | null> {
-  for (const name of (await caches.keys()).filter((key) => key.startsWith(PREFIX)).reverse()) {
+/** Names of our caches, the oldest first. */
+async function cacheNames(): Promise<string[]> {
+  return (await caches.keys()).filter((key) => key.startsWith(PREFIX));
+}
+
+/** The caches that hold all that was wanted of a bundle, the newest first. */
+async function* wholeCaches(): AsyncGenerator<{ name: string; cache: Cache; index: Index }> {
+  for (const name of (await cacheNames()).reverse()) {
     const cache = await caches.open(name);
     const kept = await cache.match(new URL(INDEX, base));
-    if (kept) return { cache, index: (await kept.json()) as Index };
+    if (kept) yield { name, cache, index: (await kept.json()) as Index };
   }
+}
+
+async function newestCache(): Promise<{ cache: Cache; index: Index } | null> {
+  for await (const whole of wholeCaches()) return whole;
   return null;
 }
 
 async function install(): Promise<void> {
   const index = await readIndex();
   if (index.offline === false) return;
-  const cache = await caches.open(PREFIX + index.tree);
+  const name = PREFIX + index.tree;
+  if ((await cacheNames()).slice(0, -1).includes(name)) await caches.delete(name); // Back to an earlier bundle: it becomes the newest.
+  const cache = await caches.open(name);
   const wanted = Object.entries(index.files).filter(([path]) => !LATER.test(path) && !path.startsWith("."));
   await Promise.all(
     wanted.map(async ([path, facts]) => {
@@ -62,13 +78,18 @@ async function install(): Promise<void> {
 
 async function tidy(): Promise<void> {
   const index = await readIndex().catch(() => null);
-  const names = (await caches.keys()).filter((key) => key.startsWith(PREFIX));
+  const names = await cacheNames();
   if (index?.offline === false) {
     await Promise.all(names.map((name) => caches.delete(name)));
     await scope.registration.unregister();
     return;
   }
-  if (index) await Promise.all(names.filter((name) => name !== PREFIX + index.tree).map((name) => caches.delete(name)));
+  const whole: string[] = [];
+  for await (const { name } of wholeCaches()) whole.push(name);
+  const [newest, before] = whole;
+  // What is newer than the newest whole one is being filled.
+  const old = names.slice(0, newest ? names.indexOf(newest) : 0).filter((name) => name !== before);
+  await Promise.all(old.map((name) => caches.delete(name)));
   await scope.clients.claim();
 }
 
@@ -76,17 +97,14 @@ async function answer(request: Request): Promise<Response> {
   const url = new URL(request.url);
   url.search = url.hash = "";
   const path = url.href === base.href ? "index.html" : url.pathname.slice(base.pathname.length);
+  const held = HASHED.test(path) && (await caches.match(url));
+  if (held) return held;
   const known = await newestCache();
   if (path === INDEX) return fetch(request).catch(async (error: unknown) => (await known?.cache.match(new URL(INDEX, base))) ?? Promise.reject(error));
   const name = known && (known.index.files[path] ? path : `${path}.html`);
   const facts = known?.index.files[name ?? ""];
   if (!known || !facts) return fetch(request);
   const key = new URL(name!, base);
-  const hashed = /^(app|rt)-[^/]*-?[0-9a-f]{8}\//.test(path);
-  if (hashed) {
-    const kept = await known.cache.match(key);
-    if (kept) return kept;
-  }
   try {
     const response = await fetch(request);
     const [check, copy] = [response.clone(), response.clone()];
