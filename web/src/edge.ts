@@ -308,7 +308,9 @@ export class Edge extends EventTarget {
     if (!this.source.api) return;
     if (this.source.api.startsWith(IN_PAGE)) inPageLine(startInPage).catch(this.#failed);
     const name = `py-edge:${this.source.api}:${this.source.name}`;
-    if (typeof BroadcastChannel === "function") {
+    const { durable } = this.#store; // else what is kept is this tab's alone, and a browser that denies storage denies locks too
+    const locks = durable ? navigator.locks : null;
+    if (durable && typeof BroadcastChannel === "function") {
       this.#channel = new BroadcastChannel(name);
       this.#channel.addEventListener("message", (event: MessageEvent<{ kind: string; detail?: unknown }>) => void this.#heard(event.data).catch(this.#failed));
     }
@@ -328,7 +330,7 @@ export class Edge extends EventTarget {
     };
     const stand = () => {
       const mine = ++turn;
-      const led = navigator.locks.request(name, async () => {
+      const led = locks!.request(name, async () => {
         if (this.#closed) return;
         const released = new Promise<void>((resolve) => (this.#release = resolve));
         await lead(mine);
@@ -344,9 +346,9 @@ export class Edge extends EventTarget {
       this.#uplink?.close();
       this.#uplink = null;
       this.#release?.();
-      if (navigator.locks && !this.#closed) stand();
+      if (locks && !this.#closed) stand();
     };
-    if (navigator.locks) stand();
+    if (locks) stand();
     else lead(turn).catch(this.#failed);
   }
 

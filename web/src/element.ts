@@ -39,6 +39,7 @@ export class PyEdgeElement extends HTMLElement {
   #result: HTMLElement;
   #begun = false;
   #most = 0;
+  #troubled = false;
   #observer: IntersectionObserver | null = null;
 
   constructor() {
@@ -141,6 +142,7 @@ export class PyEdgeElement extends HTMLElement {
     this.edge = null;
     this.#begun = false;
     this.#most = 0;
+    this.#troubled = false;
     this.#ready = deferred<Edge>();
   }
 
@@ -178,7 +180,8 @@ export class PyEdgeElement extends HTMLElement {
 
   #show<N extends keyof Events>(name: N, detail: Events[N]): void {
     if (name === "progress") return this.#advance(detail as Progress);
-    if (name === "ready") this.#say((detail as Events["ready"]).stage === "predict" ? "Ready" : "Ready, and able to learn");
+    // What went wrong while it was loading stays to be read.
+    if (name === "ready" && !this.#troubled) this.#say((detail as Events["ready"]).stage === "predict" ? "Ready" : "Ready, and able to learn");
     if (name === "prediction") {
       const { label, confidence, defer } = detail as Prediction;
       this.#paint(`${label} (${Math.round(confidence * 100)} %)`);
@@ -197,6 +200,7 @@ export class PyEdgeElement extends HTMLElement {
     if (name === "released") this.#say(`New model, version ${(detail as Events["released"]).version}`);
     if (name === "state" && !(detail as Events["state"]).online) this.#say("The node does not answer; questions are kept");
     if (name === "error") {
+      this.#troubled = true;
       this.#bar.hidden = true;
       this.#say(sentence(detail as Events["error"]));
     }

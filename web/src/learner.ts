@@ -106,9 +106,9 @@ export class Learner {
     return run;
   }
 
-  /** One tab fine-tunes at a time. */
+  /** One tab fine-tunes at a time, where tabs share what they keep. */
   #alone<T>(work: () => Promise<T>): Promise<T> {
-    if (!navigator.locks) return work();
+    if (!this.#store.durable || !navigator.locks) return work();
     return navigator.locks.request(`py-edge learn:${this.#edge.source.place}:${this.#edge.source.name}`, work) as Promise<T>;
   }
 
