@@ -11,9 +11,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from py_edge import finetune, load_model
 from py_edge.bench.environments import environment
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.browser
 RECIPES = Path(__file__).resolve().parents[1] / "web" / "recipes"
 PYSCRIPT = "npm:@pyscript/core@0.7.31"
 PYSCRIPT_SHA512 = "GqM1aonc1N4RTkNZ1zJ8jJk8+i2cqeztZslPsAiQtn+wHHkUX9Z1FgIg4HjCvhBylB68UKmbTVTzOobpgPIMVQ=="
+SLOW_MS = 120_000
 IMAGES, LABELS = [[0.5] * 64], [3]
 Serve = Callable[..., Origin]
 
@@ -98,37 +100,68 @@ def test_mkdocs(page: Page, serve: Serve, site: Path, model_folder: Path, tmp_pa
 
 
 @pytest.mark.slow
-def test_jupyterlite_builds(tmp_path: Path) -> None:
-    """The recipe's command makes a site whose package index offers the wheel, byte for byte."""
+def test_jupyterlite(
+    browser: Browser, serve: Serve, model_folder: Path, tmp_path: Path, tattler: Any
+) -> None:
+    """The recipe's commands make a site that offers the wheel, byte for byte, and needs no other host: its console installs
+    it, and the cell says what the model says natively, before and after it has learnt."""
     python = environment("jupyterlite", (tuple(_snippet("jupyterlite", "install").split()[2:]),))
     wheel = build_wheel(ABIS[0], tmp_path / "wheels")
-    program, *arguments = _snippet("jupyterlite", "build").split()
-    command = [str(python.with_name(program)), *arguments]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    shutil.copytree(model_folder, tmp_path / "content" / "digits")
+    _pyodide(tmp_path / "static" / "pyodide")
+    for name in ("kernel", "build"):
+        program, *arguments = _snippet("jupyterlite", name).split()
+        command = [str(python.with_name(program)), *arguments]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
     index = tmp_path / "site" / "pypi" / "all.json"
     [[offered]] = json.loads(index.read_text(encoding="utf-8"))["py-edge"]["releases"].values()
     assert offered["digests"]["sha256"] == sha256_of(wheel.read_bytes())
     assert (index.parent / wheel.name).read_bytes() == wheel.read_bytes()
 
+    tattler.expected.append("console: ")  # JupyterLite's own
+    context = browser.new_context(service_workers="allow")  # the kernel sees the model's folder through one
+    page = context.new_page()
+    tattler.watch(page)
+    asked = urlencode({"kernel": "python", "execute": "1", "code": _snippet("jupyterlite", "cell")})
+    page.goto(f"{serve(tmp_path / 'site').url}repl/index.html?{asked}")
+    _says_what_it_says_natively(page.locator(".jp-OutputArea-output", has_text=" then ").last, model_folder)
+    context.close()
+
+
+@pytest.mark.slow
+def test_pyodide(page: Page, serve: Serve, model_folder: Path, tmp_path: Path) -> None:
+    """micropip installs the wheel from its address; it predicts and learns there as natively."""
+    _lay_out("pyodide", model_folder, tmp_path)
+    page.goto(serve(tmp_path).url)
+    _says_what_it_says_natively(page.locator("#said"), model_folder)
+
 
 @pytest.mark.slow
 def test_pyscript(page: Page, serve: Serve, model_folder: Path, tmp_path: Path) -> None:
-    """The wheel installs, predicts and learns there; both probabilities are the native ones."""
+    """PyScript installs the wheel that its configuration names; it predicts and learns there as natively."""
+    _lay_out("pyscript", model_folder, tmp_path)
     _pyscript(tmp_path / "pyscript")
-    _pyodide(tmp_path / "pyodide")
-    build_wheel(ABIS[0], tmp_path)
-    shutil.copytree(model_folder, tmp_path / "models" / "digits")
-    (tmp_path / "index.html").write_text(_snippet("pyscript", "page"), encoding="utf-8")
     (tmp_path / "pyscript.json").write_text(_snippet("pyscript", "config"), encoding="utf-8")
-
     page.goto(serve(tmp_path).url)
-    expect(page.locator("#said")).to_contain_text("then", timeout=120_000)
+    _says_what_it_says_natively(page.locator("#said"), model_folder)
 
+
+def _lay_out(recipe: str, model_folder: Path, folder: Path) -> None:
+    """What goes beside the recipe's page: Pyodide, the wheel, the model's files."""
+    _pyodide(folder / "pyodide")
+    build_wheel(ABIS[0], folder)
+    shutil.copytree(model_folder, folder / "models" / "digits")
+    (folder / "index.html").write_text(_snippet(recipe, "page"), encoding="utf-8")
+
+
+def _says_what_it_says_natively(place: Locator, model_folder: Path) -> None:
+    """`before then after`: the probability of the recipes' label, before and after the fine-tune."""
+    expect(place).to_contain_text(" then ", timeout=SLOW_MS)
     model = load_model(model_folder)
     before = model.predict(IMAGES).tolist()[0][3]
     finetune(model, IMAGES, LABELS, epochs=30, learning_rate=0.05)
     after = model.predict(IMAGES).tolist()[0][3]
-    said = (page.locator("#said").text_content() or "").split(" then ")
+    said = re.findall(r"[0-9.]+", place.text_content() or "")
     assert [float(value) for value in said] == pytest.approx([before, after], abs=2e-4)
     assert after > before + 0.5
 
@@ -145,15 +178,15 @@ def _pyscript(folder: Path) -> None:
 
 
 def _pyodide(folder: Path) -> None:
-    """The locked Pyodide with micropip as PyPI has it; Pyodide's own list names another build of the same version."""
-    folder.mkdir()
+    """The locked Pyodide with micropip as PyPI has it; its list of packages names those that are there, in this build."""
+    folder.mkdir(parents=True)
     lock = read_lock()
     for name, path in Fetcher(lock).fetch(lock.select(["runtime", "micropip"])).items():
         shutil.copyfile(path, folder / name)
     listing = folder / "pyodide-lock.json"
     known: dict[str, Any] = json.loads(listing.read_text(encoding="utf-8"))
-    for name in ("micropip", "packaging"):
-        entry = known["packages"][name]
+    known["packages"] = {name: known["packages"][name] for name in ("micropip", "packaging")}
+    for entry in known["packages"].values():
         entry["sha256"] = sha256_of((folder / entry["file_name"]).read_bytes())
     known["packages"]["micropip"]["depends"] = ["packaging"]
     listing.write_text(json.dumps(known), encoding="utf-8")
