@@ -25,19 +25,20 @@ class Watch:
 
     def retrain(self, name: str) -> dict[str, Any]:
         """Have it retrain this model now and wait for the gate; gives the decision. Raises NetworkError."""
-        before = len(self.gates())
+        before = len(self.gates(name))
         self._json("POST", f"/v1/models/{name}/retrain")
         end = time.monotonic() + _PATIENCE_S
-        while len(gates := self.gates()) == before:
+        while len(gates := self.gates(name)) == before:
             if time.monotonic() > end:
                 raise EnvironmentProblem("retraining does not end", where=f"{self.url} {name}")
             time.sleep(_PAUSE_S)
         return gates[0]
 
-    def gates(self) -> list[dict[str, Any]]:
-        """Every decision of its gate, newest first."""
+    def gates(self, name: str = "") -> list[dict[str, Any]]:
+        """Every decision of its gate about candidates (of this model), newest first; a rollback is none."""
         found: list[dict[str, Any]] = self._json("GET", "/v1/gates")["gates"]
-        return [one for one in found if one["decision"] in ("released", "refused")]
+        mine = [one for one in found if one["decision"] in ("released", "refused")]
+        return [one for one in mine if name in ("", one["name"])]
 
     def version(self, name: str) -> int:
         """The version that it hands out now."""

@@ -50,7 +50,7 @@ METRICS: tuple[tuple[str, str, str, str, Any], ...] = (
     ("votes_total", "counter", "", "Votes ever cast at the desk, those taken back included", _one("votes")),
     ("examples", "gauge", "", "Labelled examples kept for retraining", _one("examples")),
     ("model_version", "gauge", "name", "Version of the release that serves", _models(lambda model: model["version"])),
-    ("rollbacks", "gauge", "name", "Releases of this model that went back by themselves", _each("rollbacks")),
+    ("rollbacks_total", "counter", "name", "Releases of this model that ever went back by themselves", _each("rollbacks")),
     ("model_threshold", "gauge", "name", "Probability from which the model answers alone", _models(lambda model: model["threshold"])),
     ("model_coverage", "gauge", "name", "Share that the model answers alone, as audits certify", _of_certificate("coverage")),
     ("model_risk_bound", "gauge", "name", "Certified bound of the share wrong among these", _of_certificate("bound")),

@@ -1,8 +1,8 @@
 """A small real Store in memory, standard library only: tests, the simulator, and the tab.
 
-With a `journal` every commit is first handed to it as a list of changes and only then acknowledged: in the tab
-the journal is one strict IndexedDB transaction, in the simulator a disk that can fail. Rows must not be changed
-by who gets them.
+With a `journal` every commit is first handed to it as a list of changes and only then acknowledged; the simulator's is
+a disk that can fail. After a failure nobody knows what it holds, so nothing is acknowledged until the next start. Rows
+must not be changed by who gets them.
 """
 
 from __future__ import annotations
@@ -233,6 +233,8 @@ class MemoryStore:
         if self._journal is None:
             return self.write_now(work)
         async with self._turn:
+            if self.trouble:
+                raise StorageError(self.trouble)
             transaction = MemoryTransaction(self._tables)
             try:
                 result = work(transaction)
@@ -241,7 +243,8 @@ class MemoryStore:
             except BaseException as error:
                 transaction.roll_back()
                 if isinstance(error, OSError):
-                    raise StorageError(f"the store did not take it: {error}") from error
+                    self.trouble = f"the store did not take it: {error}"
+                    raise StorageError(self.trouble) from error
                 raise
         self._publish(transaction.topics)
         if cancelled:

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.conninfo import make_conninfo
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from py_edge.errors import StorageError
@@ -33,6 +34,16 @@ TIMEOUTS = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60
 TURN = 0x70795F65646765  # the advisory lock of all writers: "py_edge"
 CHANNEL = "py_edge"
 RECONNECT_S = 0.2
+# A line that nobody answers on is given up after these, and after a vain attempt the next one waits: what is asked
+# meanwhile is refused at once.
+LINE = {
+    "connect_timeout": 2,
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5_000,
+}
+REST_S = 1.0
 NOTE_LIMIT = 7_000  # PostgreSQL takes notes below 8,000 bytes
 
 
@@ -102,7 +113,7 @@ class PostgresStore:
         return ear
 
     def _open(self) -> psycopg.Connection[Any]:
-        connection = psycopg.connect(self._url, autocommit=True, options=TIMEOUTS, connect_timeout=10)
+        connection = psycopg.connect(make_conninfo(self._url, **LINE), autocommit=True, options=TIMEOUTS)
         for name in SETTINGS:
             row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
             if row is None or row[0] != "on":
@@ -192,6 +203,7 @@ class _PostgresConnection:
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]], statements: Statements) -> None:
         self._connect, self._statements = connect, statements
         self._transaction: _PostgresTransaction | None = None
+        self._rest_until_s = 0.0
         self._take(connect())
 
     def _take(self, connection: psycopg.Connection[Any]) -> None:
@@ -200,12 +212,21 @@ class _PostgresConnection:
 
     def begin(self) -> SqlTransaction:
         if self._connection.closed:
-            self._take(self._connect())
+            self._connect_again()
         self._cursor.execute("BEGIN")
         self._cursor.execute(f"SELECT pg_advisory_xact_lock({TURN})")
         self._topics: list[str] = []
         self._transaction = _PostgresTransaction(self._cursor, self._statements)
         return self._transaction
+
+    def _connect_again(self) -> None:
+        if time.monotonic() < self._rest_until_s:
+            raise psycopg.OperationalError("it could not be reached just now")
+        try:
+            self._take(self._connect())
+        except psycopg.OperationalError:
+            self._rest_until_s = time.monotonic() + REST_S
+            raise
 
     def savepoint(self, verb: str) -> None:
         if verb == "RELEASE" and self._transaction is not None:

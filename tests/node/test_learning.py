@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 
 from py_edge.node.node import Parts
 from py_edge.records import Example
 from py_edge.retrain.learner import Owned
 from tests.node.asking import DEVICE, ask, content, question, until, until_answers, until_status, work_desk
-from tests.node.conftest import Start
+from tests.node.conftest import LiveNode, Start
 from tests.retrain.centroids import CentroidAnswerer, CentroidLearner, model_files, numbers
 
 TRUTH = {0: 0.0, 1: 10.0, 2: 20.0, 3: 30.0}
+RIGHT = {0: 0.0, 1: 10.0, 2: 23.0, 3: 33.0}
 STALE = {0: 0.0, 1: 10.0, 2: 33.0, 3: 43.0}  # what 20 and 30 are has drifted since it was trained
 
 
@@ -91,10 +94,21 @@ def test_going_back_is_a_new_version(start: Start) -> None:
     assert site.http.get("/v1/models/site").json()["metadata"]["rollback_to"] == 1
 
 
-def test_a_bad_release_is_taken_back_down_the_whole_chain(start: Start) -> None:
-    """Everybody was wrong, so the gate let a bad model out; one rollback at the top and two tiers below answer as before."""
-    first = {0: 0.0, 1: 10.0, 2: 23.0, 3: 33.0}
-    owned = Owned("site", CentroidLearner(), 1, (model_files(first), {"labels": list("0123")}))
+@dataclass(frozen=True)
+class Misled:
+    """cloud -> region -> site; everybody was wrong, so the gate let a bad model out, and the site answers with it."""
+
+    cloud: LiveNode
+    region: LiveNode
+    site: LiveNode
+    answerer: CentroidAnswerer
+
+
+@pytest.fixture
+def misled(start: Start) -> Misled:
+    """Persons take twos for threes and threes for twos, sixty times."""
+    promised = {"labels": list("0123"), "threshold": 0.8}
+    owned = Owned("site", CentroidLearner(), 1, (model_files(RIGHT), promised))
     cloud = start("cloud", level=3, parts=Parts(owned=(owned,)), retrain_after=60)
     region = start("region", cloud, level=2)
     answerer = CentroidAnswerer()
@@ -105,38 +119,31 @@ def test_a_bad_release_is_taken_back_down_the_whole_chain(start: Start) -> None:
     until_status(cloud.http, "tasks_open", 60)
     assert work_desk(cloud.http, lambda task: 5 - label_of(task)) == 60
     until(lambda: answerer.version == 2)
-    wrong = ask(site.http, question(101, 20.05)).json()["answer"]
+    return Misled(cloud, region, site, answerer)
+
+
+def test_a_bad_release_is_taken_back_down_the_whole_chain(misled: Misled) -> None:
+    """One rollback at the top, and two tiers below it answers as before."""
+    wrong = ask(misled.site.http, question(101, 20.05)).json()["answer"]
     assert (wrong["source"], wrong["label_index"]) == ("site", 3)
-    back = cloud.http.post("/v1/models/site/rollback", json={"to_version": 1, "reason": "twos are threes"})
-    assert back.status_code == 201
-    until(lambda: answerer.version == 3)
-    assert answerer.centroids == first
-    assert region.http.get("/v1/models/site").json()["metadata"]["rollback_to"] == 1
-    right = ask(site.http, question(102, 23.01)).json()["answer"]
+    wish = {"to_version": 1, "reason": "twos are threes"}
+    assert misled.cloud.http.post("/v1/models/site/rollback", json=wish).status_code == 201
+    until(lambda: misled.answerer.version == 3)
+    assert misled.answerer.centroids == RIGHT
+    assert misled.region.http.get("/v1/models/site").json()["metadata"]["rollback_to"] == 1
+    right = ask(misled.site.http, question(102, 23.01)).json()["answer"]
     assert (right["source"], right["label_index"], right["model_version"]) == ("site", 2, 3)
 
 
-def test_a_release_that_breaks_its_promise_goes_back_by_itself(start: Start) -> None:
-    """The gate was fooled; random audits find the error, nobody does anything, and the site answers as before."""
-    first = {0: 0.0, 1: 10.0, 2: 23.0, 3: 33.0}
-    promised = {"labels": list("0123"), "threshold": 0.8}
-    owned = Owned("site", CentroidLearner(), 1, (model_files(first), promised))
-    cloud = start("cloud", level=2, parts=Parts(owned=(owned,)), retrain_after=60)
-    answerer = CentroidAnswerer()
-    site = start("site", cloud, Parts(answerer=answerer, answerer_model="site", load=answerer.load))
-    until(lambda: answerer.version == 1)
-    for sequence in range(1, 61):
-        ask(site.http, question(sequence, 20.0 + 10 * (sequence % 2) + sequence / 100))
-    until_status(cloud.http, "tasks_open", 60)
-    work_desk(cloud.http, lambda task: 5 - label_of(task))
-    until(lambda: answerer.version == 2)
+def test_a_release_that_breaks_its_promise_goes_back_by_itself(misled: Misled) -> None:
+    """Random audits find the error, nobody does anything, and the site answers as before."""
     for sequence in range(101, 109):
-        ask(site.http, question(sequence, 20.3 + sequence / 10_000, audit=True))
-    until_status(cloud.http, "tasks_open", 8)
-    work_desk(cloud.http, label_of)
-    until(lambda: answerer.version == 3)
-    assert answerer.centroids == first
-    status = cloud.http.get("/v1/status").json()
+        ask(misled.site.http, question(sequence, 20.3 + sequence / 10_000, audit=True))
+    until_status(misled.cloud.http, "tasks_open", 8)
+    work_desk(misled.cloud.http, label_of)
+    until(lambda: misled.answerer.version == 3)
+    assert misled.answerer.centroids == RIGHT
+    status = misled.cloud.http.get("/v1/status").json()
     assert (status["gates"][0]["decision"], status["gates"][0]["to_version"]) == ("rolled_back", 1)
-    assert 'py_edge_rollbacks{name="site"} 1' in cloud.http.get("/metrics").text
-    assert site.http.get("/v1/models/site").json()["metadata"]["rollback_to"] == 1
+    assert 'py_edge_rollbacks_total{name="site"} 1' in misled.cloud.http.get("/metrics").text
+    assert misled.site.http.get("/v1/models/site").json()["metadata"]["rollback_to"] == 1

@@ -56,6 +56,11 @@ class PostgresServer:
         )
 
     @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self._folder / ".s.PGSQL.5432"
+
+    @property
     def _data(self) -> str:
         return f"{self._folder}/data"
 

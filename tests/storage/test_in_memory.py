@@ -18,12 +18,12 @@ class SlowJournal:
 
     def __init__(self, fails: bool = False) -> None:
         self.kept: list[Change] = []
-        self._fails = fails
+        self.fails = fails
 
     async def commit(self, changes: list[Change]) -> None:
         """See in_memory.Journal."""
         await asyncio.sleep(0.02)
-        if self._fails:
+        if self.fails:
             raise OSError("quota")
         self.kept += changes
 
@@ -47,13 +47,16 @@ def test_who_gives_up_waiting_does_not_tear_a_commit() -> None:
 
 
 def test_what_the_journal_refused_did_not_happen() -> None:
-    """A full quota is a StorageError, and memory is as before."""
+    """A full quota is a StorageError, and memory is as before; nothing more is taken, for what was kept is unknown."""
 
     async def story() -> None:
-        store = MemoryStore(journal=SlowJournal(fails=True))
-        with pytest.raises(StorageError, match="quota"):
-            await store.write(lambda tx: tx.put(FACTS, ROW))
+        journal = SlowJournal(fails=True)
+        store = MemoryStore(journal=journal)
+        for journal.fails in (True, False):
+            with pytest.raises(StorageError, match="quota"):
+                await store.write(lambda tx: tx.put(FACTS, ROW))
         assert await store.read(lambda tx: tx.count(FACTS)) == 0
+        assert (journal.kept, "quota" in store.trouble) == ([], True)
 
     asyncio.run(story())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import socket
 import threading
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ from py_edge.storage import postgres as body
 from py_edge.storage.ports import Transaction
 from py_edge.storage.postgres import PostgresStore
 from py_edge.storage.sql import METADATA
-from py_edge.storage.tables import FACTS, QUESTIONS
+from py_edge.storage.tables import FACTS
 from tests.node.asking import ask, question, until
 from tests.node.conftest import LiveNode
 from tests.storage.postgres_server import PostgresServer
@@ -175,14 +176,27 @@ def test_a_password_is_never_shown() -> None:
     assert "127.0.0.1:9" in str(caught.value)
 
 
-def test_a_nul_in_a_text_is_no_trouble(postgres: PostgresServer) -> None:
-    """What PostgreSQL cannot keep is replaced, not thrown back."""
-
-    async def story() -> None:
-        store = PostgresStore(postgres.new_database())
-        await store.write(lambda tx: tx.put(FACTS, {"name": "a\0b", "value": ""}))
-        assert await store.read(lambda tx: tx.get(FACTS, "a\0b")) == {"name": "a\ufffdb", "value": ""}
-        assert await store.read(lambda tx: tx.count(QUESTIONS)) == 0
-        await store.close()
-
-    asyncio.run(story())
+def test_a_server_that_does_not_answer_is_given_up_soon(postgres: PostgresServer, tmp_path: Path) -> None:
+    """Whoever asks is refused within seconds, later ones at once, with 503 and Retry-After; with the server all is well."""
+    door = tmp_path / ".s.PGSQL.5432"
+    door.symlink_to(postgres.socket)
+    url = postgres.new_database().replace(str(postgres.socket.parent), str(tmp_path))
+    node = LiveNode(Settings(data=str(tmp_path / "node"), port=0, database=url))
+    try:
+        assert ask(node.http, question(1)).status_code == 202
+        door.unlink()
+        with socket.socket(socket.AF_UNIX) as deaf:
+            deaf.bind(str(door))
+            deaf.listen()
+            postgres.restart()
+            replies = [ask(node.http, question(number)) for number in range(2, 9)]
+        assert {(reply.status_code, reply.headers["retry-after"]) for reply in replies} == {(503, "1")}
+        assert {reply.json()["code"] for reply in replies} == {"E_STORAGE"}
+        took_s = sorted(reply.elapsed.total_seconds() for reply in replies)
+        assert took_s[-1] < 8
+        assert took_s[2] < 1
+        door.unlink()
+        door.symlink_to(postgres.socket)
+        until(lambda: ask(node.http, question(9)).status_code == 202)
+    finally:
+        node.stop()
