@@ -143,6 +143,12 @@ class NotFoundError(PyEdgeError):
     code = "E_NOT_FOUND"
 
 
+class GoneError(PyEdgeError):
+    """It was erased, and does not come back."""
+
+    code = "E_GONE"
+
+
 class AuthError(PyEdgeError):
     """This caller may not do that."""
 
@@ -172,7 +178,7 @@ ERROR_BY_CODE = {
     for kind in (
         PyEdgeError, ModelFormatError, LimitError, PathError, IntegrityError, RollbackError,
         UnsupportedError, ShapeError, ValueRangeError, GraphError, PolicyError, KernelError, CalibrationError,
-        TrainingError, StorageError, ConflictError, NotFoundError, AuthError, CapacityError, NetworkError,
+        TrainingError, StorageError, ConflictError, NotFoundError, GoneError, AuthError, CapacityError, NetworkError,
         EnvironmentProblem,
     )
 }  # fmt: skip

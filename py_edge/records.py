@@ -30,17 +30,19 @@ from py_edge.fields import (
 
 # Every state of a question and where it may go from there; SQL, JSON and TypeScript use these words.
 TRANSITIONS: Mapping[str, tuple[str, ...]] = {
-    "asked": ("answered", "unresolved"),
-    "unresolved": ("queued", "answered", "expired", "cancelled", "failed"),
-    "queued": ("working", "answered", "expired", "cancelled", "failed"),
-    "working": ("answered", "queued", "expired", "cancelled", "failed"),
-    "answered": (),
-    "expired": ("answered",),  # a late answer is still an answer
-    "cancelled": (),
-    "failed": ("queued", "answered"),  # a dead letter can be replayed
+    "asked": ("answered", "unresolved", "erased"),
+    "unresolved": ("queued", "answered", "expired", "cancelled", "failed", "erased"),
+    "queued": ("working", "answered", "expired", "cancelled", "failed", "erased"),
+    "working": ("answered", "queued", "expired", "cancelled", "failed", "erased"),
+    "answered": ("erased",),
+    "expired": ("answered", "erased"),  # a late answer is still an answer
+    "cancelled": ("erased",),
+    "failed": ("queued", "answered", "erased"),  # a dead letter can be replayed
+    "erased": (),  # a tombstone: its content is gone and never comes back
 }
 STATES = tuple(TRANSITIONS)
-TERMINAL = ("answered", "expired", "cancelled", "failed")
+ERASED = "erased"
+TERMINAL = ("answered", "expired", "cancelled", "failed", ERASED)
 HOP_LIMIT = 8
 MAX_SEQUENCE = MAX_SAFE_INTEGER
 RUNGS = ("input", "crop", "features")

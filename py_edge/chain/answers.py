@@ -8,7 +8,7 @@ from __future__ import annotations
 from py_edge.chain import downstream, outbox
 from py_edge.chain.states import PENDING, enter
 from py_edge.fields import canonical_json, read_json
-from py_edge.records import Answer, Example, Question
+from py_edge.records import ERASED, Answer, Example, Question
 from py_edge.storage.ports import Reading, Row, Transaction
 from py_edge.storage.tables import ANSWERS, EXAMPLES, INBOX, QUESTIONS
 
@@ -77,7 +77,7 @@ def known_answer(tx: Reading, digest: str, audit: bool, above_tier: int) -> Answ
 
 def _settle_one(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> bool:
     final = row["revision"] > 0 and not row["provisional"]
-    if row["state"] == "cancelled" or (final and (answer.provisional or answer.tier < row["tier"])):
+    if row["state"] in ("cancelled", ERASED) or (final and (answer.provisional or answer.tier < row["tier"])):
         return False
     if final and _says_the_same(downstream.last_answer(tx, row), answer):
         return False

@@ -1,7 +1,7 @@
 """The way home: an answer is pushed to everyone who asked, again and again, until each acknowledges.
 
 A delivery is one row with an event number; numbers grow in the order of commits, so "everything after N" misses
-nothing. A delivery of revision 0 tells that there will be no answer (expired, cancelled, failed).
+nothing. A delivery of revision 0 tells that there will be no answer (expired, cancelled, failed, erased).
 """
 
 from __future__ import annotations

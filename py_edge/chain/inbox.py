@@ -40,7 +40,7 @@ def check_hops(question: Question, name: str) -> None:
 
 
 def seen_before(tx: Reading, question: Question) -> Row | None:
-    """The row of a question that was asked before. Raises ConflictError when its content was another."""
+    """The row of a question that was asked before. Raises ConflictError: its content was another; GoneError: erased."""
     row = tx.get(QUESTIONS, question.device, question.sequence)
     if row is not None and row["digest"] != question.digest:
         raise id_is_taken(row, question.digest)

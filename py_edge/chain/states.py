@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from py_edge.errors import ConflictError
-from py_edge.records import TERMINAL
+from py_edge.errors import ConflictError, GoneError, PyEdgeError
+from py_edge.records import ERASED, TERMINAL
 from py_edge.records import TRANSITIONS as ALLOWED
 from py_edge.storage.ports import Row, Transaction
 from py_edge.storage.tables import QUESTIONS, TRANSITIONS
@@ -35,7 +35,7 @@ def enter(tx: Transaction, row: Row, state: str, now_ms: int, reason: str = "", 
 def begin(tx: Transaction, row: Row, steps: Sequence[tuple[str, str]], now_ms: int) -> Row:
     """Write a new question with its first steps (state, reason) at once; gives the row in the last of them.
 
-    Raises ConflictError when there is a question with its id.
+    Raises ConflictError when there is a question with its id, GoneError when there was one.
     """
     for (before, _), (after, _) in pairwise(steps):
         assert after in ALLOWED[before], f"{before} -> {after}"
@@ -50,12 +50,19 @@ def begin(tx: Transaction, row: Row, steps: Sequence[tuple[str, str]], now_ms: i
     return row
 
 
-def id_is_taken(row: Row, digest: str) -> ConflictError:
+def id_is_taken(row: Row, digest: str) -> PyEdgeError:
     """Why a question with this digest cannot have the id of the row."""
+    if row["state"] == ERASED:
+        return it_is_gone(row)
     return ConflictError(
         "the same id was used for another question", where="/digest", got=digest, want=row["digest"],
         remedy="a new question needs a new sequence",
     )  # fmt: skip
+
+
+def it_is_gone(row: Row) -> GoneError:
+    """Why nothing can be said of an erased question."""
+    return GoneError(where=f"{row['device']}:{row['sequence']}")
 
 
 def _add_step(tx: Transaction, row: Row, state: str, now_ms: int, reason: str = "") -> None:

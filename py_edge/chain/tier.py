@@ -12,14 +12,15 @@ from typing import Any
 
 from py_edge.chain import downstream, outbox
 from py_edge.chain.answers import end_without_answer, pending_twins, take_home
+from py_edge.chain.erasure import Shred, erase
 from py_edge.chain.identity import device_id
 from py_edge.chain.inbox import Arrival, Escalate, Place, check_hops, receipt_of, seen_before, take_question
 from py_edge.chain.ports import Answerer, Chance, Clock, Guess
-from py_edge.chain.states import PENDING
+from py_edge.chain.states import PENDING, it_is_gone
 from py_edge.chain.tell import listened_to, tell, trace_for
 from py_edge.errors import ConflictError, NotFoundError
 from py_edge.fields import read_json
-from py_edge.records import Answer, Question, Receipt, Transition
+from py_edge.records import ERASED, Answer, Question, Receipt, Transition
 from py_edge.storage.ports import Reading, Row, Store, Transaction
 from py_edge.storage.tables import ANSWERS, OUTBOX, QUESTIONS, TRANSITIONS
 
@@ -54,6 +55,7 @@ class Tier:
     quick_place: Place | None = None  # the same for who asks just now, without looking at the whole queue
     place: Place | None = None  # finds place and wait; what the parent said when None
     owner: str = ""  # the node at whose desk a question ends: ours, or what the parent said last
+    shred: Shred | None = None  # lets a desk erase what it keeps of a content
 
     async def ask(self, question: Question, asker: str) -> tuple[Receipt, bool]:
         """Take a question in; gives the receipt and whether it is new. Raises ConflictError, PolicyError."""
@@ -95,7 +97,10 @@ class Tier:
 
         def work(tx: Transaction) -> None:
             row = tx.get(QUESTIONS, device, sequence)
-            if row is None or state not in ("expired", "cancelled", "failed"):
+            if row is None or state not in ("expired", "cancelled", "failed", ERASED):
+                return
+            if state == ERASED:
+                self._erase(tx, device, sequence, now)
                 return
             if row["state"] in PENDING:
                 row = end_without_answer(tx, row, state, now, "the next tier said so")
@@ -108,7 +113,7 @@ class Tier:
         await self.store.write(work)
 
     async def cancel(self, device: str, sequence: int, asker: str) -> Receipt:
-        """The asker does not want it any more. Raises NotFoundError, ConflictError when it is over."""
+        """The asker does not want it any more. Raises NotFoundError, GoneError, ConflictError when it is over."""
         now = self.clock.now_ms()
 
         def work(tx: Transaction) -> Receipt:
@@ -120,6 +125,13 @@ class Tier:
             return receipt_of(tx, self._end(tx, row, "cancelled", now, f"by {asker}"), asker)
 
         return await self.store.write(work)
+
+    async def erase(self, device: str, sequence: int) -> Receipt:
+        """Empty a question here and, durably, in every place it went; doing it twice is harmless."""
+        now = self.clock.now_ms()
+        await self.store.write(lambda tx: self._erase(tx, device, sequence, now))
+        tell("erased", question=f"{device}:{sequence}")
+        return Receipt(state=ERASED)
 
     async def expire(self) -> int:
         """End every question whose deadline has passed; gives how many."""
@@ -136,7 +148,7 @@ class Tier:
         return await self.store.write(work)
 
     async def history(self, device: str, sequence: int, asker: str = "") -> dict[str, Any]:
-        """Everything known about one question. Raises NotFoundError."""
+        """Everything known about one question. Raises NotFoundError, GoneError."""
 
         def work(tx: Reading) -> dict[str, Any]:
             row = _existing(tx, device, sequence)
@@ -185,11 +197,21 @@ class Tier:
                 outbox.send_later(tx, row, now_ms, kind="cancel")
         return row
 
+    def _erase(self, tx: Transaction, device: str, sequence: int, now_ms: int) -> None:
+        """Pass it on, and let an equal question that still waits be asked in its own name."""
+        gone, others = erase(tx, device, sequence, now_ms, self.shred)
+        if self.escalate is to_parent:
+            for row in gone:
+                outbox.send_later(tx, row, now_ms, kind="erase")
+        heirs = [row for row in others if row["state"] in PENDING and gone[0]["state"] in PENDING]
+        for heir in sorted(heirs, key=lambda row: row["audit"] != gone[0]["audit"])[:1]:
+            self.escalate(tx, heir, Question.from_json(read_json(heir["body"])), now_ms)
+
     async def _tell_answers(self, answers: Sequence[Answer]) -> None:
         """Say which questions got them, each with its trace."""
         for answer in answers:
             row = await self.store.read(lambda tx, a=answer: tx.get(QUESTIONS, a.device, a.sequence))  # type: ignore[misc]
-            trace = read_json(row["body"])["trace"] if row else ""
+            trace = read_json(row["body"])["trace"] if row and row["body"] else ""
             tell("answered", question=answer.id, trace=trace, source=answer.source, tier=answer.tier)
 
     def _audit(self, tx: Transaction, arrival: Arrival) -> None:
@@ -225,4 +247,6 @@ def _existing(tx: Reading, device: str, sequence: int) -> Row:
     row = tx.get(QUESTIONS, device, sequence)
     if row is None:
         raise NotFoundError("no such question", where=f"{device}:{sequence}")
+    if row["state"] == ERASED:
+        raise it_is_gone(row)
     return row

@@ -18,12 +18,13 @@ from py_edge.chain.tell import tell
 from py_edge.chain.tier import Tier
 from py_edge.errors import ModelFormatError, NetworkError, PyEdgeError
 from py_edge.fields import canonical_json, read_json
-from py_edge.records import Question, Receipt
+from py_edge.records import ERASED, Question, Receipt
 from py_edge.storage.ports import EventBus, Reading, Row, Transaction
 from py_edge.storage.tables import QUESTIONS
 
 IDLE_S = 30.0
 ANSWER_LIMIT_BYTES = 4 << 20
+GONE = 410  # erased there
 
 
 @dataclass
@@ -86,7 +87,7 @@ class Upstream:
     async def _send(self, row: Row) -> None:
         try:
             question = await self._load(row)
-            if question is None:
+            if question is None and row["kind"] != "erase":
                 await self.tier.store.write(lambda tx: outbox.sent(tx, *outbox.key_of(row)))
                 return
             try:
@@ -106,13 +107,20 @@ class Upstream:
             return tx.get(QUESTIONS, row["device"], row["sequence"])
 
         found = await self.tier.store.read(work)
-        if found is None or (row["kind"] == "question" and found["state"] not in PENDING):
+        if (
+            found is None
+            or not found["body"]
+            or (row["kind"] == "question" and found["state"] not in PENDING)
+        ):
             return None
         question = Question.from_json(read_json(found["body"]))
         return question.but(hops=(*question.hops, self.tier.name))
 
-    async def _request(self, row: Row, question: Question) -> Response:
-        path = f"/v1/questions/{question.device}/{question.sequence}"
+    async def _request(self, row: Row, question: Question | None) -> Response:
+        """Ask, cancel, or, when there is nothing left to send, erase."""
+        path = f"/v1/questions/{row['device']}/{row['sequence']}"
+        if question is None:
+            return await self.network.request("DELETE", path)
         if row["kind"] == "cancel":
             return await self.network.request("POST", f"{path}/cancel", b"{}")
         return await self.network.request("PUT", path, canonical_json(question.to_json()))
@@ -131,7 +139,7 @@ class Upstream:
 
         await self.tier.store.write(work)
 
-    async def _judge(self, row: Row, question: Question, response: Response) -> None:
+    async def _judge(self, row: Row, question: Question | None, response: Response) -> None:
         now = self.tier.clock.now_ms()
         if self.attempts_while_down:
             self.attempts_while_down = 0
@@ -141,7 +149,9 @@ class Upstream:
             kind = retry.DONE  # it is over there already, which is what was wanted
         if kind == retry.DONE:
             await self._accepted(row, question, response)
-        elif kind == retry.REFUSED:
+        elif response.status == GONE and question is not None:
+            await self.tier.erase(question.device, question.sequence)
+        elif kind == retry.REFUSED and question is not None:
             await self.tier.store.write(lambda tx: self._bury(tx, row, question, response))
             tell("refused", question=question.id, trace=question.trace, status=response.status)
         else:
@@ -150,7 +160,7 @@ class Upstream:
             at = now + int(wait_s * 1000)
             await self.tier.store.write(lambda tx: outbox.try_again(tx, row, kind, reason, at))
 
-    async def _accepted(self, row: Row, question: Question, response: Response) -> None:
+    async def _accepted(self, row: Row, question: Question | None, response: Response) -> None:
         """The parent has it; if it knew the answer, take it in the same transaction."""
         receipt = _receipt(response) if row["kind"] == "question" else None
         tier, now = self.tier, self.tier.clock.now_ms()
@@ -175,18 +185,21 @@ class Upstream:
                 take_home(tx, self.origin, answer, now)
 
         await tier.store.write(work)
-        tell("sent", question=question.id, trace=question.trace, kind=row["kind"])
+        about = f"{row['device']}:{row['sequence']}"
+        tell("sent", question=about, trace=question.trace if question else "", kind=row["kind"])
         if receipt is not None and receipt.owner:
             tier.owner = receipt.owner
         if receipt is not None and receipt.event is not None and self.acknowledge is not None:
             self.acknowledge([receipt.event])
 
     def _bury(self, tx: Transaction, row: Row, question: Question, response: Response) -> None:
+        found = tx.get(QUESTIONS, row["device"], row["sequence"])
+        if found is None or found["state"] == ERASED:
+            return  # while it was in flight; its content must not come back as a dead letter
         now = self.tier.clock.now_ms()
         reason = response.body[:300].decode(errors="replace")
         outbox.bury(tx, row, response.status, reason, canonical_json(question.to_json()).decode(), now)
-        found = tx.get(QUESTIONS, row["device"], row["sequence"])
-        if found is not None and found["state"] in PENDING:
+        if found["state"] in PENDING:
             end_without_answer(tx, found, "failed", now, f"refused with {response.status}")
 
 

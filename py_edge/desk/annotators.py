@@ -33,7 +33,7 @@ def is_newcomer(tx: Reading, annotator: str) -> bool:
 
 def hear(tx: Transaction, task: str, right: Mapping[str, float], gold: bool) -> None:
     """Note how likely each person is right about a task; said again, it replaces what was noted before."""
-    before = _fact(tx, f"heard:{task}", {})
+    before = _fact(tx, heard(task), {})
     for name in sorted({*before, *right}):
         each, more = _record(tx, name), (name in right) - (name in before)
         each["right"] += right.get(name, 0.0) - before.get(name, 0.0)
@@ -41,7 +41,12 @@ def hear(tx: Transaction, task: str, right: Mapping[str, float], gold: bool) -> 
         each["gold"] += more if gold else 0
         _keep(tx, f"annotator:{name}", each)
     if before or right:
-        _keep(tx, f"heard:{task}", dict(right))
+        _keep(tx, heard(task), dict(right))
+
+
+def heard(task: str) -> str:
+    """The fact that holds what was noted about a task."""
+    return f"heard:{task}"
 
 
 def votes_of(tx: Reading, task: str) -> list[CastVote]:

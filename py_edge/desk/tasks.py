@@ -8,11 +8,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+from py_edge.desk.annotators import heard
 from py_edge.errors import NotFoundError
 from py_edge.fields import canonical_json, read_json
 from py_edge.records import Question
 from py_edge.storage.ports import Reading, Row, Transaction
-from py_edge.storage.tables import QUESTIONS, TASKS, VOTES
+from py_edge.storage.tables import FACTS, LEASES, QUESTIONS, TASKS, VOTES
 
 RECENT_VOTES = 20
 
@@ -41,6 +42,17 @@ def close_task(tx: Transaction, row: Row, now_ms: int) -> None:
     """Nobody waits for this content any more."""
     if tx.update(TASKS, (task_id(row["digest"]),), state="cancelled"):
         tx.notify("desk")
+
+
+def erase_task(tx: Transaction, digest: str) -> None:
+    """Let go of a content (a `Shred`): no task, no lease, and votes that no longer say what they were about."""
+    name = task_id(digest)
+    tx.delete(TASKS, ("task", "=", name))
+    tx.delete(LEASES, ("task", "=", name))
+    tx.delete(FACTS, ("name", "=", heard(name)))
+    for vote in tx.select(VOTES, ("task", "=", name)):
+        tx.update(VOTES, (vote["number"],), task="")
+    tx.notify("desk")
 
 
 def add_gold(tx: Transaction, question: Question, label_index: int, now_ms: int) -> None:

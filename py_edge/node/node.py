@@ -21,7 +21,7 @@ from py_edge.chain.listener import Listener
 from py_edge.chain.ports import Answerer, Chance, Clock, Network
 from py_edge.chain.tier import Tier, to_parent
 from py_edge.chain.upstream import Upstream
-from py_edge.desk.tasks import close_task, open_task, pace, place_and_estimate
+from py_edge.desk.tasks import close_task, erase_task, open_task, pace, place_and_estimate
 from py_edge.desk.verdict import Rules
 from py_edge.errors import CapacityError
 from py_edge.node.follow import Follower
@@ -106,6 +106,7 @@ class Node:
             self.parts.answerer, aside_answer, None if has_parent else close_task,
             self.settings.audit_share, None if has_parent else self._last_place,
             None if has_parent else place_and_estimate, "" if has_parent else self.settings.name,
+            erase_task,
         )  # fmt: skip
         self.retrainer = Retrainer(
             {owned.name: owned for owned in self.parts.owned}, self.store, self.blobs,

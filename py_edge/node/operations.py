@@ -157,6 +157,7 @@ _STREAM = Operation({200: TEXT}, media=(EVENTS,))
 OPERATIONS: Mapping[str, Operation] = {
     "put_question": Operation({200: of(Receipt), 202: of(Receipt)}, body=of(Question)),
     "get_question": Operation({200: _HISTORY}),
+    "erase_question": Operation({200: of(Receipt)}),
     "cancel_question": Operation({200: of(Receipt)}),
     "poll_answers": Operation(
         {200: fields(answers=listed(_DELIVERY), next=COUNT)}, _ASKER | {"limit": integer(1, 1000)}

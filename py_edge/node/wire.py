@@ -20,7 +20,7 @@ R = TypeVar("R", bound=Record)
 
 # Which HTTP status each code becomes; everything else that a caller sent wrongly is 422.
 STATUS = {
-    "E_FORMAT": 400, "E_LIMIT": 413, "E_UNSUPPORTED": 415, "E_CONFLICT": 409, "E_NOT_FOUND": 404, "E_AUTH": 403,
+    "E_FORMAT": 400, "E_LIMIT": 413, "E_UNSUPPORTED": 415, "E_CONFLICT": 409, "E_NOT_FOUND": 404, "E_GONE": 410, "E_AUTH": 403,
     "E_CAPACITY": 503, "E_STORAGE": 503, "E_INTERNAL": 500, "E_NETWORK": 502, "E_ROLLBACK": 409,
 }  # fmt: skip
 NO_STORE = {"cache-control": "no-store"}

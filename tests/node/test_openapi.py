@@ -36,15 +36,14 @@ def test_what_a_node_answers_is_what_it_declares(start: Start, tmp_path: Path) -
     """Every operation is asked, the failing ways too: status, media type and every field are those of the document."""
     owned = Owned("site", CentroidLearner(), 1, (model_files({0: 0.0, 1: 10.0}), {}))
     node = start("site", parts=Parts(owned=(owned,)))
-    child = start(
-        "site", node, data=str(tmp_path / "child")
-    )  # of the same name, so the parent refuses its questions
+    # Of the same name, so that the parent refuses its questions.
+    child = start("site", node, data=str(tmp_path / "child"))
     seen = Witness(node.http.get("/openapi.json").json())
     node.http.event_hooks["response"] = child.http.event_hooks["response"] = [seen.check]
     ask_everything(node.http)
     ask_in_vain(child.http)
     assert seen.operations == set(OPERATIONS)
-    assert {200, 201, 202, 206, 304, 400, 404, 409, 416, 422} <= seen.statuses
+    assert {200, 201, 202, 206, 304, 400, 404, 409, 410, 416, 422} <= seen.statuses
 
 
 def ask_everything(http: httpx.Client) -> None:
@@ -61,6 +60,9 @@ def ask_everything(http: httpx.Client) -> None:
     task = question(1).digest[:32]
     http.post(f"/v1/desk/{task}/undo", json={"annotator": "ann"})
     http.post("/v1/answers/ack", json={"device": DEVICE, "events": [1, 2]})
+    for _ in range(2):
+        http.delete(f"{V1}/2")
+    http.get(f"{V1}/2")
     example = Example(DEVICE, 50, "site", content(1.0), 0, source="device", tier=0)
     http.put(f"/v1/examples/{DEVICE}/50", json=example.to_json())
     ask_models(http)

@@ -35,7 +35,7 @@ export interface Question {
   audit?: boolean;
 }
 
-export type State = "asked" | "unresolved" | "queued" | "working" | "answered" | "expired" | "cancelled" | "failed";
+export type State = "asked" | "unresolved" | "queued" | "working" | "answered" | "expired" | "cancelled" | "failed" | "erased";
 
 /** A verdict on a question; a later, better one is a higher revision. */
 export interface Answer {

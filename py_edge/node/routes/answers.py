@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from py_edge.chain.answers import keep_example
+from py_edge.chain.erasure import refuse_erased
 from py_edge.errors import ModelFormatError, ValueRangeError
 from py_edge.fields import canonical_json, integer, many
 from py_edge.node.events import Events, EventStream
@@ -13,6 +14,7 @@ from py_edge.node.node import Node
 from py_edge.node.routes.questions import question_id
 from py_edge.node.wire import node_of, path_number, query_number, read_object, read_record, reply
 from py_edge.records import DEVICE, MAX_SEQUENCE, NAME, Example
+from py_edge.storage.ports import Transaction
 
 PAGE = 64
 
@@ -60,7 +62,12 @@ async def put_example(request: Request) -> Response:
         )
     node = node_of(request)
     known = example.but(at_ms=node.clock.now_ms())
-    await node.store.write(lambda tx: keep_example(tx, known))
+
+    def work(tx: Transaction) -> None:
+        refuse_erased(tx, device, sequence)
+        keep_example(tx, known)
+
+    await node.store.write(work)
     return reply({"state": "kept"}, 202)
 
 

@@ -41,6 +41,15 @@ async def cancel_question(request: Request) -> Response:
     return reply(receipt.to_json())
 
 
+async def erase_question(request: Request) -> Response:
+    """Its content goes, here and wherever it went; the id stays and is refused with 410 from now on."""
+    node = node_of(request)
+    device, sequence = question_id(request)
+    rates: Rates = request.app.state.rates
+    rates.check(asker_of(request, device))
+    return reply((await node.tier.erase(device, sequence)).to_json())
+
+
 def question_id(request: Request) -> tuple[str, int]:
     """Device and sequence of the path."""
     sequence = path_number(request.path_params["sequence"], "sequence", 1, MAX_SEQUENCE)
