@@ -220,8 +220,23 @@ def _training(rows: Rows, peers: Mapping[str, str], title: str) -> str:
         if row.get(peer, {}).get("problem")
     ]
     return "\n".join(
-        [told, "  MB: ours weights, state and arena of a step; TF.js' peak of its tensors", *failed]
+        [
+            told,
+            "  MB: ours weights, state and arena of a step; TF.js' peak of its tensors",
+            *_fewer(rows, peers),
+            *failed,
+        ]
     )
+
+
+def _fewer(rows: Rows, peers: Mapping[str, str]) -> list[str]:
+    """Where a slow peer took fewer steps than we; the times are of one step either way."""
+    return [
+        f"  {title} on {name}: {row[peer]['steps']} steps a training, ours {row[OURS]['steps']}"
+        for name, row in rows.items()
+        for peer, title in peers.items()
+        if 0 < row.get(peer, {}).get("steps", 0) < row.get(OURS, {}).get("steps", 0)
+    ]
 
 
 def _memory(row: Mapping[str, Any] | None) -> str:

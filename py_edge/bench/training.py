@@ -34,7 +34,7 @@ _LAST_BLOCKS = tuple(
 @dataclass(frozen=True)
 class Task:
     """trained: layers by name, none for all; rank: of adapters beside every kernel, the model then being a graph; rounds, epochs:
-    as much as patience allows, slow_epochs for plain JavaScript."""
+    as much as patience allows, slow_epochs for the `slow` runners."""
 
     title: str
     model: str
@@ -48,6 +48,7 @@ class Task:
     batches: int = 4
     epochs: int = 60
     slow_epochs: int = 3
+    slow: tuple[str, ...] = ("cpu",)
     rounds: int = 7
 
 
@@ -62,7 +63,7 @@ TASKS = {
     ),
     "T5": Task(
         "MiniLM, 64 tokens, adapters of rank 8, Adam", "T5", (64, 384), 2, 4, "adam", 0.001, rank=8,
-        batches=1, epochs=6, slow_epochs=2, rounds=1,
+        batches=1, epochs=6, slow_epochs=2, slow=("wasm", "cpu"), rounds=1,
     ),
 }  # fmt: skip
 RUNNERS = {
@@ -82,7 +83,8 @@ def tasks_named(ids: Sequence[str]) -> dict[str, Task]:
 
 
 def measure(tasks: Mapping[str, Task], pinned: tuple[int, ...], quick: bool) -> dict[str, Any]:
-    """Task -> runner -> {blocks_ms, losses, bytes, problem, agree}: whether it loses as ours does; bytes: peak of a step."""
+    """Task -> runner -> {blocks_ms, steps, losses, bytes, problem, agree}: whether it loses as ours does; steps: of each
+    training, of which the slow take fewer; bytes: peak of a step."""
     for task in tasks.values():
         if task.rank:
             _write_adapters(task)
@@ -117,12 +119,12 @@ def measure_native(tasks: Mapping[str, Task], pinned: Sequence[int], quick: bool
 
 def _turns(task: Task, runners: Mapping[str, Runner], quick: bool) -> dict[str, Any]:
     rows: dict[str, dict[str, Any]] = {
-        who: {"blocks_ms": [], "losses": [], "bytes": 0, "problem": ""} for who in runners
+        who: {"blocks_ms": [], "steps": 0, "losses": [], "bytes": 0, "problem": ""} for who in runners
     }
     for _ in range((task.rounds + 1) // 2 if quick else task.rounds):
         for who, run in runners.items():
             if not rows[who]["problem"]:
-                _add(rows[who], run, task, task.slow_epochs if who == "cpu" else task.epochs)
+                _add(rows[who], run, task, task.slow_epochs if who in task.slow else task.epochs)
     for row in rows.values():
         row["agree"] = agree(rows[OURS]["losses"], row["losses"])
     return rows
@@ -143,6 +145,7 @@ def _add(row: dict[str, Any], run: Runner, task: Task, epochs: int) -> None:
         return
     times = got["times"]
     row["blocks_ms"].append(round(median(times[min(task.batches, len(times) // 2) :]), 4))
+    row["steps"] = len(got["losses"]) * task.batches
     row["losses"] = row["losses"] or [round(loss, 5) for loss in got["losses"]]
     row["bytes"] = max(row["bytes"], int(got["bytes"]))
 

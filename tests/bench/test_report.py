@@ -44,10 +44,11 @@ def test_picture_is_xml() -> None:
 
 
 def test_training_tells_ratio_memory_and_doubt() -> None:
-    """A training task shows times, ratios and bytes; a peer that loses otherwise than ours, or fails, is marked."""
-    ours = {"blocks_ms": [0.5, 0.5], "bytes": 2_000_000, "agree": True, "problem": ""}
-    wasm = {"blocks_ms": [4.0, 5.0], "bytes": 11_000_000, "agree": False, "problem": ""}
-    cpu = {"blocks_ms": [], "bytes": 0, "agree": None, "problem": "no kernel"}
+    """A training task shows times, ratios and bytes; a peer that loses otherwise than ours, takes fewer steps, or
+    fails, is marked."""
+    ours = {"blocks_ms": [0.5, 0.5], "steps": 6, "bytes": 2_000_000, "agree": True, "problem": ""}
+    wasm = {"blocks_ms": [4.0, 5.0], "steps": 2, "bytes": 11_000_000, "agree": False, "problem": ""}
+    cpu = {"blocks_ms": [], "steps": 0, "bytes": 0, "agree": None, "problem": "no kernel"}
     told = report.text(RESULT | {"training": {"T1 Adam": {OURS: ours, "wasm": wasm, "cpu": cpu}}})
     line = next(line for line in told.splitlines() if line.startswith("T1 Adam  "))
     assert line.split() == [
@@ -67,6 +68,7 @@ def test_training_tells_ratio_memory_and_doubt() -> None:
         "-",
     ]
     assert "cpu on T1 Adam: no kernel" in told
+    assert "  TF.js wasm on T1 Adam: 2 steps a training, ours 6" in told.splitlines()
     assert next(line for line in told.splitlines() if "T1 Adam against TF.js wasm" in line).endswith(
         "aim reached"
     )
