@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ KINDS = [
     Fault("truncate"),
     Fault("alter"),
     Fault("html"),
+    Fault("redirect", to="/test-bare.html"),
+    Fault("endless"),
+    Fault("pack"),
 ]
 SLOW_ONLY = ("latency", "bandwidth")
 
@@ -72,7 +76,7 @@ def _provoked(tattler: Any) -> None:
 def test_during_start(page: Page, own: Origin, kind: Fault) -> None:
     """Slow is only slow; everything else is one error with the sentence on the page, and after it a reload is well."""
     page.goto(f"{own.url}test-bare.html")
-    own.faults.active.append(Fault(kind.kind, r"wasm\.plan$", kind.amount))
+    own.faults.active.append(replace(kind, path=r"wasm\.plan$"))
     said = page.evaluate(START, "models/device/")
     if kind.kind in SLOW_ONLY:
         assert said == "ready"
@@ -100,15 +104,17 @@ def test_during_an_update(
         stale.unlink()
     text = json.dumps({**release, "version": 2})
     (own.folder / "models" / "device" / "release.json").write_text(text)
-    own.faults.active.append(Fault(kind.kind, r"wasm\.plan$", kind.amount))
+    own.faults.active.append(replace(kind, path=r"wasm\.plan$"))
     page.reload()
     assert page.evaluate(START, "models/device/") == "ready"
     version = (
         "async () => (await document.querySelector('py-edge').predict(new Float32Array(64))).model_version"
     )
     bad = kind.kind not in SLOW_ONLY
+    codes = page.evaluate("() => errors.map(one => one.code)")
+    assert len(codes) == bad
+    assert [code for code in codes if code not in _status(page)] == []
     assert page.evaluate(version) == (1 if bad else 2)
-    assert len(page.evaluate("() => errors")) == bad
     own.faults.clear()
     page.reload()
     assert page.evaluate(START, "models/device/") == "ready"
@@ -118,7 +124,7 @@ def test_during_an_update(
 @pytest.mark.parametrize("kind", _rows("drop", "truncate", "html"))
 def test_during_an_ask(page: Page, own: Origin, kind: Fault) -> None:
     """Nobody answers, or nonsense comes: the device's own answer stands, the question stays in the outbox, nothing throws."""
-    own.faults.active.append(Fault(kind.kind, r"/v1/", kind.amount))
+    own.faults.active.append(replace(kind, path="/v1/"))
     page.goto(f"{own.url}test-ask.html")
     page.evaluate(
         "async () => { const edge = document.querySelector('py-edge'); edge.setAttribute('threshold', '1.1'); await edge.ready; }"
