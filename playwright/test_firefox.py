@@ -21,6 +21,14 @@ from py_edge.testing import Origin
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 SCRIPT_TIMEOUT_S = 120
+# In the browser's own context, for a page sees nothing of what its workers fetch; Firefox's own errands are not the page's.
+WATCH = """window.fetchedByPages = [];
+Services.obs.addObserver({
+  observe(channel) {
+    const { URI, loadInfo } = channel.QueryInterface(Ci.nsIHttpChannel);
+    if (!loadInfo.triggeringPrincipal.isSystemPrincipal) window.fetchedByPages.push(URI.spec);
+  },
+}, 'http-on-modify-request');"""
 OPEN = """const edge = document.createElement('py-edge');
 self.told = [];
 for (const [name, value] of Object.entries({ src: 'models/device/', origin: '.', learn: 'manual' })) edge.setAttribute(name, value);
@@ -77,10 +85,12 @@ def test_the_page_opens_predicts_asks_hears_the_answer_and_learns(
     digits: tuple[list[list[float]], list[int]],
     released: tuple[dict[str, Any], dict[str, bytes]],
 ) -> None:
-    """From a real node, with a person at its desk, in one tab of Firefox; Chromium is not needed for any of it."""
+    """From a real node, with a person at its desk, in one tab of Firefox, which asks no other host for anything."""
     images, labels = digits
     files = {name: data for name, data in released[1].items() if name not in ("memory.json", "wasm.plan")}
     native = load_model(files).predict(images[600:620]).tolist()
+    with firefox.using_context("chrome"):
+        firefox.execute_script(WATCH, sandbox=None)
     with Origin(create_app(Settings(site_dir=str(bundle.folder)))) as node:
         firefox.navigate(f"{node.url}test-bare")
         assert _run(firefox, OPEN) == 1
@@ -100,3 +110,8 @@ def test_the_page_opens_predicts_asks_hears_the_answer_and_learns(
         assert learnt["examples"] == 1
         assert len(learnt["loss"]) == 5
         assert learnt["loss"][-1] <= learnt["loss"][0]
+        with firefox.using_context("chrome"):
+            fetched = firefox.execute_script("return window.fetchedByPages;", sandbox=None)
+        for path in ("py-edge.js", "wasm.plan", "pyodide.asm.wasm", "v1/questions"):
+            assert [url for url in fetched if path in url], f"{path} went unseen"
+        assert [url for url in fetched if not url.startswith((node.url, "blob:", "data:"))] == []
