@@ -9,6 +9,7 @@ import pytest
 from py_edge.errors import IntegrityError, ShapeError, ValueRangeError
 from py_edge.tensor import Tensor
 from py_edge.train.rehearsal import Reservoir
+from tests.train.experiments.forgetting import MEMORY, MOST_BYTES
 
 
 def digit(seed: int) -> Tensor:
@@ -34,9 +35,11 @@ def test_balanced_under_a_skewed_stream() -> None:
 
 
 def test_ninety_digits_take_less_than_eight_kilobytes() -> None:
-    """90 images of 64 pixels with ten logits in 8,192 bytes; with 4 bits, as in the forgetting experiment, 150."""
-    assert filled().nbytes <= 8192
-    assert filled(capacity=150, bits=4).nbytes <= 8192
+    """90 images of 64 pixels with ten logits in 8,192 bytes; with 4 bits as many as the forgetting experiment keeps."""
+    assert filled().nbytes <= MOST_BYTES == 8192
+    coarse = filled(n=1000, capacity=MEMORY, bits=4)
+    assert len(coarse) == MEMORY
+    assert coarse.nbytes <= MOST_BYTES
 
 
 @pytest.mark.parametrize("bits", [8, 4])

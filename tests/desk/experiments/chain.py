@@ -10,7 +10,6 @@ Controls: the way home by asking every second; a desk that is not asked too much
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -18,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,6 +24,7 @@ import httpx
 from py_edge.node.settings import Settings
 from tests.node.asking import ask, question, until
 from tests.node.conftest import LiveNode
+from tests.train.experiments.command import flags, publish
 from tests.train.experiments.picture import Panel, draw
 
 DEVICES, DISTINCT, APART, CLICKS, POLLED, DESK_S, ROOM, OVERLOAD_S = 1_000, 50, 200, 60, 8, 0.1, 30, 12.0
@@ -188,10 +187,7 @@ def pictures(found: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 def main() -> None:
     """All three; prints and writes one JSON, and one picture each."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--svg", type=Path)
-    options, _ = parser.parse_known_args()
+    options = flags()
     found: dict[str, dict[str, Any]] = {
         "X9": {"stream": way_home(CLICKS), "poll 1 s": way_home(POLLED, 1.0)},
         "X11": {
@@ -201,11 +197,7 @@ def main() -> None:
         "X10": {f"{factor:g} x": overload(factor) for factor in (0.8, 3.0)},
     }
     print(json.dumps(found, indent=1))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
-    if options.svg:
-        for name, picture in pictures(found).items():
-            options.svg.with_stem(f"{options.svg.stem}-{name}").write_text(picture)
+    publish(options, found, pictures(found))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,9 @@ of 5, and the true accuracies (oracle). `all_votes` counts the votes on gold too
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +26,7 @@ from py_edge.records import Candidate, Question, Vote
 from py_edge.storage.in_memory import MemoryStore
 from py_edge.storage.ports import Transaction
 from tests.node.asking import LABELS, question
+from tests.train.experiments.command import flags, publish
 from tests.train.experiments.forgetting import interval
 from tests.train.experiments.picture import Panel, draw
 
@@ -146,11 +144,7 @@ def said(rng: random.Random, truth: int, right: float) -> int:
 
 def main() -> None:
     """Every arm over every seed; prints and writes one JSON."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--svg", type=Path)
-    options = parser.parse_args()
+    options = flags()
     table: dict[str, Any] = {
         "experiment": "X12",
         "seeds": options.seeds,
@@ -163,10 +157,7 @@ def main() -> None:
         rows = [run(seed, arm) for seed in range(options.seeds)]
         table["arms"][arm] = {name: interval([row[name] for row in rows]) for name in rows[0]}
         print(arm, table["arms"][arm], flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(table, indent=1) + "\n")
-    if options.svg:
-        options.svg.write_text(picture(table))
+    publish(options, table, {"": picture(table)})
 
 
 def picture(table: Mapping[str, Any]) -> str:

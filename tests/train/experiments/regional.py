@@ -9,10 +9,7 @@ as strange to it as to the head of a product; settings were chosen on seeds 100 
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +19,7 @@ from py_edge.model import Model
 from py_edge.tfjs import sequential
 from py_edge.train.finetune import finetune
 from py_edge.train.rehearsal import Reservoir
+from tests.train.experiments.command import flags, publish
 from tests.train.experiments.forgetting import FIRST_SEED, accuracy, interval
 from tests.train.experiments.picture import Panel, draw
 
@@ -84,11 +82,7 @@ def run(seed: int) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--svg", type=Path)
-    options = parser.parse_args()
+    options = flags()
     rows = [run(seed) for seed in range(FIRST_SEED, FIRST_SEED + options.seeds)]
     table: dict[str, Any] = {
         "experiment": "X4",
@@ -103,10 +97,7 @@ def main() -> None:
             "mean": interval([float(np.mean(row[arm])) for row in rows]), "worst_region": round(float(np.min(by_region)), 4),
         }  # fmt: skip
         print(arm, table["arms"][arm], flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(table, indent=1) + "\n")
-    if options.svg:
-        options.svg.write_text(picture(table))
+    publish(options, table, {"": picture(table)})
 
 
 def picture(table: Mapping[str, Any]) -> str:
