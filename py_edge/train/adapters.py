@@ -17,10 +17,8 @@ from py_edge.errors import NotFoundError, ValueRangeError
 from py_edge.graph import Builder, Graph, Node
 from py_edge.tensor import Tensor, count
 from py_edge.train.engine import Runner, Trainable
+from py_edge.train.roles import multiplies
 from py_edge.train.start import start
-
-_PRODUCTS = ("matmul", "conv2d", "conv2d_input_grad")
-_MOVES = ("reshape", "transpose")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,8 @@ class Adapters:
         if self.rank < 1:
             raise ValueRangeError("an adapter has rank 1 at least", got=self.rank)
         values = {name: value for value, name in graph.variables.items()}
-        found = [n for n in names if len(graph.specs[values[n]].shape) >= 2 and self._fits(graph, values[n])]
+        wide = [name for name in names if name in values and len(graph.specs[values[name]].shape) >= 2]
+        found = [name for name in wide if self._fits(graph, values[name])]
         if not found:
             raise NotFoundError(
                 "no weight fits the adapters' patterns", got=list(self.patterns), want=list(names)[:20]
@@ -51,7 +50,7 @@ class Adapters:
     def _fits(self, graph: Graph, weight: int) -> bool:
         if self.patterns:
             return any(fnmatchcase(graph.variables[weight], pattern) for pattern in self.patterns)
-        return _multiplies(graph, weight)
+        return multiplies(graph, weight)
 
     def first_values(self, targets: Mapping[str, tuple[int, int]]) -> dict[str, Tensor]:
         """A: normal / sqrt(K), B: zeros; names `<weight>/lora_a`, `<weight>/lora_b`."""
@@ -134,23 +133,6 @@ def with_adapters(graph: Graph, first: Mapping[str, Tensor], scale: float) -> Gr
         else:
             _instead(b, weight, pair, scale)
     return b.graph
-
-
-def _multiplies(graph: Graph, value: int) -> bool:
-    """Whether a product reads the value, as it is, moved, or in the body of a scan."""
-    return any(
-        _reads_as_product(graph, node, place)
-        for node in graph.nodes
-        for place, read in enumerate(node.inputs)
-        if read == value
-    )
-
-
-def _reads_as_product(graph: Graph, node: Node, place: int) -> bool:
-    if node.op == "scan":
-        body = node.attrs["body"]
-        return _multiplies(body, list(body.inputs.values())[place])
-    return node.op in _PRODUCTS or (node.op in _MOVES and _multiplies(graph, node.outputs[0]))
 
 
 def _matrix(graph: Graph, weight: int) -> tuple[int, int]:

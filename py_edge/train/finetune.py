@@ -25,6 +25,7 @@ from py_edge.train.history import Callback, History, Progress
 from py_edge.train.losses import loss_named
 from py_edge.train.optimizers import Optimizer, Schedule
 from py_edge.train.rehearsal import Reservoir
+from py_edge.train.roles import biases
 from py_edge.train.selection import Wish, select_weights
 from py_edge.train.start import start as start_graph
 from py_edge.train.step import Objective
@@ -115,7 +116,8 @@ def finetuning(
     truth = prepare.truth_for(target, kind, probe.specs[probe.outputs[output]].shape)
     moving_norm = batch_norm == "train" or (batch_norm == "auto" and layers == "all" and adapters is None)
     allowed = set(model.trainable) - (set() if moving_norm else prepare.norm_weights(model))
-    trained = select_weights([name for name in prepare.weights_in_use(probe) if name in allowed], layers)
+    learning = [name for name in prepare.weights_in_use(probe) if name in allowed]
+    trained = select_weights(learning, layers, biases(probe))
     parts = prepare.cut(model, trained, prepare.frozen_layers(model, trained), seed, cache_features)
     replayed = rehearsal if rehearsal else None
     inputs = {name: Rows(t) for name, t in prepare.with_memory(xs, replayed).items()}

@@ -7,15 +7,12 @@ Weights are grouped into layers by what stands before the last slash.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 from py_edge.errors import NotFoundError, ValueRangeError
 
 Wish = str | int | Collection[str]
-_STATISTICS = ("moving_mean", "moving_variance")
-
-
 _OPERATION = re.compile(
     r"(ReadVariableOp|resource|MatMul|BiasAdd|Conv2D|convolution|Cast|[Aa]dd|[Mm]ul|[Ss]ub|Read|Reshape|Tensordot|GatherV2"
     r"|batchnorm|depthwise|merged_input|strided_slice|FusedBatchNormV3)(_\d+|_weights|_bn_offset)*"
@@ -30,34 +27,29 @@ def layer_of(weight: str) -> str:
     return "/".join(own) or weight
 
 
-def trainable(names: Iterable[str]) -> list[str]:
-    """Without moving statistics, which are not learnt by descent."""
-    return [name for name in names if not name.removesuffix(":0").endswith(_STATISTICS)]
-
-
-def select_weights(names: Sequence[str], wish: Wish) -> list[str]:
-    """names: every weight in the order in which the model uses them. Returns those to train, in that order.
+def select_weights(names: Sequence[str], wish: Wish, biases: Collection[str] = ()) -> list[str]:
+    """names: every weight that may learn, in the order in which the model uses them; biases: those among them that are (see
+    roles). Returns those to train, in that order.
 
     Raises NotFoundError: nothing fits; ValueRangeError: k < 1.
     """
-    own = trainable(names)
-    layers = list(dict.fromkeys(layer_of(name) for name in own))
+    layers = list(dict.fromkeys(layer_of(name) for name in names))
     if isinstance(wish, bool) or (isinstance(wish, int) and wish < 1):
         raise ValueRangeError("train at least one layer", where="layers", got=wish)
     if wish == "all":
-        chosen = own
+        chosen = list(names)
     elif wish == "biases":
-        chosen = [
-            name for name in own if name.removesuffix(":0").rpartition("/")[2] in ("bias", "beta", "offset")
-        ]
+        chosen = [name for name in names if name in biases]
     elif wish in ("last", "head") or isinstance(wish, int):
         kept = set(layers[-(wish if isinstance(wish, int) else 1) :])
-        chosen = [name for name in own if layer_of(name) in kept]
+        chosen = [name for name in names if layer_of(name) in kept]
     else:
         patterns = [wish] if isinstance(wish, str) else list(wish)
-        chosen = [name for name in own if any(fnmatchcase(name, p) or layer_of(name) == p for p in patterns)]
+        chosen = [
+            name for name in names if any(fnmatchcase(name, p) or layer_of(name) == p for p in patterns)
+        ]
     if not chosen:
         raise NotFoundError(
-            "no weight fits what is to be trained", where="layers", got=str(wish), want=own[:20]
+            "no weight fits what is to be trained", where="layers", got=str(wish), want=list(names)[:20]
         )
     return chosen
