@@ -26,7 +26,7 @@ class Adapters:
     """rank r of A (K, r) and B (r, N); scale: what A B is multiplied by.
 
     patterns: which weights of at least two axes, by name; none: every one that a product reads, whatever the format calls it
-    (dense, attention, convolution, recurrent).
+    (dense, attention, convolution, recurrent; a depthwise kernel mixes no channels and gets none).
     """
 
     rank: int = 8
