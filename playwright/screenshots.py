@@ -1,7 +1,7 @@
 """Every page of the built site as pictures, to be looked at: after it played itself in light and dark, and on a phone.
 
 `python playwright/screenshots.py DIR [PAGE…]`: a bundle with a digits model on loopback; the front page's node is in the tab,
-desk and dashboard are a real node's, to which the front page has sent some questions.
+desk and dashboard are a real node's, to which the front page has sent some questions; a person has answered some.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def main(folder: Path, wanted: list[str]) -> None:
         with Origin(site) as origin, Origin(node) as served:
             if not wanted or set(OF_A_NODE) & set(wanted):
                 _ask(browser.new_page(service_workers="block"), served.url)
+                _answer(browser.new_page(service_workers="block"), served.url)
             for name in wanted or PAGES:
                 page = browser.new_page(viewport=WIDE, service_workers="block")
                 _play(page, served.url if name in OF_A_NODE else origin.url, name)
@@ -90,6 +91,17 @@ def _ask(page: Page, url: str) -> None:
     page.close()
 
 
+def _answer(page: Page, url: str) -> None:
+    """Sit down at the desk, answer some, skip one."""
+    page.goto(f"{url}desk.html?annotator=ann")
+    for count, key in enumerate("397s", 1):
+        page.locator("button.label").first.wait_for()
+        page.keyboard.press(key)
+        said = f"{count} answered" if key != "s" else "1 skipped"
+        page.wait_for_function(f"() => document.getElementById('count').textContent.includes('{said}')")
+    page.close()
+
+
 def _play(page: Page, url: str, name: str) -> None:
     where, button, done = PAGES[name]
     page.set_default_timeout(SLOW_MS)
@@ -107,6 +119,9 @@ def _take(page: Page, folder: Path, name: str) -> None:
     for look, (scheme, size) in LOOKS.items():
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size(size)
+        if look == "phone":  # no pointer that hovers
+            touched = {**size, "deviceScaleFactor": 1, "mobile": True}
+            page.context.new_cdp_session(page).send("Emulation.setDeviceMetricsOverride", touched)
         page.wait_for_timeout(500)  # charts redraw themselves
         page.screenshot(path=str(folder / f"{name}-{look}.png"), full_page=True)
         over = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")

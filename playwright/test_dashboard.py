@@ -13,7 +13,7 @@ from py_edge.node.node import Parts
 from py_edge.retrain.learner import Owned
 from py_edge.retrain.release import make_release, publish
 from tests.chain.test_scenarios import run_on
-from tests.node.asking import ask, question, work_desk
+from tests.node.asking import DEVICE, ask, question, work_desk
 from tests.node.conftest import LiveNode, start
 from tests.retrain.centroids import CentroidLearner, model_files
 
@@ -45,13 +45,21 @@ def test_every_panel_says_what_the_node_knows(page: Page, node: LiveNode, tmp_pa
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{node.url}/dashboard.html")
     expect(page.locator("#river")).to_contain_text("from children 0 (1 ever)")
-    expect(page.locator("#waiting ol li")).to_have_count(2)
+    expect(page.locator("#waiting ol li a")).to_have_text([f"{DEVICE[:8]}…/1", f"{DEVICE[:8]}…/2"])
+    expect(page.locator("#waiting ol li a").first).to_have_attribute("title", f"{DEVICE}/1")
+    expect(page.locator("#people")).to_contain_text("Nobody has voted yet.")
+    expect(page.locator("#curve svg")).to_have_count(0)
     expect(page.locator("#tree")).to_contain_text("children heard: 1")
     expect(page.locator("#outbox")).to_contain_text("outbox 0, retrying 0")
     expect(page.locator("#certain")).to_contain_text("no audits")
     ask(node.http, question(3), **{"x-py-edge-node": "till"})
     expect(page.locator("#river")).to_contain_text("from children 1 (2 ever)", timeout=15_000)
     expect(page.locator("#river")).to_contain_text("went up 1 (3 ever)")
+    work_desk(node.http, lambda task: 3)
+    expect(page.locator("#people tbody td")).to_have_text(
+        ["3", "0", "0", "\u2013", "80\u00a0%"], timeout=15_000
+    )
+    expect(page.locator("#curve svg.chart")).to_be_visible()
     page.locator("#river summary").click()
     assert int(page.locator("#river tbody td").first.inner_text()) in {0, 1}
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390

@@ -37,7 +37,7 @@ def answers(node: LiveNode, sequence: int) -> list[Any]:
 
 
 def test_keys_arrows_and_undo_without_a_mouse(page: Page, node: LiveNode, tmp_path: Path) -> None:
-    """A digit votes, u takes it back and shows the same again, an arrow and enter vote anew: two revisions go home."""
+    """A digit votes, u takes it back, an arrow and enter vote anew: two revisions go home; a skip is counted apart."""
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{node.url}/desk.html?annotator=ann")
     expect(page.locator("button.label")).to_have_count(10)
@@ -53,9 +53,15 @@ def test_keys_arrows_and_undo_without_a_mouse(page: Page, node: LiveNode, tmp_pa
     expect(page.locator("#count")).to_have_text("1 answered")
     voted = [n for n in range(1, 5) if answers(node, n)]
     assert [[each["label_index"] for each in answers(node, n)] for n in voted] == [[3, 5]]
-    for count, key in enumerate(("s", "c", "n"), 2):
+    for key, said in (
+        ("s", "1 answered, 1 skipped"),
+        ("u", "1 answered"),
+        ("s", "1 answered, 1 skipped"),
+        ("c", "2 answered, 1 skipped"),
+        ("n", "3 answered, 1 skipped"),
+    ):
         page.keyboard.press(key)
-        expect(page.locator("#count")).to_have_text(f"{count} answered")
+        expect(page.locator("#count")).to_have_text(said)
     ended = [answers(node, n)[-1]["label_index"] for n in range(1, 5) if answers(node, n)]
     assert sorted(ended, key=str) == [5, None, None]
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390

@@ -26,6 +26,21 @@ def skills(tx: Reading, annotators: Iterable[str]) -> dict[str, float]:
     return {name: (each["right"] + PRIOR_RIGHT) / (each["seen"] + PRIOR_ALL) for name, each in known.items()}
 
 
+def annotators(tx: Reading, most: int) -> list[dict[str, Any]]:
+    """The persons with the most votes, as the dashboard shows them: votes cast (skips and those taken back included),
+    on how many tasks judged, gold among these, share right there (None: not judged yet), skill."""
+    cast = tx.tally(VOTES, "annotator", ("undoes", "=", 0))
+    names = sorted(cast, key=lambda name: (-cast[name], name))[:most]
+    known, skill = {name: _record(tx, name) for name in names}, skills(tx, names)
+    return [
+        {
+            "name": name, "votes": cast[name], "judged": int(each["seen"]), "gold": int(each["gold"]),
+            "agreement": each["right"] / each["seen"] if each["seen"] else None, "skill": skill[name],
+        }
+        for name, each in known.items()
+    ]  # fmt: skip
+
+
 def is_newcomer(tx: Reading, annotator: str) -> bool:
     """Whether gold would still tell much about this person."""
     return bool(_record(tx, annotator)["gold"] < GOLD_ENOUGH)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from py_edge.chain.inbox import Arrival, take_question
-from py_edge.desk.annotators import GOLD_ENOUGH, hear, is_newcomer, skills
+from py_edge.desk.annotators import GOLD_ENOUGH, annotators, hear, is_newcomer, skills
 from py_edge.desk.assignment import lease_next
 from py_edge.desk.tasks import add_gold, open_task, task_id
 from py_edge.desk.verdict import Rules
@@ -73,5 +73,29 @@ def test_wrong_on_gold_counts_less_and_undo_takes_it_back() -> None:
         assert skills(tx, ["eve"])["eve"] == pytest.approx(4 / 8)
         undo_vote(tx, task_id(question(3).digest), "eve", 3_000, SEVERAL)
         assert skills(tx, ["eve"])["eve"] == pytest.approx(4 / 7)
+
+    MemoryStore().write_now(story)
+
+
+def test_the_dashboard_is_told_votes_agreement_and_skill() -> None:
+    """Right on one gold task of two: half agree; a skip is a vote on which nobody is judged; who votes most comes first."""
+
+    def story(tx: Transaction) -> None:
+        for number, label in ((1, 3), (2, 5)):
+            add_gold(tx, question(number), 3, 1_000)
+            cast_vote(tx, task_id(question(number).digest), says("eve", label), 2_000, SEVERAL)
+        skip = Vote(annotator="ann", verdict="skip", label_index=None)
+        cast_vote(tx, task_id(question(2).digest), skip, 2_000, SEVERAL)
+        newcomer = {"name": "ann", "votes": 1, "judged": 0, "gold": 0, "agreement": None, "skill": 0.8}
+        eve = {
+            "name": "eve",
+            "votes": 2,
+            "judged": 2,
+            "gold": 2,
+            "agreement": 0.5,
+            "skill": pytest.approx(5 / 7),
+        }
+        assert annotators(tx, 5) == [eve, newcomer]
+        assert annotators(tx, 1) == [eve]
 
     MemoryStore().write_now(story)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from py_edge import __version__
 from py_edge.chain import outbox
 from py_edge.chain.inbox import said_by_parent
+from py_edge.desk.annotators import annotators
 from py_edge.errors import NotFoundError, PyEdgeError, StorageError
 from py_edge.fields import canonical_json, read_json
 from py_edge.node.events import Events, EventStream
@@ -26,6 +27,7 @@ from py_edge.storage.tables import DEAD_LETTERS, DELIVERIES, EXAMPLES, OUTBOX, P
 
 STATUS_EVERY_S = 0.5
 SHOWN = 5  # of the questions that wait
+SHOWN_PEOPLE = 20  # of those who voted
 FROM_NODES = (("asker", ">=", "node:"), ("asker", "<", "node;"))  # every name after the prefix
 
 
@@ -119,6 +121,7 @@ async def status_of(node: Node) -> dict[str, Any]:
             "unacknowledged": tx.count(DELIVERIES),
             "tasks_open": tx.count(TASKS, ("state", "=", "open")),
             "votes": tx.count(VOTES),
+            "annotators": annotators(tx, SHOWN_PEOPLE),
             "examples": tx.count(EXAMPLES),
             "gates": gate_history(tx, 20),
             "rollbacks": rollbacks(tx),

@@ -10,18 +10,26 @@ const list = (value: unknown) => (Array.isArray(value) ? (value as Fact[]) : [])
 const ago = (status: Status, at: unknown) => `${Math.max(0, Math.round((count(status["now_ms"]) - count(at)) / 1000))} s ago`;
 const wait = (seconds: unknown) => (typeof seconds === "number" ? `about ${Math.round(seconds)} s` : "wait unknown");
 
-/** Numbers behind a picture, folded away. */
-export function dataTable(name: string, columns: string[], rows: HTMLTableSectionElement): HTMLElement {
+/** A table that scrolls by itself where it is wider than its room. */
+function table(name: string, columns: string[], rows: HTMLTableSectionElement): HTMLElement {
   const head = el("thead", {}, el("tr", {}, ...columns.map((column) => el("th", { scope: "col" }, column))));
-  return el("details", {}, el("summary", {}, "Data"), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${name}: data` }, el("table", {}, head, rows)));
+  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": name }, el("table", {}, head, rows));
 }
 
-/** The next places of the queue, and how long that takes. */
-export function waiting(status: Status): HTMLElement[] {
-  const rows = list(status["waiting"]).map((one) => [String(one["question"]).replace(/^(.{8}).*\//, "$1…/"), one["place"] === null ? "unknown" : String(one["place"]), wait(one["estimate_s"])]);
+/** Numbers behind a picture, folded away. */
+export function dataTable(name: string, columns: string[], rows: HTMLTableSectionElement): HTMLElement {
+  return el("details", {}, el("summary", {}, "Data"), table(`${name}: data`, columns, rows));
+}
+
+/** Of a question's id what differs: the device's first letters and the sequence. */
+export const shortId = (question: string) => question.replace(/^([0-9a-f]{8})[0-9a-f]{24}\//, "$1…/");
+
+/** The next places of the queue, each with its history one click away, and how long that takes. */
+export function waiting(status: Status, api: string): HTMLElement[] {
+  const rows = list(status["waiting"]).map((one) => [String(one["question"]), one["place"] === null ? "unknown" : String(one["place"]), wait(one["estimate_s"])]);
   const all = count(((status["questions"] ?? {}) as Fact)["queued"]);
   const first = rows[0] ? ` The first: ${rows[0][1]} before it, ${rows[0][2]}.` : "";
-  const shown = rows.map(([question, place, time]) => el("li", {}, el("code", {}, question!), el("span", {}, `${place} before it`), el("span", { class: "state hint" }, time!)));
+  const shown = rows.map(([question, place, time]) => el("li", {}, el("a", { href: `${api}questions/${question!}`, title: question! }, shortId(question!)), el("span", {}, `${place} before it`), el("span", { class: "state hint" }, time!)));
   return [el("ol", { class: "questions person" }, ...shown), said(`${all} wait.${first}`), dataTable("waiting places", ["question", "before it", "wait"], body(rows))];
 }
 
@@ -45,6 +53,16 @@ export function nodes(status: Status): HTMLElement[] {
   const here = el("li", {}, el("b", {}, String(status["name"])), " this node", el("ul", {}, ...below));
   const rows = children.map(([name, seen, n]) => [name, seen, n]);
   return [el("ul", { class: "tree" }, el("li", {}, above, el("ul", {}, here))), said(`${parent ? "One parent" : "No parent"}; children heard: ${children.length}.`), dataTable("nodes", ["child", "heard", "asked"], body(rows))];
+}
+
+/** Who votes at the desk, and how far each can be trusted as gold and the others' votes tell. */
+export function people(status: Status): HTMLElement[] {
+  const all = list(status["annotators"]);
+  if (!all.length) return [said("Nobody has voted yet.")];
+  const share = (value: unknown) => (typeof value === "number" ? percent(value) : "–");
+  const rows = all.map((one) => [String(one["name"]), count(one["votes"]), count(one["judged"]), count(one["gold"]), share(one["agreement"]), share(one["skill"])]);
+  const judged = all.filter((one) => one["judged"]).length;
+  return [table("people at the desk", ["person", "votes", "judged", "on gold", "agrees", "trusted"], body(rows)), said(`Judged are votes on gold, and second votes by all the votes together; so far of ${judged} of ${all.length}. Who is new is trusted by a prior.`)];
 }
 
 /** What each model answers alone, and how often at most it is wrong there, as audits certify it. */

@@ -14,6 +14,7 @@ const LEFT = 46;
 const RIGHT = 8;
 const TOP = 8;
 const BOTTOM = 26;
+const ROOM = 18; // of a mark and its tick on the way to the right
 const MARKS = ["circle", "square", "triangle", "diamond"] as const;
 
 /** Shares (0..1) of each series over 1, 2, 3, … `unit`s. */
@@ -26,11 +27,14 @@ export class ShareChart {
   readonly #summary = el("p", { class: "hint" });
   readonly #table = el("table");
   readonly #unit: string;
+  readonly #none: string;
+  readonly #data: HTMLElement;
 
-  constructor(unit: string) {
-    this.#unit = unit;
-    const data = el("details", {}, el("summary", {}, "Data"), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "the chart's data" }, this.#table));
-    this.node = el("div", {}, this.#plot, this.#legend, this.#summary, data);
+  /** none: what stands in place of an empty picture. */
+  constructor(unit: string, none = `Nothing yet: the first ${unit} draws the first points.`) {
+    [this.#unit, this.#none] = [unit, none];
+    this.#data = el("details", {}, el("summary", {}, "Data"), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "the chart's data" }, this.#table));
+    this.node = el("div", {}, this.#summary);
     this.draw([]);
     followWidth(this.#plot, [LEAST, MOST], (width) => {
       this.#width = width;
@@ -50,15 +54,17 @@ export class ShareChart {
       parts.push(svg("line", { x1: LEFT, x2: width - RIGHT, y1: y(share), y2: y(share), class: "grid" }));
       parts.push(svg("text", { x: LEFT - 6, y: y(share) + 4, class: "tick end" }, percent(share)));
     }
-    for (let i = 0; i < count; i++) parts.push(svg("text", { x: x(i), y: HEIGHT - 8, class: "tick middle" }, String(i + 1)));
+    const step = Math.ceil((count * ROOM) / (width - LEFT - RIGHT));
+    for (let i = 0; i < count; i += step) parts.push(svg("text", { x: x(i), y: HEIGHT - 8, class: "tick middle" }, String(i + 1)));
     series.forEach(({ kind, values }, index) => {
       parts.push(svg("polyline", { points: values.map((value, i) => `${x(i)},${y(value)}`).join(" "), class: `line ${kind}` }));
-      values.forEach((value, i) => parts.push(mark(MARKS[index % MARKS.length]!, x(i), y(value), kind)));
+      values.forEach((value, i) => i % step || parts.push(mark(MARKS[index % MARKS.length]!, x(i), y(value), kind)));
     });
     this.#plot.replaceChildren(...parts);
+    if (Boolean(count) !== Boolean(this.#plot.parentNode)) this.node.replaceChildren(...(count ? [this.#plot, this.#legend, this.#summary, this.#data] : [this.#summary]));
     this.#legend.replaceChildren(...series.map(({ name, kind }, index) => el("li", { class: kind }, legendMark(MARKS[index % MARKS.length]!, kind), name)));
     const words = series.filter((one) => one.values.length).map(({ name, values }) => `${name} from ${percent(values[0]!)} to ${percent(values.at(-1)!)}`);
-    this.#summary.textContent = words.length ? `After ${count} ${this.#unit}s: ${words.join("; ")}.` : `Nothing yet: the first ${this.#unit} draws the first points.`;
+    this.#summary.textContent = words.length ? `After ${count} ${this.#unit}s: ${words.join("; ")}.` : this.#none;
     this.#plot.setAttribute("aria-label", this.#summary.textContent);
     const head = el("tr", {}, el("th", { scope: "col" }, this.#unit), ...series.map(({ name }) => el("th", { scope: "col" }, name)));
     const rows = Array.from({ length: count }, (_, i) => el("tr", {}, el("th", { scope: "row" }, String(i + 1)), ...series.map(({ values }) => el("td", {}, values[i]?.toFixed(3) ?? ""))));

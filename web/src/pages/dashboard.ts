@@ -2,7 +2,7 @@
 // newer node sends are shown as they are.
 import { toProblem, sentence } from "../problem.ts";
 import { callNode } from "../wire.ts";
-import { coverage, nodes, onTheWay, waiting } from "./board.ts";
+import { coverage, nodes, onTheWay, people, shortId, waiting } from "./board.ts";
 import { type Series, ShareChart } from "./chart.ts";
 import { byId, el, percent } from "./dom.ts";
 import { registerOffline } from "./offline.ts";
@@ -15,17 +15,17 @@ const POLL_MS = 2_000;
 const origin = new URLSearchParams(location.search).get("origin") ?? ".";
 const api = new URL("v1/", new URL(origin, document.baseURI)).href;
 const history: Status[] = [];
-const chart = new ShareChart("look");
+const chart = new ShareChart("update", "Nothing yet: the first answer draws the first points.");
 byId("curve").append(chart.node);
 const river = new River();
 byId("river").append(river.node);
-const PANELS = { waiting, outbox: onTheWay, tree: nodes, certain: coverage };
+const PANELS = { waiting, outbox: onTheWay, tree: nodes, certain: coverage, people };
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 const numbers = (value: unknown): [string, number][] => (isObject(value) ? Object.entries(value).filter((entry): entry is [string, number] => typeof entry[1] === "number") : []);
 
 function words(name: string): string {
-  return name.replaceAll("_", " ").replace(/ (at )?ms$/, "");
+  return name.replaceAll("_", " ").replace(/ (at )?m?s$/, "");
 }
 
 function show(status: Status): void {
@@ -38,17 +38,21 @@ function show(status: Status): void {
     ...big("questions", String(total(status["questions"] ?? status["states"]))),
     ...big("models", models(status["models"])),
   );
-  const names = [...new Set(history.flatMap((past) => shares(past).map(([name]) => name)))].sort();
-  chart.draw(names.map((name, i) => ({ name: `answered by ${name}`, kind: kindOf(name, i), values: history.map((past) => Object.fromEntries(shares(past))[name] ?? 0) })));
+  const told = history.filter((past) => shares(past).length);
+  const names = [...new Set(told.flatMap((past) => shares(past).map(([name]) => name)))].sort();
+  chart.draw(names.map((name, i) => ({ name: `answered by ${name}`, kind: kindOf(name, i), values: told.map((past) => Object.fromEntries(shares(past))[name] ?? 0) })));
   river.take(status);
-  for (const [id, make] of Object.entries(PANELS)) keepOpen(byId(id), make(status));
+  for (const [id, make] of Object.entries(PANELS)) keepOpen(byId(id), make(status, api));
   const plain = Object.entries(status).filter(([, value]) => typeof value !== "object" && value !== "");
   const rest = Object.entries(status).filter(([, value]) => typeof value === "object" && value !== null);
   byId("facts").replaceChildren(section("now", Object.fromEntries(plain)), ...rest.map(([name, value]) => section(name, value)));
 }
 
-/** Replace what stands under the heading; data that was unfolded stays so. */
+/** Replace what stands under the heading if it says something new; data that was unfolded stays so. */
 function keepOpen(panel: HTMLElement, parts: Node[]): void {
+  const text = parts.map((part) => part.textContent).join();
+  if (panel.dataset["text"] === text) return; // focus stays where it is
+  panel.dataset["text"] = text;
   const open = panel.querySelector("details")?.open ?? false;
   panel.replaceChildren(panel.querySelector("h2")!, ...parts);
   const data = panel.querySelector("details");
@@ -92,15 +96,16 @@ function list(values: unknown[]): HTMLElement {
   if (!values.every(isObject)) return el("p", {}, values.map((one) => cell(one)).join(", "));
   const columns = [...new Set(values.flatMap((value) => Object.keys(value)))].filter((column) => !["files", "metadata", "digest"].includes(column));
   const head = el("tr", {}, ...columns.map((column) => el("th", { scope: "col" }, words(column))));
-  const rows = values.slice(0, 10).map((value) => el("tr", {}, ...columns.map((column) => el("td", {}, cell(value[column], column)))));
+  const rows = values.slice(0, 10).map((value) => el("tr", {}, ...columns.map((column) => el("td", { title: typeof value[column] === "string" ? value[column] : false }, cell(value[column], column)))));
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
 }
 
 function cell(value: unknown, name = ""): string {
   if (value === null || value === undefined) return "–";
   if (typeof value === "number" && name.endsWith("_ms")) return value > 1e12 ? new Date(value).toLocaleTimeString() : `${Math.round(value)} ms`;
+  if (typeof value === "number" && name.endsWith("_s")) return `${Math.round(value)} s`;
   if (typeof value === "number") return Number.isInteger(value) ? String(value) : value.toFixed(3);
-  if (typeof value === "string") return value.length > 60 ? `${value.slice(0, 57)}…` : value;
+  if (typeof value === "string") return value.length > 60 ? `${value.slice(0, 57)}…` : shortId(value);
   if (isObject(value)) return Object.entries(value).map(([key, fact]) => `${words(key)} ${cell(fact, key)}`).join(", ");
   return Array.isArray(value) ? value.map((one) => cell(one)).join(", ") : String(value);
 }

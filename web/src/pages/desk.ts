@@ -7,7 +7,7 @@ const origin = new URLSearchParams(location.search).get("origin") ?? ".";
 const name = annotatorName();
 byId("who").textContent = name;
 const panel = new DeskPanel(new URL("v1/", new URL(origin, document.baseURI)).href, name);
-panel.onvote = (count) => (byId("count").textContent = `${count} answered`);
+panel.onvote = (answered, skipped) => (byId("count").textContent = `${answered} answered${skipped ? `, ${skipped} skipped` : ""}`);
 byId("desk").append(panel.node);
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;

@@ -20,10 +20,10 @@ export class DeskPanel {
   #shown_ms = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
-  /** Told after each vote that was kept. */
-  onvote: ((count: number) => void) | null = null;
-  #count = 0;
-  #last: DeskTask | null = null;
+  /** Told after each vote that was kept or taken back: how many stand, by what they are. */
+  onvote: ((answered: number, skipped: number) => void) | null = null;
+  readonly #counts = { answered: 0, skipped: 0 };
+  #last: { task: DeskTask; counted: "answered" | "skipped" } | null = null;
 
   /** api: the node's `…/v1/`. */
   constructor(api: string, annotator: string) {
@@ -135,15 +135,15 @@ export class DeskPanel {
 
   /** Take the last vote back and show its task again; the answer that went home is followed by a better one. */
   async #undo(): Promise<void> {
-    const task = this.#last;
-    if (!task) return;
+    if (!this.#last) return;
+    const { task, counted } = this.#last;
     clearTimeout(this.#timer);
     this.#task = this.#last = null;
     try {
       const { waiting } = await this.#post(task, "undo", {}).then(() => callNode<{ waiting: number }>(`${this.#api}desk/next?annotator=${encodeURIComponent(this.#annotator)}`));
       this.#task = task;
       this.#show(task, Math.max(0, waiting - 1));
-      this.onvote?.(--this.#count);
+      this.#tell(counted, -1);
     } catch (error) {
       this.#message(sentence(toProblem(error)));
       this.#timer = setTimeout(() => void this.next(), IDLE_MS);
@@ -160,17 +160,23 @@ export class DeskPanel {
     const task = this.#task;
     if (!task) return;
     this.#task = null;
+    const counted = verdict === "skip" ? "skipped" : "answered";
     const seconds = (performance.now() - this.#shown_ms) / 1000;
     try {
       await this.#post(task, "vote", { label_index, verdict, seconds });
-      this.#last = task;
+      this.#last = { task, counted };
     } catch (error) {
       this.#message(sentence(toProblem(error)));
       this.#timer = setTimeout(() => void this.next(), IDLE_MS);
       return;
     }
     await this.next();
-    this.onvote?.(++this.#count); // told when the next can be answered
+    this.#tell(counted, 1); // when the next can be answered
+  }
+
+  #tell(counted: "answered" | "skipped", more: number): void {
+    this.#counts[counted] += more;
+    this.onvote?.(this.#counts.answered, this.#counts.skipped);
   }
 }
 
