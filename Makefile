@@ -79,9 +79,9 @@ experiments: build ## Forgetting, regional recovery, votes at the desk, times in
 	  file=$(or $(DIR),experiments)/$${each##*.}; \
 	  $(BIN)/python -m tests.$$each --json $$file.json --svg $$file.svg $(ARGS) || exit 1; done
 
-check: install ## Format, lint and types.
+check: install web/node_modules/.package-lock.json ## Format, lint and types.
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
-	@cd web && npx --no-install tsc --noEmit
+	@cd web && npm run --silent check
 
 wheels: install web/node_modules/.package-lock.json ## Build the native and the Pyodide wheels into wheels/.
 	@$(BIN)/python -m py_edge.bundle.wheels

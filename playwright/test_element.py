@@ -91,6 +91,20 @@ def test_the_manifest_tells_what_the_element_has(page: Page, origin: Origin, bun
     }
 
 
+def test_no_promise_of_the_pages_is_left_uncaught(tmp_path: Path) -> None:
+    """The linter that knows types finds none in our sources, and finds every kind that is put there."""
+    web, lint = ROOT / "web", ("npx", "--no-install", "oxlint", "--type-aware", "--format", "unix", "src")
+    clean = subprocess.run(lint, cwd=web, capture_output=True, text=True, check=False)
+    assert clean.returncode == 0, clean.stdout + clean.stderr
+    for name in (".oxlintrc.json", "tsconfig.json", "node_modules"):
+        (tmp_path / name).symlink_to(web / name)
+    (tmp_path / "src").mkdir()
+    loose = ["void fetch('x');", "fetch('x').then(console.log);", "setTimeout(() => void fetch('x'));"]
+    (tmp_path / "src" / "loose.ts").write_text("\n".join([*loose, "export {};"]))
+    found = subprocess.run(lint, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert sorted(re.findall(r"loose.ts:(\d+):", found.stdout)) == ["1", "2", "3"]
+
+
 def test_the_shipped_types_check_a_users_script(bundle: Bundle, tmp_path: Path) -> None:
     """TypeScript finds the types beside py-edge.js, needs nothing else for them, and refuses a wrong use."""
     for path in [*bundle.folder.glob("*.d.ts"), *bundle.folder.glob("types/*.d.ts")]:

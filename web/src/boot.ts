@@ -99,7 +99,9 @@ function shareWrappers(): () => void {
       return module;
     },
   });
-  return () => void (WebAssembly.Module = Module);
+  return () => {
+    WebAssembly.Module = Module;
+  };
 }
 
 type Load = (options: object) => Promise<Pyodide>;
@@ -145,7 +147,9 @@ export async function boot({ runtime, files, wheel, wheels, snapshot }: Boot, te
     told = done;
     tell("runtime");
   };
-  const mark = (step: string) => void (steps[step] = Math.round(performance.now() - begin));
+  const mark = (step: string) => {
+    steps[step] = Math.round(performance.now() - begin);
+  };
   // First what everything else waits for; Pyodide would import its second script only when the first has run.
   const loader = import(/* @vite-ignore */ `${runtime}pyodide.mjs`) as Promise<{ loadPyodide: Load }>;
   import(/* @vite-ignore */ `${runtime}pyodide.asm.mjs`).catch(() => undefined);

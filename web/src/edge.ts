@@ -312,7 +312,9 @@ export class Edge extends EventTarget {
     const locks = durable ? navigator.locks : null;
     if (durable && typeof BroadcastChannel === "function") {
       this.#channel = new BroadcastChannel(name);
-      this.#channel.addEventListener("message", (event: MessageEvent<{ kind: string; detail?: unknown }>) => void this.#heard(event.data).catch(this.#failed));
+      this.#channel.addEventListener("message", (event: MessageEvent<{ kind: string; detail?: unknown }>) => {
+        this.#heard(event.data).catch(this.#failed);
+      });
     }
     let turn = 0; // of standing for the lead; what an earlier one has begun no longer counts
     const lead = async (mine: number) => {
@@ -322,9 +324,13 @@ export class Edge extends EventTarget {
         accepted: (row, receipt) => this.#emit("escalated", { device: this.device, sequence: row.sequence, state: receipt.state, place: String(receipt.place ?? ""), estimate_s: receipt.estimate_s }),
         answered: (answer) => this.#answered(answer, store),
         ended: ({ sequence, state }) => this.#ended(sequence, state, store),
-        released: (release) => void this.#offered(release).catch(this.#failed),
+        released: (release) => {
+          this.#offered(release).catch(this.#failed);
+        },
         refused: (_row, problem) => this.#emit("error", problem),
-        online: (online) => void this.#setOnline(online).catch(this.#failed),
+        online: (online) => {
+          this.#setOnline(online).catch(this.#failed);
+        },
       });
       this.#uplink.start();
     };

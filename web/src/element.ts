@@ -78,9 +78,12 @@ export class PyEdgeElement extends HTMLElement {
     this.#last((text) => text && this.#paint(text, true));
     // Later in the same turn, so that a script may still set attributes of an element in the page's markup.
     if (this.getAttribute("loading") === "lazy") return;
-    if (this.getAttribute("loading") !== "visible") return void setTimeout(() => this.isConnected && void this.load());
+    if (this.getAttribute("loading") !== "visible") {
+      setTimeout(() => this.isConnected && this.load());
+      return;
+    }
     this.#observer = new IntersectionObserver((entries) => {
-      if (entries.some((entry) => entry.isIntersecting)) void this.load();
+      if (entries.some((entry) => entry.isIntersecting)) setTimeout(() => this.load());
     });
     this.#observer.observe(this);
   }

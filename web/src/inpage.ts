@@ -43,7 +43,9 @@ export async function startNode(assets: Assets, base: string): Promise<InPageLin
         };
         init.signal?.addEventListener("abort", hangUp, { once: true });
         const stream = new ReadableStream<Uint8Array>({
-          start: (controller) => void waiting.set(number, { body: controller, head: resolve as (response: Response) => void, fail: reject }),
+          start: (controller) => {
+            waiting.set(number, { body: controller, head: resolve as (response: Response) => void, fail: reject });
+          },
           cancel: () => post({ kind: "hang_up", number }),
         });
         streams.set(number, stream);
@@ -84,7 +86,7 @@ class InPageStream extends EventTarget {
 
   constructor(line: InPageLine, url: string) {
     super();
-    void this.#run(line, url);
+    this.#run(line, url).catch(() => this.close());
   }
 
   close(): void {

@@ -72,10 +72,10 @@ export class Learner {
 
   #start(): Promise<Python> {
     this.#python ??= startPython(({ phase, done, total }) => this.#tell.progress(phase, done, total)).then((python) => {
-      void python.lost.then(() => {
+      python.lost.finally(() => {
         this.#python = this.#ready = null;
         this.#loadedDigest = "";
-      });
+      }).catch(() => undefined);
       return python;
     });
     return this.#python;

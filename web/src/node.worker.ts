@@ -30,7 +30,9 @@ function send(number: number, kind: "head" | "body" | "end", value: unknown, ext
   } else post({ kind, number });
 }
 
-self.addEventListener("message", (event) => void take((event as MessageEvent<NodeRequest>).data));
+self.addEventListener("message", (event) => {
+  take((event as MessageEvent<NodeRequest>).data).catch((error: unknown) => console.warn(String(error)));
+});
 
 async function take(message: NodeRequest): Promise<void> {
   if (message.kind === "start") {

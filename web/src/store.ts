@@ -170,7 +170,9 @@ async function transact<T>(database: IDBDatabase, mode: "readonly" | "readwrite"
   const tables: Tables = {
     get: async (store, key) => given(transaction.objectStore(store).get(key)),
     all: async (store) => given(transaction.objectStore(store).getAll()),
-    put: async (store, key, value) => void (await given(transaction.objectStore(store).put(value, key))),
+    put: async (store, key, value) => {
+      await given(transaction.objectStore(store).put(value, key));
+    },
     delete: async (store, key) => given(transaction.objectStore(store).delete(key)),
   };
   try {
@@ -195,8 +197,12 @@ class Volatile implements Store {
     const tables: Tables = {
       get: async (store, key) => structuredClone(this.#stores[store].get(key)) as never,
       all: async (store) => structuredClone([...this.#stores[store].values()]) as never,
-      put: async (store, key, value) => void this.#stores[store].set(key, structuredClone(value)),
-      delete: async (store, key) => void this.#stores[store].delete(key),
+      put: async (store, key, value) => {
+        this.#stores[store].set(key, structuredClone(value));
+      },
+      delete: async (store, key) => {
+        this.#stores[store].delete(key);
+      },
     };
     const run = this.#last.then(() => work(tables));
     this.#last = run.catch(() => undefined);

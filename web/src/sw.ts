@@ -109,7 +109,7 @@ async function answer(request: Request): Promise<Response> {
     const response = await fetch(request);
     const [check, copy] = [response.clone(), response.clone()];
     // In the background: the page need not wait for a digest.
-    void verified(check, facts).then(async (good) => void (good && (await known.cache.put(key, copy)))).catch(() => undefined);
+    verified(check, facts).then((good) => (good ? known.cache.put(key, copy) : undefined)).catch(() => undefined);
     return response;
   } catch (error) {
     const kept = await known.cache.match(key);

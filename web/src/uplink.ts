@@ -52,10 +52,10 @@ export class Uplink {
 
   start(): void {
     addEventListener("online", () => this.hurry(), { signal: this.#stop.signal });
-    void this.#resendForgotten().catch(() => undefined).then(() => {
+    this.#resendForgotten().finally(() => {
       this.#listen();
       this.drain();
-    });
+    }).catch(() => undefined);
   }
 
   /**
@@ -81,7 +81,7 @@ export class Uplink {
     const due = this.#store.write(async (tables) => {
       for (const row of await tables.all("questions")) if (row.state === "asked") await tables.put("questions", row.sequence, { ...row, next_ms: 0 });
     });
-    void due.catch(() => undefined).then(() => this.drain()); // as in drain, a store that fails tells elsewhere
+    due.finally(() => this.drain()).catch(() => undefined); // as in drain, a store that fails tells elsewhere
   }
 
   /** Send what is due; a call while sending makes one more round. */
@@ -155,8 +155,9 @@ export class Uplink {
 
   /** Always from the beginning: the node leaves out what was acknowledged, and nothing else may be skipped. */
   #listen(): void {
-    const open = (path: string, takers: Record<string, (data: string, id: string) => void>): void =>
-      void openStream(this.#base + path).then((stream) => follow(stream, path, takers), () => undefined); // the edge tells why no node starts in the tab
+    const open = (path: string, takers: Record<string, (data: string, id: string) => void>): void => {
+      openStream(this.#base + path).then((stream) => follow(stream, path, takers)).catch(() => undefined); // the edge tells why no node starts in the tab
+    };
     const follow = (stream: EventSource, path: string, takers: Record<string, (data: string, id: string) => void>): void => {
       if (this.#stop.signal.aborted) return stream.close();
       this.#streams.push(stream);
@@ -168,15 +169,18 @@ export class Uplink {
         stream.addEventListener(name, (event) => take((event as MessageEvent<string>).data, (event as MessageEvent).lastEventId));
       stream.addEventListener("error", () => {
         this.#tell.online(false);
-        void this.#poll();
+        this.#poll().catch(() => this.#tell.online(false));
         if (stream.readyState !== EventSource.CLOSED) return;
         this.#streams = this.#streams.filter((other) => other !== stream);
         setTimeout(() => this.#stop.signal.aborted || open(path, takers), RETRY_STREAM_MS * (0.5 + Math.random()));
       });
     };
+    const taken = (work: Promise<void>): void => {
+      work.catch(() => undefined); // not acknowledged, so it comes again
+    };
     open(`answers/stream?device=${this.#device}&after=0`, {
-      answer: (data, id) => void this.#take(JSON.parse(data) as Answer, Number(id)).catch(() => undefined),
-      outcome: (data, id) => void this.#end(JSON.parse(data) as Outcome, Number(id)).catch(() => undefined),
+      answer: (data, id) => taken(this.#take(JSON.parse(data) as Answer, Number(id))),
+      outcome: (data, id) => taken(this.#end(JSON.parse(data) as Outcome, Number(id))),
     });
     open("models/stream", { release: (data) => this.#tell.released(JSON.parse(data) as Release) });
   }
@@ -215,7 +219,7 @@ export class Uplink {
   #owe(event: number | null): void {
     if (event === null || !Number.isFinite(event)) return;
     this.#acks.push(event);
-    this.#ackTimer ??= setTimeout(() => void this.#acknowledge(), 20);
+    this.#ackTimer ??= setTimeout(() => this.#acknowledge(), 20);
   }
 
   async #acknowledge(): Promise<void> {

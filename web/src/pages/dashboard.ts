@@ -4,7 +4,7 @@ import { toProblem, sentence } from "../problem.ts";
 import { callNode } from "../wire.ts";
 import { coverage, nodes, onTheWay, people, shortId, waiting } from "./board.ts";
 import { type Series, ShareChart } from "./chart.ts";
-import { byId, el, percent } from "./dom.ts";
+import { byId, el, percent, telling } from "./dom.ts";
 import { registerOffline } from "./offline.ts";
 import { River } from "./river.ts";
 
@@ -129,9 +129,9 @@ function listen(): void {
   stream.addEventListener("message", take);
   stream.addEventListener("error", () => {
     clearInterval(poll);
-    poll = setInterval(() => void look(), POLL_MS);
+    poll = setInterval(look, POLL_MS);
   });
 }
 
-void look().then(listen);
-void registerOffline();
+telling((text) => (byId("state").textContent = text))(() => look().then(listen))();
+registerOffline();

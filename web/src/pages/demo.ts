@@ -91,7 +91,9 @@ function listQuestion(sequence: number, image: Float32Array, prediction: Predict
 }
 
 /** A store that fails is told by the element; the line keeps what it said last. */
-const showCounts = () => void counts().catch(() => undefined);
+function showCounts(): void {
+  counts().catch(() => undefined);
+}
 
 async function counts(): Promise<void> {
   if (!element.edge) return;
@@ -274,4 +276,4 @@ window.pyEdgeDemo = pyEdgeDemo;
 
 const story = query.get("story");
 if (story !== null) told(() => follow(story, pyEdgeDemo))();
-void registerOffline();
+registerOffline();

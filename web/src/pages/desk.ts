@@ -15,4 +15,4 @@ document.addEventListener("keydown", (event) => {
   else if (panel.key(event.key)) event.preventDefault();
 });
 addEventListener("pagehide", () => panel.close());
-void registerOffline();
+registerOffline();

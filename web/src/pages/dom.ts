@@ -39,7 +39,9 @@ export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
 }
 
 /** Listeners that do something and say in one sentence, where `say` says it, why they could not. */
-export const telling = (say: (text: string) => unknown) => (action: () => Promise<unknown>) => () => void action().catch((error: unknown) => say(sentence(toProblem(error))));
+export const telling = (say: (text: string) => unknown) => (action: () => Promise<unknown>) => () => {
+  action().catch((error: unknown) => say(sentence(toProblem(error))));
+};
 
 export const percent = (share: number) => `${Math.round(share * 100)}\u00a0%`;
 

@@ -1,7 +1,7 @@
 // Fifty devices, a site and a desk in a simulated world: the chain's own Python code, run in the learn worker.
 import { startPython } from "../py-edge.js";
 import type { EdgeError } from "../edge.ts";
-import { byId, el, percent } from "./dom.ts";
+import { byId, el, percent, telling } from "./dom.ts";
 import { registerOffline } from "./offline.ts";
 import { TimeChart } from "./timechart.ts";
 
@@ -110,8 +110,9 @@ async function run(wishes: Wish[]): Promise<void> {
 }
 
 for (const name of sliders) slider(name).addEventListener("input", showWish);
-byId("run").addEventListener("click", () => void run([wish()]));
-byId("play").addEventListener("click", () => void run(PLAYED));
+const told = telling((text) => (byId("says").textContent = text));
+byId("run").addEventListener("click", told(() => run([wish()])));
+byId("play").addEventListener("click", told(() => run(PLAYED)));
 Object.assign(window, { pyEdgeFleet: { state: () => ({ running, hours, latest }) } });
 showWish();
-void registerOffline();
+registerOffline();

@@ -122,4 +122,4 @@ byId<HTMLInputElement>("import").addEventListener("change", told(async () => {
 
 telling((text) => (byId("total").textContent = text))(showShipped)();
 telling((text) => (byId("layers-total").textContent = text))(showLayers)();
-told(() => registerOffline().then(showKept))();
+registerOffline(told(showKept));

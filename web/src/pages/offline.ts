@@ -3,7 +3,9 @@ import { el } from "./dom.ts";
 
 /** Registered after the page has loaded, so that it never stands in the way of the first answer. Where a browser forbids it
  * (a sandboxed frame, storage denied) the page goes without. */
-export const registerOffline = (): Promise<void> => register().catch(() => undefined);
+export function registerOffline(done?: () => void): void {
+  register().finally(done).catch(() => undefined);
+}
 
 async function register(): Promise<void> {
   if (!("serviceWorker" in navigator)) return;

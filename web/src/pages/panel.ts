@@ -30,7 +30,12 @@ export class DeskPanel {
     this.#api = api;
     this.#annotator = annotator;
     this.#message("Looking for questions");
-    void this.next();
+    this.#do(this.next());
+  }
+
+  /** What goes wrong in work that nobody waits for is said on the desk. */
+  #do(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#message(sentence(toProblem(error))));
   }
 
   close(): void {
@@ -41,22 +46,22 @@ export class DeskPanel {
   /** True if the key meant something here. */
   key(key: string): boolean {
     if (key === "u" && this.#last) {
-      void this.#undo();
+      this.#do(this.#undo());
       return true;
     }
     const task = this.#task;
     if (!task) return false;
     if (key in STEPS) this.#walk(STEPS[key]!);
     else if (key === "/" && this.#find) this.#find.focus();
-    else if (key === "s") void this.#vote("skip", null);
-    else if (key === "c") void this.#vote("cannot_tell", null);
-    else if (key === "n") void this.#vote("none_of_these", null);
+    else if (key === "s") this.#do(this.#vote("skip", null));
+    else if (key === "c") this.#do(this.#vote("cannot_tell", null));
+    else if (key === "n") this.#do(this.#vote("none_of_these", null));
     else {
       const index = "1234567890".indexOf(key);
       const byName = this.#labels.indexOf(key);
       const label = byName >= 0 ? byName : index;
       if (key.length !== 1 || label < 0 || label >= this.#labels.length) return false;
-      void this.#vote("label", label);
+      this.#do(this.#vote("label", label));
     }
     return true;
   }
@@ -72,7 +77,7 @@ export class DeskPanel {
     } catch (error) {
       this.#message(sentence(toProblem(error)));
     }
-    this.#timer = setTimeout(() => void this.next(), IDLE_MS);
+    this.#timer = setTimeout(() => this.#do(this.next()), IDLE_MS);
   }
 
   #show(task: DeskTask, waiting: number): void {
@@ -81,10 +86,10 @@ export class DeskPanel {
     const best = task.candidates.slice(0, 3);
     const guess = best.map(({ label, probability }) => `${label} ${percent(probability)}`).join(", ");
     const buttons = this.#labels.map((label, index) =>
-      el("button", { type: "button", class: "label", onclick: () => void this.#vote("label", index) }, label, ...(index < 10 ? keyHint(label, index) : [])),
+      el("button", { type: "button", class: "label", onclick: () => this.#do(this.#vote("label", index)) }, label, ...(index < 10 ? keyHint(label, index) : [])),
     );
     const others = ([["s", "Skip", "skip"], ["c", "Cannot tell", "cannot_tell"], ["n", "None of these", "none_of_these"]] as const).map(([key, words, verdict]) =>
-      el("button", { type: "button", class: "quiet", onclick: () => void this.#vote(verdict, null) }, words, el("kbd", {}, key)),
+      el("button", { type: "button", class: "quiet", onclick: () => this.#do(this.#vote(verdict, null)) }, words, el("kbd", {}, key)),
     );
     this.node.replaceChildren(
       inputView(task.input, task.rung, "what the model was not sure of"),
@@ -116,7 +121,7 @@ export class DeskPanel {
   }
 
   #undoButton(): HTMLElement {
-    return el("button", { type: "button", class: "quiet", onclick: () => void this.#undo() }, "Undo the last", el("kbd", {}, "u"));
+    return el("button", { type: "button", class: "quiet", onclick: () => this.#do(this.#undo()) }, "Undo the last", el("kbd", {}, "u"));
   }
 
   /** Move the focus over the labels; enter or space then votes, as on any button. */
@@ -146,7 +151,7 @@ export class DeskPanel {
       this.#tell(counted, -1);
     } catch (error) {
       this.#message(sentence(toProblem(error)));
-      this.#timer = setTimeout(() => void this.next(), IDLE_MS);
+      this.#timer = setTimeout(() => this.#do(this.next()), IDLE_MS);
     }
   }
 
@@ -167,7 +172,7 @@ export class DeskPanel {
       this.#last = { task, counted };
     } catch (error) {
       this.#message(sentence(toProblem(error)));
-      this.#timer = setTimeout(() => void this.next(), IDLE_MS);
+      this.#timer = setTimeout(() => this.#do(this.next()), IDLE_MS);
       return;
     }
     await this.next();

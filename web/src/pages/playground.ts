@@ -1,7 +1,7 @@
 // Points in a square, a small net that learns to tell them apart in Python in this tab, and its boundary as it moves.
 import type { EdgeError } from "../edge.ts";
 import { best, Classroom, type Fitted } from "./classroom.ts";
-import { byId, percent } from "./dom.ts";
+import { byId, percent, telling } from "./dom.ts";
 import { registerOffline } from "./offline.ts";
 import { CELLS, gridInputs, KINDS, paintScene, type Point, PRESETS } from "./points.ts";
 
@@ -34,6 +34,8 @@ const isReady = room.ready().then(
   },
   (error: EdgeError) => (byId("python").textContent = `The net cannot be trained here: ${error.message}`),
 );
+
+const told = telling((text) => (byId("says").textContent = text));
 
 // ---- what the page shows ----
 
@@ -76,7 +78,7 @@ function removeNear(x: number, y: number): void {
 
 function setPoints(next: Point[]): void {
   points = next;
-  void restart();
+  told(restart)();
 }
 
 canvas.addEventListener("pointerdown", (event) => {
@@ -180,9 +182,9 @@ async function play(): Promise<void> {
   button.disabled = false;
 }
 
-trainButton.addEventListener("click", () => (running ? setRunning(false) : void train()));
-byId("restart").addEventListener("click", () => void restart());
-byId("play").addEventListener("click", () => void play());
+trainButton.addEventListener("click", () => (running ? setRunning(false) : told(train)()));
+byId("restart").addEventListener("click", told(restart));
+byId("play").addEventListener("click", told(play));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
 
 Object.assign(window, {
@@ -191,4 +193,4 @@ Object.assign(window, {
 
 paint();
 say();
-void registerOffline();
+registerOffline();

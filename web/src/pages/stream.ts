@@ -2,7 +2,7 @@
 import type { EdgeError } from "../edge.ts";
 import { best, Classroom, type Lessons } from "./classroom.ts";
 import { paint } from "./digit.ts";
-import { byId, percent } from "./dom.ts";
+import { byId, percent, telling } from "./dom.ts";
 import { makeStream, PIXELS, type Seen } from "./drift.ts";
 import { registerOffline } from "./offline.ts";
 import { type Moment, TimeChart } from "./timechart.ts";
@@ -130,7 +130,7 @@ async function run(): Promise<void> {
   [start.disabled, stop.disabled] = [false, true];
 }
 
-byId("run").addEventListener("click", () => void run());
+byId("run").addEventListener("click", telling((text) => say("says", text))(run));
 byId("stop").addEventListener("click", () => (running = false));
 Object.assign(window, { pyEdgeStream: { state: () => ({ steps, moments, tunes, running }) } });
-void registerOffline();
+registerOffline();

@@ -99,7 +99,7 @@ async function record(group: Group, index: number): Promise<void> {
 }
 
 function showGroup(group: Group, index: number): HTMLElement {
-  const name = el("input", { type: "text", value: group.name, maxlength: 24, readonly: imported !== null, "aria-label": `name of class ${index + 1}`, onchange: () => void (group.name = name.value.trim() || `class ${index + 1}`) });
+  const name = el("input", { type: "text", value: group.name, maxlength: 24, readonly: imported !== null, "aria-label": `name of class ${index + 1}`, onchange: () => (group.name = name.value.trim() || `class ${index + 1}`) });
   const picker: HTMLInputElement = el("input", { disabled: busy, type: "file", accept: "image/*", multiple: true, "aria-label": `pictures for class ${index + 1}`, onchange: told(() => addFiles(group, picker.files ?? [])) });
   const tiles = el("div", { class: "tiles", role: "img", "aria-label": `${group.tiles.length} pictures of class ${index + 1}` });
   for (const tile of group.tiles.slice(-20)) {
@@ -146,7 +146,10 @@ function lessons(): { inputs: Float32Array; labels: Int32Array } {
 async function train(): Promise<void> {
   if (busy) return;
   const poor = groups.findIndex(({ tiles }) => tiles.length < 2);
-  if (poor >= 0) return void say(`Class ${poor + 1} needs at least two pictures.`);
+  if (poor >= 0) {
+    say(`Class ${poor + 1} needs at least two pictures.`);
+    return;
+  }
   busy = true;
   showGroups();
   try {
@@ -279,4 +282,4 @@ byId<HTMLInputElement>("zip").addEventListener("change", told(async () => {
 Object.assign(window, { pyEdgeTeach: { state: () => ({ classes: groups.map(({ name, tiles }) => [name, tiles.length]), busy, ...fitted, fresh, tried: tried ? [...tried.probabilities] : null }) } });
 addGroup();
 addGroup();
-void registerOffline();
+registerOffline();
