@@ -8,6 +8,7 @@ import pytest
 
 from py_edge.errors import PyEdgeError
 from py_edge.records import (
+    ERASED,
     STATES,
     TERMINAL,
     TRANSITIONS,
@@ -118,7 +119,8 @@ def test_states_form_one_machine() -> None:
         reached |= new
         new = {target for state in new for target in TRANSITIONS[state]} - reached
     assert reached == set(STATES)
-    assert TRANSITIONS["answered"] == TRANSITIONS["cancelled"] == ()
+    assert TRANSITIONS["answered"] == TRANSITIONS["cancelled"] == (ERASED,)
+    assert TRANSITIONS[ERASED] == ()
     assert set(TERMINAL) < set(STATES)
 
 

@@ -22,7 +22,7 @@ from py_edge.storage.ports import Transaction
 from py_edge.storage.postgres import PostgresStore
 from py_edge.storage.sql import METADATA
 from py_edge.storage.tables import FACTS
-from tests.node.asking import ask, question, until
+from tests.node.asking import ask, first_value, question, until, work_desk
 from tests.node.conftest import LiveNode
 from tests.storage.postgres_server import PostgresServer
 
@@ -200,3 +200,24 @@ def test_a_server_that_does_not_answer_is_given_up_soon(postgres: PostgresServer
         until(lambda: ask(node.http, question(9)).status_code == 202)
     finally:
         node.stop()
+
+
+def test_erasing_leaves_no_row_with_the_content(postgres: PostgresServer, tmp_path: Path) -> None:
+    """Answered at the desk, then erased: no table of the database has the payload or its digest."""
+    url = postgres.new_database()
+    node = LiveNode(Settings(data=str(tmp_path), port=0, database=url))
+    asked = question(1, 1234.5678)
+    try:
+        ask(node.http, asked)
+        assert work_desk(node.http, first_value) == 1
+        assert node.http.delete(f"/v1/questions/{asked.device}/1").json()["state"] == "erased"
+        assert ask(node.http, asked).status_code == 410
+    finally:
+        node.stop()
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        rows = [
+            (table, row) for table in METADATA.tables for row in connection.execute(f"SELECT * FROM {table}")
+        ]
+    assert [table for table, _ in rows if table in ("questions", "votes")] == ["questions", "votes"]
+    words = (asked.input["data"], asked.digest[:32])
+    assert [row for row in rows if any(word in str(row) for word in words)] == []
