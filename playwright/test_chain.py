@@ -153,6 +153,20 @@ def test_what_a_node_took_long_ago_is_asked_again(
     assert sum(httpx.get(f"{node.url}v1/status").json()["questions"].values()) == 1
 
 
+def test_what_is_erased_at_a_node_is_erased_on_the_device(demo: Page, node: Origin, digits: Digits) -> None:
+    """Answered and kept to learn from; somebody erases it at the node, and the open page keeps nothing of it."""
+    image, label = _hard(demo, digits)
+    demo.evaluate(ASK, [image, UNSURE])
+    _answer_all(node, [(image, label)])
+    expect(demo.locator("#counts")).to_contain_text("1 answered, 0 waiting", timeout=20_000)
+    (mine,) = demo.evaluate("() => pyEdgeDemo.ids()")
+    gone = httpx.delete(f"{node.url}v1/questions/{mine['device']}/{mine['sequence']}")
+    assert gone.json()["state"] == "erased"
+    demo.wait_for_function(
+        "async () => !(await document.getElementById('edge').edge.questions()).length", timeout=20_000
+    )
+
+
 def test_answers_come_by_polling_where_streams_do_not_get_through(
     page: Page, node: Origin, digits: Digits, tattler: Any
 ) -> None:

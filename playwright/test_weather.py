@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from py_edge.bundle.collect import Bundle
+from py_edge.model import Model
+from py_edge.records import ReleaseFile, digest_of_release
 from py_edge.testing import Fault, Origin
+from py_edge.tfjs.new import sequential
 
 pytestmark = pytest.mark.browser
 START = """src => new Promise(resolve => {
@@ -31,6 +35,7 @@ ASK = """async () => {
   const { prediction, sequence } = await edge.predictOrAsk(new Float32Array(64));
   return { label: prediction.label, sequence };
 }"""
+VERSION = "async () => (await document.querySelector('py-edge').predict(new Float32Array(64))).model_version"
 KINDS = [
     Fault("latency", amount=0.3),
     Fault("bandwidth", amount=200_000),
@@ -56,6 +61,30 @@ def _rows(*quick: str) -> list[Any]:
 
 def _status(page: Page) -> str:
     return page.locator("py-edge [part=status]").text_content() or ""
+
+
+def _publish(own: Origin, better: tuple[dict[str, Any], dict[str, bytes]]) -> None:
+    """Put a version 2 in the place of the first."""
+    release, files = better
+    assert own.folder
+    folder = own.folder / "models" / "device"
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    for stale in folder.glob("*.[bg][rz]"):
+        stale.unlink()
+    (folder / "release.json").write_text(json.dumps({**release, "version": 2}))
+
+
+def _large() -> tuple[dict[str, Any], dict[str, bytes]]:
+    """A release of 5 MB for the same pictures."""
+    layers = [
+        {"class_name": "Dense", "units": 16_384, "activation": "relu"},
+        {"class_name": "Dense", "units": 10, "activation": "softmax"},
+    ]
+    plan = Model(sequential((64,), layers, seed=1, name="large")).plan(1, 8, {}).to_bytes()
+    file = ReleaseFile("wasm.plan", len(plan), sha256(plan).hexdigest())
+    facts = {"name": "device", "digest": digest_of_release((file,), {}), "files": [file.to_json()]}
+    return {**facts, "metadata": {}, "released_at_ms": 0}, {"wasm.plan": plan}
 
 
 @pytest.fixture
@@ -96,29 +125,19 @@ def test_during_an_update(
     """A new release that cannot be fetched whole leaves the old one answering, and is taken when the weather is fair."""
     page.goto(f"{own.url}test-bare.html")
     assert page.evaluate(START, "models/device/") == "ready"
-    release, files = better
-    assert own.folder
-    for name, data in files.items():
-        (own.folder / "models" / "device" / name).write_bytes(data)
-    for stale in (own.folder / "models" / "device").glob("*.[bg][rz]"):
-        stale.unlink()
-    text = json.dumps({**release, "version": 2})
-    (own.folder / "models" / "device" / "release.json").write_text(text)
+    _publish(own, better)
     own.faults.active.append(replace(kind, path=r"wasm\.plan$"))
     page.reload()
     assert page.evaluate(START, "models/device/") == "ready"
-    version = (
-        "async () => (await document.querySelector('py-edge').predict(new Float32Array(64))).model_version"
-    )
     bad = kind.kind not in SLOW_ONLY
     codes = page.evaluate("() => errors.map(one => one.code)")
     assert len(codes) == bad
     assert [code for code in codes if code not in _status(page)] == []
-    assert page.evaluate(version) == (1 if bad else 2)
+    assert page.evaluate(VERSION) == (1 if bad else 2)
     own.faults.clear()
     page.reload()
     assert page.evaluate(START, "models/device/") == "ready"
-    assert (page.evaluate(version), page.evaluate("() => errors")) == (2, [])
+    assert (page.evaluate(VERSION), page.evaluate("() => errors")) == (2, [])
 
 
 @pytest.mark.parametrize("kind", _rows("drop", "truncate", "html"))
@@ -175,6 +194,25 @@ def test_a_full_disk_is_told_and_the_page_goes_on(page: Page, own: Origin) -> No
     assert [one["code"] for one in page.evaluate("() => errors")][:1] == ["E_STORAGE"]
     page.evaluate("() => { IDBObjectStore.prototype.put = put; }")
     assert page.evaluate(ASK)["sequence"] == 1
+
+
+def test_a_model_over_the_quota_does_not_cost_the_old_one(page: Page, own: Origin) -> None:
+    """The browser has no room for a new release: it answers while the page is open, E_STORAGE is told, and without a
+    network the next start has the old one."""
+    session = page.context.new_cdp_session(page)
+    quota = {"origin": own.url.rstrip("/"), "quotaSize": 2_000_000}
+    session.send("Storage.overrideQuotaForOrigin", quota)
+    page.goto(f"{own.url}test-bare.html")
+    assert page.evaluate(START, "models/device/") == "ready"
+    _publish(own, _large())
+    page.reload()
+    assert page.evaluate(START, "models/device/") == "ready"
+    assert page.evaluate(VERSION) == 2
+    assert [one["code"] for one in page.evaluate("() => errors")] == ["E_STORAGE"]
+    own.faults.active.append(Fault("drop", r"models/device/"))
+    page.reload()
+    assert page.evaluate(START, "models/device/") == "ready"
+    assert page.evaluate(VERSION) == 1
 
 
 def test_storage_wiped_under_an_open_page_loses_no_identity(page: Page, own: Origin, tattler: Any) -> None:

@@ -261,7 +261,7 @@ export class Edge extends EventTarget {
       this.release = before;
       throw error;
     }
-    await keepRelease(this.#store, release);
+    if (!(await keepRelease(this.#store, release))) this.#emit("error", { code: "E_STORAGE", message: "the browser has no room for this release; the one before is kept", where: `${release.name} ${release.version}` });
     if (before && before.digest !== release.digest) this.#emit("released", { name: release.name, version: release.version, digest: release.digest });
   }
 
@@ -388,6 +388,11 @@ export class Edge extends EventTarget {
   async #ended(sequence: number, state: State, store: Store): Promise<void> {
     const problem: Problem = { code: "E_NOT_FOUND", message: `no answer will come: ${state}`, where: `question ${sequence}` };
     await store.write(async (tables) => {
+      if (state === "erased") {
+        await tables.delete("questions", sequence);
+        await tables.delete("examples", sequence);
+        return;
+      }
       const row = await tables.get("questions", sequence);
       if (row && row.state !== "answered") await tables.put("questions", sequence, { ...row, state: "dead", problem });
     });

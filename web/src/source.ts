@@ -80,12 +80,16 @@ export async function fetchFile(source: Source, store: Store, release: Release, 
   return bytes;
 }
 
-/** Make this release the current one of the store and drop bytes that nobody needs any more. */
-export async function keepRelease(store: Store, release: Release): Promise<void> {
-  await store.write(async (tables) => {
+/** Make this release the current one of the store and drop bytes that nobody needs any more. False where the browser
+ * had no room for its plan: the old release stays for a start without a network. */
+export function keepRelease(store: Store, release: Release): Promise<boolean> {
+  return store.write(async (tables) => {
     const old = (await tables.get("pointers", "release")) as Release | undefined;
+    const plan = release.files.find((file) => file.path === PLAN_FILE);
+    if (old && plan && old.digest !== release.digest && !(await tables.get("blobs", plan.sha256))) return false;
     const needed = new Set(release.files.map((file) => file.sha256));
     for (const file of old?.files ?? []) if (!needed.has(file.sha256)) await tables.delete("blobs", file.sha256);
     await tables.put("pointers", "release", release);
+    return true;
   });
 }
