@@ -46,6 +46,7 @@ TERMINAL = ("answered", "expired", "cancelled", "failed", ERASED)
 HOP_LIMIT = 8
 MAX_SEQUENCE = MAX_SAFE_INTEGER
 RUNGS = ("input", "crop", "features")
+NO_LABEL = 1 << 31  # the label_index of what is none of the labels: whoever gave it one was wrong
 VERDICTS = ("label", "skip", "cannot_tell", "none_of_these")
 
 DEVICE = text("[0-9a-f]{16,64}", longest=64)
@@ -259,7 +260,7 @@ class Example(Record):
     sequence: int = row(integer(1), "its number on the device")
     model: str = row(NAME, "the model that asked")
     input: Mapping[str, Any] = row(PAYLOAD, "what was seen")
-    label_index: int = row(integer(0, 1 << 31), "what it is")
+    label_index: int = row(integer(0, NO_LABEL), "what it is; 2147483648 in an audit: none of the labels")
     label: str | None = row(optional(LABEL), "the label in words", default=None)
     source: str = row(text(longest=64), "person, a node, or device", default="person")
     tier: int = row(integer(0, 99), "of the source", default=99)

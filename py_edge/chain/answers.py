@@ -8,7 +8,7 @@ from __future__ import annotations
 from py_edge.chain import downstream, outbox
 from py_edge.chain.states import PENDING, enter
 from py_edge.fields import canonical_json, read_json
-from py_edge.records import ERASED, Answer, Example, Question
+from py_edge.records import ERASED, NO_LABEL, Answer, Example, Question
 from py_edge.storage.ports import Reading, Row, Transaction
 from py_edge.storage.tables import ANSWERS, EXAMPLES, INBOX, QUESTIONS
 
@@ -107,16 +107,23 @@ def _says_the_same(before: Answer | None, answer: Answer) -> bool:
 
 def remember(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> None:
     """Keep the pair to learn from; `tier` says who said it, for no model may learn from its own words."""
-    if answer.label_index is None or _is_judge(tx, row):
+    label_index = NO_LABEL if _fits_no_label(row, answer) else answer.label_index
+    if label_index is None or _is_judge(tx, row):
         return
     question = Question.from_json(read_json(row["body"]))
     example = Example(
         device=row["device"], sequence=row["sequence"], model=question.model, input=question.input,
-        label_index=answer.label_index, label=answer.label, source=answer.source, tier=answer.tier,
+        label_index=label_index, label=answer.label, source=answer.source, tier=answer.tier,
         weight=1.0 if answer.tier == PERSON_TIER else answer.confidence, audit=question.audit,
         annotators=answer.annotators, at_ms=now_ms,
     )  # fmt: skip
     keep_example(tx, example)
+
+
+def _fits_no_label(row: Row, answer: Answer) -> bool:
+    """An audit shows a thing of an unknown kind: evidence against whoever named it, and nothing to learn from."""
+    by_person = answer.tier == PERSON_TIER and answer.label_index is None
+    return bool(row["audit"]) and by_person and answer.confidence > 0  # 0: nobody could tell
 
 
 def _is_judge(tx: Transaction, row: Row) -> bool:

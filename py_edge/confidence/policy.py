@@ -65,11 +65,15 @@ def make_policy(
     """The policy of one model version.
 
     audited (N, C) outputs, truth (N,): random audits, which alone may certify; other (M, C), other_truth (M,): more
-    held-out answers that help the temperature. N == 0 gives NEVER_SURE. Raises CalibrationError for bad labels.
+    held-out answers that help the temperature. N == 0 gives NEVER_SURE. An audit whose truth is C or more is of no known
+    kind: any answer to it is an error, and the temperature is found without it. Raises CalibrationError for bad labels.
     """
     promise = promise or Promise()
-    outputs, labels = [*audited, *other], [*truth, *other_truth]
-    temperature = fit_temperature(outputs, labels) if outputs else 1.0
+    known = [
+        (output, label) for output, label in zip(audited, truth, strict=True) if label < max(1, len(output))
+    ]
+    known += zip(other, other_truth, strict=True)
+    temperature = fit_temperature(*zip(*known, strict=True)) if known else 1.0
     confidences, right = [], []
     for output, label in zip(audited, truth, strict=True):
         probabilities = to_probabilities(output, temperature)

@@ -101,8 +101,7 @@ class Retrainer:
             old, new = owned.learner.evaluate(files, judged), owned.learner.evaluate(candidate, judged)
             decision = judge(owned.gold, data.held_back, old, new, self.rules)
             kept = candidate if decision.passed else files
-            audits = [example for example in data.held_back if example.audit]
-            kept, policy = owned.learner.certify(kept, audits, owned.gold)
+            kept, policy = owned.learner.certify(kept, data.audits, owned.gold)
             if not decision.passed and all(base.metadata.get(key) == policy[key] for key in policy):
                 return decision, None
             lineage: dict[str, Any] = {"parent_digest": base.digest}

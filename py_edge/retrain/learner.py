@@ -27,6 +27,7 @@ class Learner(Protocol):
         """The files with what depends on the policy made anew, and temperature, threshold, certificate as metadata.
 
         audits: random answers of persons, never trained on, which alone may certify; gold helps the temperature.
+        One whose label_index is NO_LABEL is of a kind that the model does not know: any answer to it is an error.
         """
 
 

@@ -90,7 +90,7 @@ class Watch:
             lambda tx: (versions(tx, owned.name), load_dataset(tx, owned))
         )
         newest = next(release for release in known if release.version == seen[0])
-        audits = [e for e in data.held_back if e.audit and e.at_ms > newest.released_at_ms]
+        audits = [example for example in data.audits if example.at_ms > newest.released_at_ms]
         live, better = await self.job.aside(lambda: self._compare(owned, newest, known, audits))
         if not live.broken:
             return None

@@ -9,6 +9,7 @@ from py_edge.confidence.calibrate import fit_temperature
 from py_edge.confidence.certify import NEVER_SURE
 from py_edge.confidence.defer import decide
 from py_edge.confidence.policy import Promise, make_policy
+from py_edge.records import NO_LABEL
 
 
 def answers(n: int) -> tuple[list[list[float]], list[int]]:
@@ -38,6 +39,18 @@ def test_without_audits_everything_climbs() -> None:
     assert policy.threshold == NEVER_SURE
     assert policy.temperature == fit_temperature(outputs, truth)
     assert make_policy([], []).temperature == 1.0
+
+
+def test_what_fits_no_label_is_an_error_of_whoever_names_it() -> None:
+    """Among 200 audits 40 show a thing of an unknown kind, which the model is surest of: no threshold lets them pass, and
+    the temperature is that of the others."""
+    outputs, truth = answers(160)
+    strange = [[60.0] + [0.0] * 9] * 40
+    policy = make_policy([*outputs, *strange], [*truth, *[NO_LABEL] * 40])
+    assert policy.threshold == NEVER_SURE
+    assert policy.certificate.n == 200
+    assert policy.temperature == fit_temperature(outputs, truth)
+    assert make_policy(outputs, truth).threshold < 1
 
 
 def test_broken_outputs_certify_nothing() -> None:

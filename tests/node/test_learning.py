@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 
+from py_edge.confidence.policy import make_policy
 from py_edge.node.node import Parts
-from py_edge.records import Example
+from py_edge.records import Example, Release
 from py_edge.retrain.learner import Owned
 from tests.node.asking import DEVICE, ask, content, question, until, until_answers, until_status, work_desk
 from tests.node.conftest import LiveNode, Start
@@ -92,6 +94,51 @@ def test_going_back_is_a_new_version(start: Start) -> None:
     assert (back.status_code, back.json()["version"], back.json()["files"]) == (201, 2, first["files"])
     until(lambda: site.http.get("/v1/models/site").json()["version"] == 2)
     assert site.http.get("/v1/models/site").json()["metadata"]["rollback_to"] == 1
+
+
+class Careful(CentroidLearner):
+    """Promises what the product's own certificate allows."""
+
+    def certify(
+        self, files: Mapping[str, bytes], audits: Sequence[Example], gold: Sequence[Example]
+    ) -> tuple[Mapping[str, bytes], dict[str, Any]]:
+        """See Learner."""
+        outputs = [guess.probabilities for guess in self.evaluate(files, audits)]
+        return files, make_policy(outputs, [example.label_index for example in audits]).to_json()
+
+
+class Bound(CentroidAnswerer):
+    """As sure as its release allows."""
+
+    def load(self, release: Release, files: Mapping[str, bytes]) -> None:
+        """Take the threshold too."""
+        self.threshold = release.metadata["threshold"]
+        super().load(release, files)
+
+
+def test_a_thing_of_an_unknown_kind_is_not_answered_for_long(start: Start) -> None:
+    """The site takes it for a one and is sure; a few audits that fit no label, and it asks instead of answering."""
+    first = (model_files({0: 0.0, 1: 10.0}), {"labels": list("01"), "threshold": 0.8})
+    cloud = start(
+        "cloud", level=2, parts=Parts(owned=(Owned("site", Careful(), 1, first),)), retrain_after=60
+    )
+    answerer = Bound()
+    site = start("site", cloud, Parts(answerer=answerer, answerer_model="site", load=answerer.load))
+    until(lambda: answerer.version == 1)
+    ask(site.http, question(1, 4.0))
+    until_status(cloud.http, "tasks_open", 1)
+    work_desk(cloud.http, lambda task: 0)
+    strange = [question(sequence, 10.0 + sequence / 1_000) for sequence in range(2, 11)]
+    assert ask(site.http, strange[0]).json()["answer"]["confidence"] > 0.99
+    for asked in strange[1:]:
+        ask(site.http, asked.but(audit=True))
+    until_status(cloud.http, "tasks_open", 8)
+    while task := cloud.http.get("/v1/desk/next?annotator=ann").json()["task"]:
+        cloud.http.post(
+            f"/v1/desk/{task['task']}/vote", json={"annotator": "ann", "verdict": "none_of_these"}
+        )
+    until(lambda: answerer.version == 2)
+    assert ask(site.http, question(99, 10.099)).json()["state"] == "queued"
 
 
 @dataclass(frozen=True)
