@@ -4,7 +4,7 @@
 
 Both run in one process on the same server (uvicorn, httptools, uvloop; no access log), both on SQLite in WAL with
 synchronous=FULL, read back, on the same disk, which must not be memory. Prints JSON; fails when the ratio is under
---least-ratio. Each round has a closed loop per client, which finds how
+--least-ratio. A third endpoint, which reads the body and does nothing, shows how much is left to win. Each round has a closed loop per client, which finds how
 much each server can do, and then the node alone at --rate questions per second, each planned for a moment and its
 latency counted from there, so a stalled server is not forgiven.
 """
@@ -48,6 +48,17 @@ async def put(request):
     key = (request.path_params["device"], int(request.path_params["sequence"]))
     db.execute("INSERT OR IGNORE INTO questions VALUES (?, ?, ?)", (*key, body.decode()))
     db.execute("COMMIT")
+    return JSONResponse({"state": "queued"}, 202)
+app = Starlette(routes=[Route("/v1/questions/{device}/{sequence}", put, methods=["PUT"])])
+uvicorn.run(app, port=int(sys.argv[2]), http="httptools", loop="uvloop", log_level="error", access_log=False)
+"""
+NOTHING = """
+import sys, uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+async def put(request):
+    await request.body()
     return JSONResponse({"state": "queued"}, 202)
 app = Starlette(routes=[Route("/v1/questions/{device}/{sequence}", put, methods=["PUT"])])
 uvicorn.run(app, port=int(sys.argv[2]), http="httptools", loop="uvloop", log_level="error", access_log=False)
@@ -231,11 +242,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         disk_ms = sync_ms(folder)
         for number in range(arguments.rounds):
+            nothing = measure(NOTHING, "", 18600 + number, arguments)
             bare = measure(BARE, f"{folder}/bare{number}.db", 18700 + number, arguments)
             node = measure(NODE, f"{folder}/node{number}", 18800 + number, arguments)
             paced = measure(NODE, f"{folder}/paced{number}", 18900 + number, arguments, arguments.rate)
             rounds.append({
-                "bare": bare.__dict__, "node": node.__dict__, "ratio": round(node.per_s / bare.per_s, 3),
+                "nothing": nothing.__dict__, "bare": bare.__dict__, "node": node.__dict__,
+                "ratio": round(node.per_s / bare.per_s, 3), "most_ratio": round(nothing.per_s / bare.per_s, 3),
                 f"node_at_{arguments.rate:g}_per_s": paced.__dict__,
             })  # fmt: skip
     best = max(each["ratio"] for each in rounds)
