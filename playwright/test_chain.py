@@ -29,6 +29,16 @@ Released = tuple[dict[str, Any], dict[str, bytes]]
 
 ASK = "([image, options]) => pyEdgeDemo.ask(image, options)"
 PLAIN_ASK = "([image, audit]) => document.getElementById('edge').edge.ask(new Float32Array(image), undefined, { audit })"
+CROP = """() => { document.getElementById('edge').edge.options.send =
+  input => ({ rung: 'crop', values: input.slice(0, 32), shape: [4, 8] }); }"""
+EXAMPLES = """async () => {
+  const { name } = (await indexedDB.databases()).find(({ name }) => name.startsWith("py-edge:"));
+  const done = request => new Promise((yes, no) => { request.onsuccess = () => yes(request.result); request.onerror = no; });
+  const database = await done(indexedDB.open(name));
+  const rows = await done(database.transaction("examples").objectStore("examples").getAll());
+  database.close();
+  return rows.map(({ input, label_index }) => ({ input: [...input], label_index }));
+}"""
 UNSURE = {"audit": False}
 
 
@@ -219,6 +229,43 @@ def test_two_tabs_share_one_device_and_one_line(
     assert other.evaluate(ASK, [image, {"audit": True}])["sequence"] == 3
     _answer_all(node, [(image, label)] * 3)
     expect(other.locator("#counts")).to_contain_text("3 answered", timeout=15_000)
+
+
+def test_a_page_sends_a_part_and_learns_from_the_whole(
+    demo: Page, context: BrowserContext, tattler: Any, node: Origin, digits: Digits
+) -> None:
+    """With `send`, only the crop leaves the page; a person sees it and answers, and the example at home is the whole input."""
+    image, label = digits[0][600], digits[1][600]
+    demo.evaluate(CROP)
+    demo.evaluate(PLAIN_ASK, [image, True])
+    desk = context.new_page()
+    tattler.watch(desk)
+    desk.goto(f"{node.url}desk")
+    expect(desk.get_by_text("Here is a part of what the model was not sure of.")).to_be_visible()
+    desk.keyboard.press(str(label))
+    expect(demo.locator("#counts")).to_contain_text("1 answered", timeout=15_000)
+    [row] = demo.evaluate("() => document.getElementById('edge').edge.questions()")
+    question = httpx.get(f"{node.url}v1/questions/{row['question']['device']}/1").json()["question"]
+    assert (question["rung"], question["input"]["shape"]) == ("crop", [4, 8])
+    assert memoryview(b64decode(question["input"]["data"])).cast("f").tolist() == pytest.approx(image[:32])
+    kept = demo.evaluate(EXAMPLES)
+    assert [example["label_index"] for example in kept] == [label]
+    assert kept[0]["input"] == pytest.approx(image)
+    assert httpx.get(f"{node.url}v1/status").json()["examples"] == 0
+
+
+def test_what_does_not_fit_is_not_sent(demo: Page, node: Origin) -> None:
+    """A `send` whose numbers do not fit its shape, or that throws, asks nothing: a typed error, and no input leaves the page."""
+    for body, code in (
+        ("({ rung: 'crop', values: new Float32Array(5), shape: [4, 8] })", "E_SHAPE"),
+        ("{ throw new Error('no') }", "E_INTERNAL"),
+    ):
+        demo.evaluate(f"() => {{ document.getElementById('edge').edge.options.send = () => {body}; }}")
+        said = demo.evaluate(
+            "() => document.getElementById('edge').edge.ask(new Float32Array(64)).catch(error => error.problem.code)"
+        )
+        assert said == code
+    assert demo.evaluate("() => document.getElementById('edge').edge.questions()") == []
 
 
 def test_the_dashboard_shows_what_the_node_knows(

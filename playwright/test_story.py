@@ -46,14 +46,14 @@ def play(folder: Path, *more: str) -> dict[str, Any]:
 @pytest.mark.browser
 def test_the_loop_closes_at_small_scale(tmp_path: Path) -> None:
     """Three short rounds: all to the person at first, fewer later; nothing lost; the tab learnt; every candidate judged."""
-    story = play(tmp_path, "--rounds", "3", "--questions", "80", "--seed", "5")
+    story = play(tmp_path, "--rounds", "3", "--questions", "50", "--seed", "5")
     first, last = story["rounds"][0], story["rounds"][-1]
     assert first["person_share"] == 1
     assert last["person_share"] < 0.9
     assert all(each["system_accuracy"] >= 0.9 for each in story["rounds"])
     assert last["device_alone"] > first["device_alone"]
     assert story["lost"] == 0
-    assert story["asked"] <= 240
+    assert story["asked"] <= 150
     assert story["releases"] + story["refused"] == 3 * 2
     assert 0 < story["first_prediction_ms"] < story["python_ready_ms"]
     assert story["fine_tune_ms"] > 0
@@ -81,7 +81,7 @@ def test_interrupting_leaves_nothing_running(tmp_path: Path) -> None:
     """Ctrl-C in the middle of the story: exit code 130, no traceback, both nodes gone, the temporary folder too."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     demo = subprocess.Popen(
-        [*DEMO, "--seed", "5"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [*DEMO, "--seed", "5", "--questions", "40"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )
     assert demo.stdout is not None
     assert demo.stdout.readline().startswith("round")

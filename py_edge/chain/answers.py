@@ -111,6 +111,8 @@ def remember(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> None:
     if label_index is None or _is_judge(tx, row):
         return
     question = Question.from_json(read_json(row["body"]))
+    if question.rung != "input":  # a part of an input, or features of it, is nothing that a model is asked
+        return
     example = Example(
         device=row["device"], sequence=row["sequence"], model=question.model, input=question.input,
         label_index=label_index, label=answer.label, source=answer.source, tier=answer.tier,

@@ -3,7 +3,7 @@ import { Learner, type Wish } from "./learner.ts";
 import { PYTHON_BYTES, startPredictor, type Python } from "./runtime.ts";
 import { EdgeError, toProblem } from "./problem.ts";
 import type {
-  Answer, Certified, Events, ModelInfo, Policy, Prediction, PredictCalls, Problem, Progress, Question, Release, StartReport, State, Trained,
+  Answer, Certified, Events, ModelInfo, Policy, Prediction, PredictCalls, Problem, Progress, Question, Release, Sent, StartReport, State, Trained,
 } from "./protocol.ts";
 import { ASSETS, BASE } from "./assets.ts";
 import { type Assets, executorsAt } from "./layout.ts";
@@ -12,7 +12,7 @@ import { fence, nextEpoch } from "./lead.ts";
 import { keepRelease, makeSource, PLAN_FILE, type Source } from "./source.ts";
 import { deviceId, openStore, type QuestionRow, releaseOf, type Store, type Tuned } from "./store.ts";
 import { Uplink } from "./uplink.ts";
-import { decodeTensor, encodeTensor, IN_PAGE, inPageLine, type InPageLine, makeQuestion } from "./wire.ts";
+import { decodeTensor, IN_PAGE, inPageLine, type InPageLine, makeQuestion, payloadOf } from "./wire.ts";
 
 export interface EdgeOptions {
   src?: string;
@@ -27,6 +27,8 @@ export interface EdgeOptions {
   audit?: number;
   /** Threads of a prediction, at most, where the page is cross-origin isolated; by default two, where there are four cores. */
   threads?: number | undefined;
+  /** What of an input may leave the page with a question; null or nothing: all of it. The device learns from the whole input. */
+  send?: ((input: Float32Array) => Sent | null | undefined | Promise<Sent | null | undefined>) | undefined;
   signal?: AbortSignal;
   onprogress?: (progress: Progress) => void;
 }
@@ -119,23 +121,27 @@ export class Edge extends EventTarget {
 
   /** Keep a question durably, then send it up. Resolves once it is kept, not once it is answered. */
   async ask(input: Float32Array, prediction?: Prediction, extra: Partial<Question> = {}): Promise<{ device: string; sequence: number }> {
-    prediction ??= await this.#predict(input);
-    const shape = this.info!.input_shape;
-    const made = await makeQuestion(this.source.name, encodeTensor(input, shape), prediction, this.info!.labels, extra);
-    const keep = this.#store.write(async (tables) => {
+    const found = prediction ?? (await this.#predict(input));
+    this.#sequence = await this.#keep(input, found, extra).catch((error: unknown) => this.#fail(error));
+    this.#post("asked");
+    this.#uplink?.drain();
+    return { device: this.device, sequence: this.#sequence };
+  }
+
+  async #keep(input: Float32Array, prediction: Prediction, extra: Partial<Question>): Promise<number> {
+    const { input_shape, labels } = this.info!;
+    const sent = await this.options.send?.(input);
+    const made = await makeQuestion(this.source.name, payloadOf(input, input_shape, sent), prediction, labels, extra);
+    return this.#store.write(async (tables) => {
       // Storage wiped while the page is open must not give an old id to a new question.
       const next = Math.max(((await tables.get("pointers", "sequence")) as number | undefined) ?? 0, this.#sequence) + 1;
       await tables.put("pointers", "sequence", next);
       await tables.put("pointers", "device", this.device);
       const question: Question = { ...made, device: this.device, sequence: next };
-      const row: QuestionRow = { sequence: next, question, state: "asked", attempts: 0, next_ms: 0, sent_ms: null, answered_ms: null, answer: null, problem: null };
+      const row: QuestionRow = { sequence: next, question, ...(sent && { whole: input }), state: "asked", attempts: 0, next_ms: 0, sent_ms: null, answered_ms: null, answer: null, problem: null };
       await tables.put("questions", next, row);
       return next;
     });
-    this.#sequence = await keep.catch((error: unknown) => this.#fail(error));
-    this.#post("asked");
-    this.#uplink?.drain();
-    return { device: this.device, sequence: this.#sequence };
   }
 
   async #predict(input: Float32Array): Promise<Prediction> {
@@ -374,7 +380,7 @@ export class Edge extends EventTarget {
       await tables.put("questions", answer.sequence, { ...row, answer, state: answer.provisional ? row.state : "answered", answered_ms: Date.now() });
       if (answer.label_index !== null && !answer.provisional)
         await tables.put("examples", answer.sequence, {
-          sequence: answer.sequence, input: decodeTensor(row.question.input), label_index: answer.label_index, weight: answer.confidence, source: answer.source, audit: row.question.audit ?? false, generation: 0,
+          sequence: answer.sequence, input: row.whole ?? decodeTensor(row.question.input), label_index: answer.label_index, weight: answer.confidence, source: answer.source, audit: row.question.audit ?? false, generation: 0,
         });
       return true;
     });

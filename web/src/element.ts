@@ -33,6 +33,8 @@ export class PyEdgeElement extends HTMLElement {
   static readonly observedAttributes = ["threshold"];
   /** The model behind the element, once loading has begun. */
   edge: Edge | null = null;
+  /** See EdgeOptions.send; set before loading. */
+  send: EdgeOptions["send"];
   #ready = deferred<Edge>();
   #status: HTMLElement;
   #bar: HTMLProgressElement;
@@ -110,6 +112,7 @@ export class PyEdgeElement extends HTMLElement {
       learnEvery: this.#number("learn-every") ?? 8,
       audit: this.#number("audit") ?? 0,
       threads: this.#number("threads"),
+      send: this.send,
     };
     const threshold = this.#number("threshold");
     if (threshold !== undefined) options.threshold = threshold;

@@ -35,6 +35,13 @@ export interface Question {
   audit?: boolean;
 }
 
+/** What goes up in place of the whole input: a part of it, or numbers made from it. */
+export interface Sent {
+  rung: "crop" | "features";
+  values: Float32Array;
+  shape: number[];
+}
+
 export type State = "asked" | "unresolved" | "queued" | "working" | "answered" | "expired" | "cancelled" | "failed" | "erased";
 
 /** A verdict on a question; a later, better one is a higher revision. */

@@ -7,6 +7,8 @@ import type { Answer, LearnOptions, Problem, Question, Release } from "./protoco
 export interface QuestionRow {
   sequence: number;
   question: Question;
+  /** The whole input, to learn from, where the question carries less. */
+  whole?: Float32Array;
   state: "asked" | "sent" | "answered" | "dead";
   attempts: number;
   next_ms: number;

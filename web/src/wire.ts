@@ -1,7 +1,7 @@
 // Records on the wire: tensors as base64, a question with its digest, the request that a node understands.
 import { hex, sha256 } from "./digest.ts";
 import { EdgeError } from "./problem.ts";
-import type { Prediction, Problem, Question, WireTensor } from "./protocol.ts";
+import type { Prediction, Problem, Question, Sent, WireTensor } from "./protocol.ts";
 
 export function encodeTensor(values: Float32Array, shape: number[]): WireTensor {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
@@ -22,15 +22,23 @@ export function contentDigest(input: WireTensor, model: string): Promise<string>
   return sha256(new TextEncoder().encode(JSON.stringify({ input: { data, dtype, shape }, model })));
 }
 
-/** A question about this input; `sequence` is given by the store in the same transaction that keeps it. */
-export async function makeQuestion(model: string, input: WireTensor, prediction: Prediction, labels: string[] | null, extra: Partial<Question> = {}): Promise<Omit<Question, "device" | "sequence">> {
+/** The payload of a question: the whole input, or the less that may leave the page. */
+export function payloadOf(input: Float32Array, shape: number[], sent: Sent | null | undefined): Pick<Question, "rung" | "input"> {
+  if (!sent) return { rung: "input", input: encodeTensor(input, shape) };
+  const want = sent.shape.reduce((a, b) => a * b, 1);
+  if (sent.values.length !== want) throw new EdgeError({ code: "E_SHAPE", message: "what is sent does not fit its shape", got: String(sent.values.length), want: String(want) });
+  return { rung: sent.rung, input: encodeTensor(sent.values, sent.shape) };
+}
+
+/** A question with this payload; `sequence` is given by the store in the same transaction that keeps it. */
+export async function makeQuestion(model: string, payload: Pick<Question, "rung" | "input">, prediction: Prediction, labels: string[] | null, extra: Partial<Question> = {}): Promise<Omit<Question, "device" | "sequence">> {
   const candidates = prediction.probabilities
     .map((probability, index) => ({ label: labels?.[index] ?? String(index), probability }))
     .sort((a, b) => b.probability - a.probability)
     .slice(0, 10);
   return {
-    digest: await contentDigest(input, model),
-    model, input, candidates, labels, rung: "input",
+    digest: await contentDigest(payload.input, model),
+    model, ...payload, candidates, labels,
     model_version: prediction.model_version ?? 0,
     confidence: prediction.confidence,
     asked_at_ms: Date.now(), deadline_ms: null, patience_ms: null, hops: [], trace: hex(crypto.getRandomValues(new Uint8Array(8))),

@@ -8,6 +8,11 @@ import { inputView } from "./input.ts";
 
 const IDLE_MS = 1_000;
 const MANY_LABELS = 10; // more than there are digits: a field finds them
+const SEEN = {
+  input: "what the model was not sure of",
+  crop: "a part of what the model was not sure of",
+  features: "numbers made from what the model was not sure of",
+};
 const STEPS: Record<string, number> = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
 export class DeskPanel {
@@ -92,8 +97,8 @@ export class DeskPanel {
       el("button", { type: "button", class: "quiet", onclick: () => this.#do(this.#vote(verdict, null)) }, words, el("kbd", {}, key)),
     );
     this.node.replaceChildren(
-      inputView(task.input, task.rung, "what the model was not sure of"),
-      el("p", { role: "status" }, waiting ? `${waiting} more waiting. ` : "The last one waiting. ", el("span", { class: "hint" }, `${guess ? `The models' guess: ${guess}. ` : ""}Asked by ${task.model}.`)),
+      inputView(task.input, task.rung, SEEN[task.rung]),
+      el("p", { role: "status" }, waiting ? `${waiting} more waiting. ` : "The last one waiting. ", el("span", { class: "hint" }, `${task.rung === "input" ? "" : `Here is ${SEEN[task.rung]}. `}${guess ? `The models' guess: ${guess}. ` : ""}Asked by ${task.model}.`)),
       ...this.#finder(buttons),
       el("div", { class: "labels", role: "group", "aria-label": "labels" }, ...buttons),
       el("div", { class: "row" }, ...others, ...(this.#last ? [this.#undoButton()] : [])),
