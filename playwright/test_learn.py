@@ -202,7 +202,9 @@ def test_python_that_does_not_start_leaves_the_page_answering(
     )
 
 
-@pytest.mark.parametrize("kind", ["alter", "truncate", "refuse"])
+@pytest.mark.parametrize(
+    "kind", ["alter", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("truncate", "refuse"))]
+)
 def test_the_snapshot_is_only_a_shortcut(
     page: Page, origin: Origin, open_edge: Open, tattler: Any, kind: Any
 ) -> None:

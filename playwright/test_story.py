@@ -81,7 +81,11 @@ def test_interrupting_leaves_nothing_running(tmp_path: Path) -> None:
     """Ctrl-C in the middle of the story: exit code 130, no traceback, both nodes gone, the temporary folder too."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     demo = subprocess.Popen(
-        [*DEMO, "--seed", "5", "--questions", "40"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [*DEMO, "--seed", "5", "--questions", "40"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
     assert demo.stdout is not None
     assert demo.stdout.readline().startswith("round")
