@@ -34,6 +34,7 @@ STATUSES = "paths => Promise.all(paths.map(async path => (await fetch(path)).sta
 OLDER = (
     "async () => (await caches.open('py-edge:/:older')).put('bundle.json', new Response('{\"files\": {}}'))"
 )
+HOLDS = "async ([tree, path]) => Boolean(await (await caches.open(`py-edge:/:${tree}`)).match(path))"
 UPDATE = "async () => (await navigator.serviceWorker.getRegistration()).update()"
 NEW_VERSION = "A new version of this page is here."
 
@@ -87,8 +88,8 @@ def test_nothing_unverified_is_ever_kept(page: Page, own: Origin, tattler: Any) 
 
 
 def test_new_versions_are_offered_and_taken(page: Page, own: Origin) -> None:
-    """With an open tab: the page says so, a reload shows the new one, and of older ones just the last is kept; the way back
-    to it is a new version too."""
+    """With an open tab: the page says so, a reload shows the new one, which has what did not change of Python, and of older
+    ones just the last is kept; the way back to it is a new version too."""
     page.goto(f"{own.url}test-bare.html")
     page.evaluate(OLDER)
     _visit(page, own)
@@ -96,6 +97,9 @@ def test_new_versions_are_offered_and_taken(page: Page, own: Origin) -> None:
     index = json.loads((own_folder(own) / "bundle.json").read_text())
     first, second = index["tree"], "0" * 16
     assert _kept(page) == ["older", first]
+    part = f"{index['runtime']}pyodide.mjs"
+    page.evaluate("path => fetch(path)", part)
+    page.wait_for_function(HOLDS, arg=[first, part])
     for before, tree in ((first, second), (second, first)):
         (own_folder(own) / "bundle.json").write_text(json.dumps({**index, "tree": tree}))
         with (own_folder(own) / "sw.js").open("a") as worker:
@@ -106,6 +110,7 @@ def test_new_versions_are_offered_and_taken(page: Page, own: Origin) -> None:
             page.get_by_role("button", name="Reload").click()
         expect(page.locator("#total")).to_contain_text("files")
         assert _kept(page) == [before, tree]
+        assert page.evaluate(HOLDS, [tree, part])
 
 
 def _kept(page: Page) -> list[str]:

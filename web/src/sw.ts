@@ -73,6 +73,13 @@ async function install(): Promise<void> {
       else throw new Error(`${path} is not the file of bundle.json`);
     }),
   );
+  // Python, once fetched, is taken over as long as it is the same; without room it is fetched again.
+  await Promise.all(
+    Object.keys(index.files).filter((path) => HASHED.test(path) && LATER.test(path)).map(async (path) => {
+      const held = await caches.match(new URL(path, base));
+      if (held) await cache.put(new URL(path, base), held).catch(() => undefined);
+    }),
+  );
   await cache.put(new URL(INDEX, base), new Response(JSON.stringify(index), { headers: { "content-type": "application/json" } }));
 }
 
