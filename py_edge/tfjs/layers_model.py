@@ -267,6 +267,9 @@ def _trial(
 
 
 def _common(first: tuple[int, ...], second: tuple[int, ...]) -> Shape:
+    """None where they differ; a squeeze of all ones gives another rank for one example."""
+    if len(first) != len(second):
+        return (None,) * len(second)
     return tuple(a if a == z else None for a, z in zip(first, second, strict=True))
 
 

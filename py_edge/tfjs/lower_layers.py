@@ -45,7 +45,8 @@ class Lowering:
             use = layer.uses[index]
             args, kwargs = self._values(network, use, known)
             found = known[name, index] = self.layer(layer, args, kwargs)
-            self.shapes[layer.where] = self.b.shape(found[0].id)
+            if found:
+                self.shapes[layer.where] = self.b.shape(found[0].id)
         return [self._value(network, ref, known) for ref in network.outputs]
 
     def _value(self, network: Network, ref: Ref, known: Mapping[tuple[str, int], list[Sym]]) -> Sym:
