@@ -67,7 +67,7 @@ class LayersModel(Model):
     @property
     def trainable(self) -> list[str]:
         parts = [part for part in self.layers if part.trainable]
-        learnt = [name for part in parts for name in part.weights if name not in part.statistics]
+        learnt = [name for part in parts for name in part.weights if name not in part.still]
         return list(dict.fromkeys(learnt))
 
     def with_weights(self, changed: Mapping[str, Tensor]) -> LayersModel:
@@ -280,6 +280,6 @@ def _part(layer: Layer, shapes: Mapping[str, Shape]) -> Part:
     return replace(
         part_of(layer.name, layer.kind, weights),
         trainable=layer.config.get("trainable") is not False,
-        statistics=tuple(name for name in weights if any(name in scope.statistics for scope in scopes)),
+        still=tuple(name for name in weights if any(name in scope.still for scope in scopes)),
         shape=shapes.get(layer.where),
     )

@@ -95,6 +95,7 @@ class Lowering:
         kwargs: Mapping[str, Any], module: str = "",
     ) -> list[Sym]:  # fmt: skip
         self.b.where = f"layer '{name}' ({kind})"
+        scope.frozen = scope.frozen or config.get("trainable") is False
         call = Call(
             self.b,
             kind,

@@ -29,7 +29,7 @@ class Port:
 class Part:
     """One layer or graph node as `inspect` shows it. weights: manifest names; parameters: how many numbers.
 
-    trainable: whether the file lets the layer learn; statistics: weights that descent does not change; shape: of a
+    trainable: whether the file lets the layer learn; still: weights that descent does not change; shape: of a
     layer's first output, None in it for an open size, or None where it is not known.
     """
 
@@ -38,7 +38,7 @@ class Part:
     weights: tuple[str, ...]
     parameters: int
     trainable: bool = True
-    statistics: tuple[str, ...] = ()
+    still: tuple[str, ...] = ()
     shape: Shape | None = None
 
 

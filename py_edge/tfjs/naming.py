@@ -42,7 +42,7 @@ class Source(Protocol):
 class Scope:
     """One layer's, or one cell's, place. parts: names from the outermost model in; anchor: how many of them are
     the models around; counted: its path in a .keras file; order: roles in the order in which they were asked for;
-    names: manifest names that were found, with shapes; statistics: those of them that descent does not change;
+    names: manifest names that were found, with shapes; still: those of them that descent does not change, all if frozen;
     network: the model that a wrapper holds."""
 
     parts: tuple[str, ...]
@@ -51,14 +51,16 @@ class Scope:
     order: list[str] = field(default_factory=list)
     children: dict[tuple[str, str], Scope] = field(default_factory=dict)
     names: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    statistics: set[str] = field(default_factory=set)
+    still: set[str] = field(default_factory=set)
+    frozen: bool = False
     network: object = None
 
     def child(self, part: str, counted: str) -> Scope:
         """The scope of a cell or wrapped layer inside."""
         key = (part, counted)
         if key not in self.children:
-            self.children[key] = Scope((*self.parts, part), self.anchor, (*self.counted, *counted.split("/")))
+            path = (*self.counted, *counted.split("/"))
+            self.children[key] = Scope((*self.parts, part), self.anchor, path, frozen=self.frozen)
         return self.children[key]
 
     def weight(
@@ -68,8 +70,8 @@ class Scope:
             self.order.append(roles[0])
         name, tensor = source.find(self, roles, self.order.index(roles[0]), shape, make)
         self.names[name] = shape
-        if roles[0] in STATISTICS:
-            self.statistics.add(name)
+        if self.frozen or roles[0] in STATISTICS:
+            self.still.add(name)
         return name, tensor
 
 

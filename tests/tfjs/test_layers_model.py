@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from py_edge.tfjs import conformance_own
+from py_edge.tfjs import conformance_own, sequential
 from py_edge.tfjs.initializers import CONSTRAINTS, REGULARIZERS, check_initializer, check_one_of
 from py_edge.tfjs.layers.activations import activation_of
 from py_edge.tfjs.layers.cells import CELLS
@@ -59,6 +59,18 @@ def test_all_other_names_of_tfjs() -> None:
 def test_what_learns_is_told_by_role(name: str, learnt: int, statistics: int) -> None:
     """However a format calls its weights: moving statistics do not learn, a wrapped model does, a shared layer counts once."""
     model = load_model(CHECKOUT / "tests" / "golden" / "models" / name)
-    still = [weight for part in model.layers for weight in part.statistics]
+    still = [weight for part in model.layers for weight in part.still]
     assert (len(model.trainable), len(set(model.trainable)), len(still)) == (learnt, learnt, statistics)
     assert set(model.trainable) | set(still) == set(model.weights)
+
+
+def test_a_frozen_layer_inside_a_wrapper_stands_still() -> None:
+    """As in Keras, what a wrapper holds may be frozen by its own config: a layer, or some layers of a model."""
+    dense = {"class_name": "Dense", "config": {"name": "d", "units": 2, "trainable": False}}
+    learning = {"class_name": "Dense", "config": {"name": "e", "units": 2, "trainable": True}}
+    entry = {"class_name": "InputLayer", "config": {"name": "i", "batch_input_shape": [None, 2]}}
+    both = {"class_name": "Sequential", "config": {"name": "s", "layers": [entry, dense, learning]}}
+    for inner, learnt in ((dense, set()), (learning, {"kernel", "bias"}), (both, {"kernel", "bias"})):
+        model = sequential((3, 2), [{"class_name": "TimeDistributed", "layer": inner}])
+        assert {name.rpartition("/")[2] for name in model.trainable} == learnt
+        assert len(model.trainable) == len(learnt)
