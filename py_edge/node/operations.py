@@ -137,6 +137,9 @@ _GATE = may_have(
     from_version=COUNT, to_version=COUNT,
 )  # fmt: skip
 _LETTER = fields(**{name: _SQL[kind] for name, kind in DEAD_LETTERS.columns.items()} | {"body": of(Question)})
+_ANNOTATOR = fields(
+    name=TEXT, votes=COUNT, judged=COUNT, gold=COUNT, agreement=maybe(number(0, 1).schema), skill=number(0, 1)
+)  # fmt: skip
 _MODEL = fields(
     name=NAME, version=integer(1), digest=DIGEST, released_at_ms=TIME_MS, metrics=maybe(OBJECT),
     threshold=maybe(NUMBER), certificate=maybe(OBJECT),
@@ -148,7 +151,7 @@ _STATUS = fields(
     asked_by_child=counted(),
     waiting=listed(fields(question=TEXT, place=maybe(COUNT), estimate_s=maybe(NUMBER))),
     outbox=COUNT, outbox_oldest_ms={"type": "integer"}, outbox_retrying=COUNT, dead_letters=COUNT,
-    unacknowledged=COUNT, tasks_open=COUNT, votes=COUNT, examples=COUNT, gates=listed(_GATE), rollbacks=counted(),
+    unacknowledged=COUNT, tasks_open=COUNT, votes=COUNT, annotators=listed(_ANNOTATOR), examples=COUNT, gates=listed(_GATE), rollbacks=counted(),
     models=listed(_MODEL),
 )  # fmt: skip
 _FILE = Operation({200: ANY, 206: ANY, 304: None, 416: None}, media=("application/octet-stream", JSON))

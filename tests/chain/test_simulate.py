@@ -16,6 +16,7 @@ from py_edge.storage.tables import QUESTIONS
 
 HISTORIES = int(os.environ.get("PY_EDGE_HISTORIES", "40"))
 PARTS = 8
+ERASING = int(os.environ.get("PY_EDGE_HISTORIES", "12"))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -32,6 +33,14 @@ def test_a_seed_replays_bit_for_bit() -> None:
     first, again, other = run_history(11), run_history(11), run_history(12)
     assert (first.digest, first.messages, first.virtual_s) == (again.digest, again.messages, again.virtual_s)
     assert first.digest != other.digest
+
+
+def test_what_is_erased_in_bad_weather_is_gone_everywhere() -> None:
+    """A third of all questions is erased while messages are lost, doubled and late and places die: no place keeps their
+    content, and equal questions of others end well."""
+    plan = Plan(erasures=0.33, devices=3)
+    outcomes = [run_history(seed, plan) for seed in range(ERASING)]
+    assert [(outcome.seed, outcome.troubles) for outcome in outcomes if outcome.troubles] == []
 
 
 def forget_everything(patch: pytest.MonkeyPatch) -> None:

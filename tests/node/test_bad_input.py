@@ -115,7 +115,8 @@ def test_a_bad_question_is_refused_and_not_kept(node: LiveNode, what: str) -> No
         ("POST", "/v1/dead-letters/1/replay", {}),
         ("POST", "/v1/dead-letters/x/replay", {}),
         ("TRACE", "/v1/status", None),
-        ("DELETE", f"/v1/questions/{DEVICE}/1", None),
+        ("DELETE", f"/v1/questions/{DEVICE}/0", None),
+        ("DELETE", "/v1/questions/nobody/1", None),
     ],
 )
 def test_every_endpoint_refuses_nonsense(node: LiveNode, method: str, path: str, body: Any) -> None:

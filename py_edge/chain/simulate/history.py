@@ -1,7 +1,8 @@
 """One history: devices ask while everything fails, then the world heals, and an outside checker looks at the end.
 
 Checked: nothing acknowledged is lost, every question ends, each answer belongs to its content, and takes effect on
-its device exactly once per revision; no outbox, delivery or lane is left behind; the parent keeps what it accepted.
+its device exactly once per revision; no outbox, delivery or lane is left behind; the parent keeps what it accepted;
+what was erased is gone at every place.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from hashlib import sha256
 from typing import Any
 
 from py_edge.chain.answers import PERSON_TIER
+from py_edge.chain.erasure import HOLD_CONTENT
 from py_edge.chain.identity import make_question
 from py_edge.chain.simulate.faults import HEALED, draw_faults
 from py_edge.chain.simulate.link import Link
@@ -20,12 +22,13 @@ from py_edge.chain.simulate.loop import run_virtually
 from py_edge.chain.simulate.place import Place, truth
 from py_edge.errors import ConflictError, NotFoundError, PyEdgeError
 from py_edge.fields import read_json
-from py_edge.records import TERMINAL, Question
+from py_edge.records import ERASED, TERMINAL, Question
 from py_edge.storage.ports import Transaction
 from py_edge.storage.tables import DELIVERIES, EXAMPLES, OUTBOX, QUESTIONS
 
 CHAOS_S = 120.0
 QUIET_LIMIT_S = 7_200.0
+EMPTIED = {table.name for table in HOLD_CONTENT} - {DELIVERIES.name}
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Plan:
     questions: int = 4
     contents: int = 5  # few contents: equal questions are common
     deadlines: bool = True
+    erasures: float = 0.0  # share of questions that their device erases some time after
 
 
 @dataclass
@@ -60,6 +64,7 @@ class Told:
     question: Question
     has_deadline: bool = False
     cancelled: bool = False
+    erased: bool = False
 
 
 class World:
@@ -71,6 +76,7 @@ class World:
         self.log: list[tuple[Any, ...]] = []
         self.told: dict[str, Told] = {}
         self.kills = 0
+        self.erasers: list[asyncio.Task[None]] = []
         tiers = plan.tiers or self.rng.randrange(1, 7)
         self.nodes = [Place(f"n{n}", n, self.rng, top=n == tiers) for n in range(1, tiers + 1)]
         self.devices = [Place("", 0, self.rng) for _ in range(plan.devices)]
@@ -171,6 +177,8 @@ class World:
             return
         self.told[question.id] = Told(question, bool(details))
         self.log.append(("asked", question.id))
+        if self.plan.erasures and self.rng.random() < self.plan.erasures:
+            self.erasers.append(asyncio.create_task(self._erase(place, question)))
         if self.rng.random() < 0.1:
             try:
                 await tier.cancel(place.name, question.sequence, place.name)
@@ -180,6 +188,20 @@ class World:
             except PyEdgeError:
                 place.disk.failed = True
                 self.told[question.id].cancelled = True  # unknown: may be or not
+
+    async def _erase(self, place: Place, question: Question) -> None:
+        """Some time after, and again until the device has taken it."""
+        told = self.told[question.id]
+        while not told.erased:
+            await asyncio.sleep(
+                self.rng.random() ** 4 * CHAOS_S / 2
+            )  # often while the question is on its way
+            if place.up:
+                try:
+                    await place.tier.erase(place.name, question.sequence)
+                    told.erased = True
+                except PyEdgeError:
+                    place.disk.failed = True
 
     async def _consume(self, place: Place) -> None:
         """Effect and acknowledgement in one transaction, as the page does it."""
@@ -210,6 +232,7 @@ class World:
             if name == QUESTIONS.name and row["tier"]
         }
         found = [f"the person has not corrected {digest}" for digest in sorted(top.slips & said)]
+        found += ["a device has not erased yet" for eraser in self.erasers if not eraser.done()]
         for place in self.places:
             left = await place.store.read(
                 lambda tx: (tx.count(OUTBOX), tx.count(DELIVERIES), tx.tally(QUESTIONS, "state"))
@@ -241,6 +264,9 @@ async def check(world: World) -> list[str]:
         if row is None:
             troubles.append(f"{key}: acknowledged, but lost")
             continue
+        if told.erased:
+            troubles += check_erased(world, told.question)
+            continue
         ends = (
             {"answered"}
             | ({"expired"} if told.has_deadline else set())
@@ -250,7 +276,7 @@ async def check(world: World) -> list[str]:
             troubles.append(f"{key}: ended as {row['state']}")
         troubles += check_answers(place, told, row["revision"])
         said = revisions_said(world.nodes[0], told.question.digest)
-        if row["revision"] > said:
+        if row["revision"] > said and not world.plan.erasures:  # what was erased is not counted any more
             troubles.append(f"{key}: {row['revision']} revisions, told only {said}")
     for place in world.nodes:
         troubles += check_examples(place)
@@ -263,6 +289,26 @@ def revisions_said(place: Place, digest: str) -> int:
     return sum(
         row["revision"] for (name, _), row in rows if name == QUESTIONS.name and row["digest"] == digest
     )
+
+
+def check_erased(world: World, question: Question) -> list[str]:
+    """Where it came, a tombstone; its content only in rows of others that asked the same, and never without them."""
+    found, key = [], (question.device, question.sequence)
+    for place in world.places:
+        rows = place.disk.rows
+        row = rows.get((QUESTIONS.name, key))
+        if row is not None and row["state"] != ERASED:
+            found.append(f"{question.id}: still {row['state']} at {place.name}")
+        same = [
+            k
+            for (name, k), row in rows.items()
+            if name == QUESTIONS.name and row["digest"] == question.digest
+        ]
+        for (name, _), row in rows.items():
+            of = (row.get("device"), row.get("sequence"))
+            if (question.digest in str(row) and of not in same) or (name in EMPTIED and of == key):
+                found.append(f"{question.id}: {place.name} keeps it in {name}")
+    return found
 
 
 def check_answers(place: Place, told: Told, revision: int) -> list[str]:

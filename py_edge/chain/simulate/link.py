@@ -23,7 +23,7 @@ from py_edge.records import Question
 
 TIMEOUT_S = 30.0
 SILENCE_S = 40.0
-STATUS = {"E_CONFLICT": 409, "E_NOT_FOUND": 404, "E_STORAGE": 503, "E_CAPACITY": 503}
+STATUS = {"E_CONFLICT": 409, "E_NOT_FOUND": 404, "E_GONE": 410, "E_STORAGE": 503, "E_CAPACITY": 503}
 
 
 @dataclass
@@ -162,6 +162,8 @@ async def door(place: Place, child: Place, method: str, path: str, body: bytes |
     if parts[1] == "questions" and method == "PUT":
         receipt, _ = await place.tier.ask(Question.from_json(read_json(body or b"")), asker)
         return receipt.to_json()
+    if method == "DELETE":
+        return (await place.tier.erase(parts[2], int(parts[3]))).to_json()
     if parts[1] == "questions":
         return (await place.tier.cancel(parts[2], int(parts[3]), asker)).to_json()
     if method == "POST":
