@@ -3,7 +3,8 @@
     python -m tests.benchmarks.load_node --seconds 5 --clients 64 --bytes 3000
 
 Both run in one process on the same server (uvicorn, httptools, uvloop; no access log), both on SQLite in WAL with
-synchronous=FULL, read back, on the same disk, which must not be memory. Prints JSON; fails when the ratio is under
+synchronous=FULL, read back, on the same disk, which must not be memory. What a commit costs there decides the ratio, so
+--sync-ms gives the servers a slower disk: every sync takes that much longer (a shim of 20 lines before the C library). Prints JSON; fails when the ratio is under
 --least-ratio. A third endpoint, which reads the body and does nothing, shows how much is left to win. Each round has a closed loop per client, which finds how
 much each server can do, and then the node alone at --rate questions per second, each planned for a moment and its
 latency counted from there, so a stalled server is not forgiven.
@@ -32,6 +33,21 @@ from py_edge.records import Question, digest_of_content
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_PER_S = 8_000  # requests are made before the clock starts
+SHIM = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <time.h>
+static int slow(const char *name, int file) {
+  long us = atol(getenv("SYNC_US"));
+  struct timespec wait = {us / 1000000, us % 1000000 * 1000};
+  int done = ((int (*)(int))dlsym(RTLD_NEXT, name))(file);
+  nanosleep(&wait, 0);
+  return done;
+}
+int fsync(int file) { return slow("fsync", file); }
+int fdatasync(int file) { return slow("fdatasync", file); }
+"""
 BARE = """
 import asyncio, json, sqlite3, sys, uvicorn
 from starlette.applications import Starlette
@@ -171,9 +187,23 @@ async def hammer(port: int, clients: int, seconds: float, size: int, rate: float
     )  # fmt: skip
 
 
+def slower_disk(folder: str, sync_ms: float) -> dict[str, str]:
+    """The environment in which every sync takes so much longer."""
+    if not sync_ms:
+        return {}
+    source, shim = Path(folder, "shim.c"), Path(folder, "shim.so")
+    source.write_text(SHIM)
+    subprocess.run(
+        [sys.executable, "-m", "ziglang", "cc", "-shared", "-fPIC", str(source), "-o", str(shim), "-ldl"],
+        check=True,
+    )
+    return {"LD_PRELOAD": str(shim), "SYNC_US": str(round(1000 * sync_ms))}
+
+
 def measure(code: str, place: str, port: int, arguments: argparse.Namespace, rate: float = 0.0) -> Numbers:
     """Start a server, wait for it, hammer it, stop it."""
-    process = subprocess.Popen([sys.executable, "-c", code, place, str(port)], cwd=ROOT)
+    environment = os.environ | arguments.environment
+    process = subprocess.Popen([sys.executable, "-c", code, place, str(port)], cwd=ROOT, env=environment)
     try:
         wait_for(port)
         before = cpu_s(process.pid)
@@ -236,11 +266,13 @@ def main() -> int:
     parser.add_argument("--bytes", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--rate", type=float, default=1500.0)
+    parser.add_argument("--sync-ms", type=float, default=0.0)
     parser.add_argument("--least-ratio", type=float, default=0.0)
     arguments = parser.parse_args()
     rounds: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         disk_ms = sync_ms(folder)
+        arguments.environment = slower_disk(folder, arguments.sync_ms)
         for number in range(arguments.rounds):
             nothing = measure(NOTHING, "", 18600 + number, arguments)
             bare = measure(BARE, f"{folder}/bare{number}.db", 18700 + number, arguments)
@@ -258,6 +290,7 @@ def main() -> int:
                 "cpus": os.cpu_count(),
                 "load": os.getloadavg(),
                 "fdatasync_ms": disk_ms,
+                "sync_ms_added": arguments.sync_ms,
                 "rounds": rounds,
                 "best_ratio": best,
             },
