@@ -120,8 +120,7 @@ def _take(page: Page, folder: Path, name: str) -> None:
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size(size)
         if look == "phone":  # no pointer that hovers
-            touched = {**size, "deviceScaleFactor": 1, "mobile": True}
-            page.context.new_cdp_session(page).send("Emulation.setDeviceMetricsOverride", touched)
+            page.context.new_cdp_session(page).send("Emulation.setTouchEmulationEnabled", {"enabled": True})
         page.wait_for_timeout(500)  # charts redraw themselves
         page.screenshot(path=str(folder / f"{name}-{look}.png"), full_page=True)
         over = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")

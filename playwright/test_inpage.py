@@ -28,6 +28,7 @@ def test_a_static_page_has_device_site_and_person(
     expect(page.locator("#person canvas")).to_be_visible()
     page.locator("#person .label", has_text=str(labels[700])).click()
     expect(page.locator("#counts")).to_contain_text("1 answered")
+    expect(page.locator("#chain li")).to_have_text(["device", "tab's node", "person"])
     expect(page.locator("#chain .on")).to_have_text("device")  # of the picture on show, not of the older one
     answer = page.evaluate("() => pyEdgeDemo.answers()")["answers"][0]
     assert (answer["label_index"], answer["source"]) == (labels[700], "person")

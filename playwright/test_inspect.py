@@ -20,4 +20,8 @@ def test_the_layers_of_a_shipped_model_are_told(page: Page, origin: Origin) -> N
         ["hiddenDense64 \u00d7 24, 241560", "outDense24 \u00d7 10, 10250"]
     )
     assert page.locator("#map rect").count() > 10
+    kinds = {"accuracy": "python.snapshot.gz", "person": "py_edge-", "cloud": "pyodide.asm.mjs"}
+    for kind, name in kinds.items():
+        assert page.locator(f"#map g.{kind}", has_text=name).count() == 1
+    expect(page.locator("#map g", has_text="pyodide.asm.mjs").locator("text")).to_have_count(2)
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")

@@ -31,12 +31,17 @@ for (const name of ["src", "learn", "model", "origin", "threshold", "audit"]) {
   const value = query.get(name);
   if (value !== null) element.setAttribute(name, value);
 }
+if (element.getAttribute("origin") === "in-page") {
+  document.querySelector("#chain [data-place=site]")!.textContent = "tab's node";
+  byId("asked-node").textContent = "the node in this tab";
+  document.querySelector("#chain [data-place=cloud]")!.remove();
+}
 const rounds: Round[] = [];
 const answers: Answer[] = [];
 const timings = { first_prediction_ms: 0, python_ready_ms: 0, round_trip_ms: [] as number[] };
 const asked = new Map<number, { image: Float32Array; begin: number; row: HTMLElement }>();
 
-const chart = new ShareChart("round");
+const chart = new ShareChart("round", "Nothing yet: the story that make demo plays draws a point after each round.");
 byId("curve").append(chart.node);
 const lossChart = new LossChart();
 byId("learnt").after(lossChart.node);

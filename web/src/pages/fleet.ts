@@ -29,19 +29,24 @@ const STEP_MINUTES = 5;
 const STEPS = 12;
 const PLAYED: Wish[] = [{ threshold: 80, people: 70, loss: 5 }, { threshold: 80, people: 70, loss: 50 }, { threshold: 95, people: 70, loss: 5 }];
 const time = (seconds: number) => (seconds < 120 ? `${Math.round(seconds)}\u00a0s` : `${Math.round(seconds / 60)}\u00a0min`);
-const COLUMNS: [string, (hour: Hour) => string][] = [
+const ROWS: [string, (hour: Hour, wish: Wish) => string][] = [
+  ["threshold", (_, { threshold }) => percent(threshold / 100)],
+  ["people, per hour", (_, { people }) => `${people}\u00a0min`],
+  ["network loss", (_, { loss }) => percent(loss / 100)],
   ["answered alone", ({ coverage }) => percent(coverage)],
   ["of those wrong", ({ risk }) => `${(risk * 100).toFixed(1)}\u00a0%`],
   ["asked", ({ asked }) => String(asked)],
   ["answered by a person", ({ answered }) => String(answered)],
   ["queue at the desk", ({ at_desk }) => String(at_desk)],
   ["median wait", ({ waited_s }) => (waited_s === undefined ? "–" : time(waited_s))],
-  ["sent and received, per device and hour", ({ bytes_per_device_hour: bytes }) => `${(bytes / 1000).toFixed(1)} kB`],
+  ["bytes per device and hour", ({ bytes_per_device_hour: bytes }) => `${(bytes / 1000).toFixed(1)}\u00a0kB`],
 ];
 
-const chart = new TimeChart([{ name: "unanswered", kind: "device" }, { name: "of those, at the desk", kind: "person" }], "minutes", (value) => String(Math.round(value)), null);
+const chart = new TimeChart([{ name: "unanswered, on the way", kind: "device" }, { name: "unanswered, at the desk", kind: "person" }], "minutes", (value) => String(Math.round(value)), null);
 byId("chart").append(chart.node);
-byId("runs").append(el("thead", {}, el("tr", {}, ...["threshold", "people", "loss", ...COLUMNS.map(([name]) => name)].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, el("tr", { class: "none" }, el("td", { colspan: COLUMNS.length + 3 }, "None yet: run an hour."))));
+const heads = el("tr", {}, el("th", { scope: "col" }, "hour"));
+const rows = ROWS.map(([name]) => el("tr", {}, el("th", { scope: "row" }, name)));
+byId("runs").append(el("thead", {}, heads), el("tbody", {}, ...rows));
 
 const sliders = ["threshold", "people", "loss"] as const;
 const slider = (name: keyof Wish) => byId<HTMLInputElement>(name);
@@ -60,10 +65,10 @@ python.then(
   (error: EdgeError) => (byId("python").textContent = `Nothing can be simulated here: ${error.message}`),
 );
 
-const wish = (): Wish => ({ threshold: Number(slider("threshold").value), people: Number(slider("people").value), loss: Number(slider("loss").value) });
+const wished = (): Wish => ({ threshold: Number(slider("threshold").value), people: Number(slider("people").value), loss: Number(slider("loss").value) });
 
 function showWish(): void {
-  const { threshold, people, loss } = wish();
+  const { threshold, people, loss } = wished();
   byId("threshold-says").textContent = percent(threshold / 100);
   byId("people-says").textContent = String(people);
   byId("loss-says").textContent = percent(loss / 100);
@@ -74,7 +79,8 @@ function say(hour: Hour): string {
   return `After ${hour.minute} minutes: ${percent(hour.coverage)} of ${hour.seen} pictures answered on the device, ${(hour.risk * 100).toFixed(1)}\u00a0% of them wrong; ${hour.unanswered} questions unanswered, ${hour.at_desk} of them at the desk; ${wait}.`;
 }
 
-async function live({ threshold, people, loss }: Wish): Promise<void> {
+async function live(wish: Wish): Promise<void> {
+  const { threshold, people, loss } = wish;
   const { call } = await python;
   await call("fleet.fleet_open", { threshold: threshold / 100, people_minutes: people, loss: loss / 100 });
   const seen: Hour[] = [];
@@ -82,12 +88,11 @@ async function live({ threshold, people, loss }: Wish): Promise<void> {
     latest = await call<Hour>("fleet.fleet_run", STEP_MINUTES);
     seen.push(latest);
     byId("says").textContent = say(latest);
-    chart.draw(seen.map(({ minute }) => minute), [seen.map(({ unanswered }) => unanswered), seen.map(({ at_desk }) => at_desk)], say(latest));
+    chart.draw(seen.map(({ minute }) => minute), [seen.map(({ unanswered, at_desk }) => Math.max(0, unanswered - at_desk)), seen.map(({ at_desk }) => at_desk)], say(latest));
   }
-  byId("runs").querySelector(".none")?.remove();
-  const cells = [percent(threshold / 100), `${people}\u00a0min`, percent(loss / 100), ...COLUMNS.map(([, of]) => of(latest!))];
-  byId("runs").querySelector("tbody")!.append(el("tr", {}, ...cells.map((cell) => el("td", {}, cell))));
   hours += 1;
+  heads.append(el("th", { scope: "col" }, String(hours)));
+  rows.forEach((row, i) => row.append(el("td", {}, ROWS[i]![1](latest!, wish))));
 }
 
 async function run(wishes: Wish[]): Promise<void> {
@@ -111,7 +116,7 @@ async function run(wishes: Wish[]): Promise<void> {
 
 for (const name of sliders) slider(name).addEventListener("input", showWish);
 const told = telling((text) => (byId("says").textContent = text));
-byId("run").addEventListener("click", told(() => run([wish()])));
+byId("run").addEventListener("click", told(() => run([wished()])));
 byId("play").addEventListener("click", told(() => run(PLAYED)));
 Object.assign(window, { pyEdgeFleet: { state: () => ({ running, hours, latest }) } });
 showWish();

@@ -21,8 +21,8 @@ interface Tile {
 
 const HEIGHT = 420;
 const WIDTHS: [number, number] = [240, 1200];
-const KINDS: [RegExp, string][] = [[/^rt-/, "cloud"], [/\.(whl|gz)$/, "person"], [/^models\//, "site"], [/./, "device"]];
-const KIND_NAMES: Record<string, string> = { cloud: "Python runtime", person: "our Python", site: "models", device: "pages, workers, executors" };
+const KINDS: [RegExp, string][] = [[/python\.snapshot\.gz$/, "accuracy"], [/\/py_edge-[^/]*\.whl$/, "person"], [/^rt-|\.whl$/, "cloud"], [/^models\//, "site"], [/./, "device"]];
+const KIND_NAMES: Record<string, string> = { cloud: "Python runtime and libraries", accuracy: "started Python's memory: runtime and ours", person: "our Python", site: "models", device: "pages, workers, executors" };
 
 function size(bytes: number): string {
   return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : bytes >= 1e3 ? `${(bytes / 1e3).toFixed(0)} kB` : `${bytes} B`;
@@ -43,17 +43,30 @@ function layOut(items: [string, number][], x: number, y: number, width: number, 
     : [...layOut(head, x, y, width, height * share), ...layOut(tail, x, y + height * share, width, height * (1 - share))];
 }
 
+const FONTS: [string, number, number][] = [["on-mark", 9, 18], ["on-mark small", 7.2, 15]]; // class, widest letter, line
+
+/** A tile's name and size in the larger letters that fit, else what fits of them in the smaller; nothing where that tells nothing. */
+function labelled({ name, bytes, x, y, width, height }: Tile): SVGElement[] {
+  const lines = [name.split("/").at(-1)!, size(bytes)];
+  const fits = ([, letter, line]: [string, number, number]) => width > letter * lines[0]!.length + 12 && height > 2 * line + 6;
+  const [kind, letter, line] = FONTS.find(fits) ?? FONTS.at(-1)!;
+  const room = Math.floor((width - 12) / letter);
+  if (room < 7 || height < 2 * line + 6) return [];
+  const cut = (text: string) => (text.length > room ? `${text.slice(0, room - 1)}…` : text);
+  return lines.map((text, i) => svg("text", { x: x + 8, y: y + 3 + line * (i + 1), class: kind }, cut(text)));
+}
+
 const map = svg("svg", { class: "chart treemap", role: "img", "aria-label": "every byte shipped, as areas; the table below says the same" });
 
 function drawMap(files: [string, number][], width: number): void {
   const tiles = layOut(files, 0, 0, width, HEIGHT);
   map.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
   map.replaceChildren();
-  for (const { name, bytes, x, y, width, height } of tiles) {
+  for (const tile of tiles) {
+    const { name, bytes, x, y, width, height } = tile;
     const kind = KINDS.find(([pattern]) => pattern.test(name))![1];
-    const label = name.split("/").at(-1)!;
     const group = svg("g", { class: kind }, svg("title", {}, `${name}: ${size(bytes)}`), svg("rect", { x: x + 1, y: y + 1, width: Math.max(0, width - 2), height: Math.max(0, height - 2), class: "mark" }));
-    if (width > 9 * label.length + 12 && height > 40) group.append(svg("text", { x: x + 10, y: y + 24, class: "on-mark" }, label), svg("text", { x: x + 10, y: y + 44, class: "on-mark" }, size(bytes)));
+    group.append(...labelled(tile));
     map.append(group);
   }
 }

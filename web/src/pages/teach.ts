@@ -117,7 +117,7 @@ function showGroup(group: Group, index: number): HTMLElement {
       event.preventDefault();
       told(() => addFiles(group, (event as DragEvent).dataTransfer?.files ?? []))();
     },
-  }, el("div", { class: "row" }, name, el("span", { class: "hint" }, `${group.tiles.length} pictures`)), tiles, el("div", { class: "row" }, picker), el("div", { class: "row" }, sample, shoot, empty));
+  }, el("div", { class: "row" }, name, el("span", { class: "hint" }, `${group.tiles.length} pictures`), empty), tiles, el("div", { class: "row" }, picker), el("div", { class: "row" }, sample, shoot));
   return box;
 }
 

@@ -13,6 +13,7 @@ export interface Moment {
 }
 
 const HEIGHT = 240;
+const ABOVE = 20; // room for the names of moments, off the lines
 const DASHES = [[], [6, 4], [2, 3]];
 
 export class TimeChart {
@@ -57,38 +58,33 @@ export class TimeChart {
     this.#chart?.destroy();
     this.#chart = new uPlot(
       {
-        width: this.#plot.clientWidth || 320, height: HEIGHT, legend: { show: false }, cursor: { show: false },
+        width: this.#plot.clientWidth || 320, height: HEIGHT, padding: [ABOVE, null, null, null], legend: { show: false }, cursor: { show: false },
         scales: { x: { time: false }, y: { range: (_, _low, high) => [0, this.#most ?? Math.max(10, high * 1.1)] } },
         axes: [{ ...axis, label: this.#unit, size: 32, labelSize: 20, labelGap: 0 }, { ...axis, size: 64, values: (_, ticks) => ticks.map(this.#say) }],
         series: [{}, ...this.#lines.map(({ kind }, i) => ({ stroke: colour(kind), width: 2.5, dash: DASHES[i % DASHES.length]!, points: { show: false } }))],
-        hooks: { draw: [(chart) => this.#mark(chart, colour("ink"), colour("card"))] },
+        hooks: { draw: [(chart) => this.#mark(chart, colour("ink"))] },
       },
       this.#data as uPlot.AlignedData,
       this.#plot,
     );
   }
 
-  #mark(chart: uPlot, ink: string, paper: string): void {
+  #mark(chart: uPlot, ink: string): void {
     const { ctx: pen, bbox } = chart;
     pen.save();
     pen.strokeStyle = pen.fillStyle = ink;
-    pen.textAlign = "left";
     pen.setLineDash([]);
     pen.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
     const at = this.#moments.map((moment) => chart.valToPos(moment.at, "x", true));
     for (const x of at) {
       pen.beginPath();
-      pen.moveTo(x, bbox.top);
+      pen.moveTo(x, bbox.top - 6 * devicePixelRatio);
       pen.lineTo(x, bbox.top + bbox.height);
       pen.stroke();
     }
     this.#moments.forEach(({ name }, i) => {
-      const [width, height] = [pen.measureText(name).width + 8 * devicePixelRatio, 16 * devicePixelRatio];
-      const [left, top] = [at[i]! + (i ? devicePixelRatio : -width - devicePixelRatio), bbox.top + bbox.height * 0.4];
-      pen.fillStyle = paper;
-      pen.fillRect(left, top, width, height);
-      pen.fillStyle = ink;
-      pen.fillText(name, left + 4 * devicePixelRatio, top + height * 0.75);
+      pen.textAlign = i ? "left" : "right"; // two moments may be close: away from each other
+      pen.fillText(name, at[i]! + (i ? 4 : -4) * devicePixelRatio, bbox.top - 6 * devicePixelRatio);
     });
     pen.restore();
   }
