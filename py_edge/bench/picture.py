@@ -15,18 +15,26 @@ COLOURS = {"tfjs": "#c2542d", "onnxruntime": "#2f6f9f", "litert": "#4c8c4a"}
 LEFT, WIDTH, ROW, TOP = 190, 560, 40, 78
 MOST = 16.0
 """Ratios beyond are drawn at the edge, with their number."""
+PARTS = {"latency": "one thread", "threads": "two threads"}
 
 
-def draw(result: Mapping[str, Any]) -> str:
-    """SVG text. A bar to the right of 1 means that ours is faster; the thin line is the 95 % interval."""
-    rows = result.get("latency", {})
+def draw(result: Mapping[str, Any]) -> str | None:
+    """SVG text of the first of PARTS that was measured, None without any.
+
+    A bar to the right of 1 means that ours is faster; the thin line is the 95 % interval.
+    """
+    part = next((part for part in PARTS if result.get(part)), None)
+    if part is None:
+        return None
+    rows = result[part]
     names = [*rows, "mean"]
     height = TOP + ROW * len(names) + 40
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 70} {height}" '
         'font-family="system-ui, sans-serif" font-size="12" fill="#222">',
         f'<rect width="100%" height="{height}" fill="#fff"/>',
-        '<text x="16" y="24" font-size="15" font-weight="600">Time of the peer divided by ours, one thread, same browser</text>',
+        '<text x="16" y="24" font-size="15" font-weight="600">Time of the peer divided by ours, '
+        f"{PARTS[part]}, same browser</text>",
         f'<text x="16" y="42" fill="#666">{escape(_subtitle(result))}</text>',
     ]
     for index, peer in enumerate(PEERS):

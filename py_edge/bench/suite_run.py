@@ -71,8 +71,8 @@ def run_suite(
     if json_file:
         json_file.write_text(json.dumps(result, indent=1) + "\n")
     print(report.text(result))
-    if svg_file:
-        svg_file.write_text(draw(result))
+    if svg_file and (drawn := draw(result)):
+        svg_file.write_text(drawn)
     if not quiet:
         print(_busy(max(idle, after, key=lambda load: load.foreign), rejected), file=sys.stderr)
     return FAILED if failed else 0 if quiet or force else BUSY

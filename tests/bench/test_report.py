@@ -37,10 +37,16 @@ def test_says_what_is_below_and_what_failed() -> None:
 
 
 def test_picture_is_xml() -> None:
-    """The picture is well formed whatever the processor calls itself, and says when it must not be shown."""
-    drawn = draw(RESULT)
-    ElementTree.fromstring(drawn)
-    assert "not for publication" in drawn
+    """The picture is well formed whatever the processor calls itself, says which part it shows and when it must not be
+    shown; without a part that has bars there is none."""
+    rest = {name: value for name, value in RESULT.items() if name != "latency"}
+    for threads, result in (("one", RESULT), ("two", rest | {"threads": RESULT["latency"]})):
+        drawn = draw(result)
+        assert drawn is not None
+        ElementTree.fromstring(drawn)
+        assert "not for publication" in drawn
+        assert f"{threads} thread" in drawn
+    assert draw(rest) is None
 
 
 def test_training_tells_ratio_memory_and_doubt() -> None:

@@ -61,7 +61,9 @@ def _panel(panel: Panel, names: Sequence[str], own: Sequence[str], left: int, bo
             mean, half = panel.arms[name]
             y, colour = TOP + ROW * row + 12, INK if name in own else OTHER
             out.append(f'<line x1="{at(mean - half)}" x2="{at(mean + half)}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="2"/>')  # fmt: skip
-            out.append(f'<circle cx="{at(mean)}" cy="{y}" r="4" fill="{colour}"/>')
+            beyond = (mean > panel.high) - (mean < panel.low)  # an arrowhead where the axis ends
+            tip = f"M{at(mean) + 6 * beyond},{y}l{-8 * beyond},-5v10z"
+            out.append(f'<path d="{tip}" fill="{colour}"/>' if beyond else f'<circle cx="{at(mean)}" cy="{y}" r="4" fill="{colour}"/>')  # fmt: skip
             side, anchor = (12, "start") if at(mean) < left + WIDTH * 0.7 else (-12, "end")
             edge = at(mean + half) if side > 0 else at(mean - half)
             out.append(f'<text x="{edge + side}" y="{y + 4}" text-anchor="{anchor}" font-size="11" fill="{colour}" stroke="#fff" stroke-width="3" paint-order="stroke">{mean:.3f}</text>')  # fmt: skip
