@@ -203,9 +203,8 @@ class Tier:
         if self.escalate is to_parent:
             for row in gone:
                 outbox.send_later(tx, row, now_ms, kind="erase")
-        heirs = [
-            row for row in others if row["state"] in PENDING
-        ]  # even of one that ended: above, it stood for them
+        # Of one that had ended too: above, it may have stood for them.
+        heirs = [row for row in others if row["state"] in PENDING]
         for heir in sorted(heirs, key=lambda row: row["audit"] != gone[0]["audit"])[:1]:
             self.escalate(tx, heir, Question.from_json(read_json(heir["body"])), now_ms)
 

@@ -16,7 +16,7 @@ from py_edge.storage.tables import QUESTIONS
 
 HISTORIES = int(os.environ.get("PY_EDGE_HISTORIES", "40"))
 PARTS = 8
-ERASING = int(os.environ.get("PY_EDGE_HISTORIES", "12"))
+ERASING = int(os.environ.get("PY_EDGE_HISTORIES", "8"))
 
 
 @pytest.mark.parametrize("part", range(PARTS))

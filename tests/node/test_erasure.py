@@ -130,6 +130,7 @@ def test_erased_at_the_top_it_is_erased_below(start: Start, tmp_path: Path) -> N
     assert_nothing_is_left(nodes, tmp_path, ASKED)
 
 
+@pytest.mark.slow
 def test_it_waits_for_a_parent_that_is_down_and_survives_restarts(start: Start, tmp_path: Path) -> None:
     """The middle is away while the question is erased below, then both start again: the wish still goes to the top."""
     cloud = start("cloud", level=3)
