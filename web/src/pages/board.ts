@@ -8,7 +8,7 @@ export const count = (value: unknown) => (typeof value === "number" ? value : 0)
 export const sum = (value: unknown) => Object.values((value ?? {}) as Fact).reduce((all: number, each) => all + count(each), 0);
 const list = (value: unknown) => (Array.isArray(value) ? (value as Fact[]) : []);
 const ago = (status: Status, at: unknown) => `${Math.max(0, Math.round((count(status["now_ms"]) - count(at)) / 1000))} s ago`;
-const wait = (seconds: unknown) => (typeof seconds === "number" ? `about ${Math.round(seconds)} s` : "wait unknown");
+const wait = (seconds: unknown) => (typeof seconds === "number" ? (seconds < 1 ? "under 1 s" : `about ${Math.round(seconds)} s`) : "wait unknown");
 
 /** A table that scrolls by itself where it is wider than its room. */
 function table(name: string, columns: string[], rows: HTMLTableSectionElement): HTMLElement {
@@ -62,7 +62,7 @@ export function people(status: Status): HTMLElement[] {
   const share = (value: unknown) => (typeof value === "number" ? percent(value) : "–");
   const rows = all.map((one) => [String(one["name"]), count(one["votes"]), count(one["judged"]), count(one["gold"]), share(one["agreement"]), share(one["skill"])]);
   const judged = all.filter((one) => one["judged"]).length;
-  return [table("people at the desk", ["person", "votes", "judged", "on gold", "agrees", "trusted"], body(rows)), said(`Judged are votes on gold, and second votes by all the votes together; so far of ${judged} of ${all.length}. Who is new is trusted by a prior.`)];
+  return [table("people at the desk", ["person", "votes", "judged", "on gold", "agrees", "trusted"], body(rows)), said(`${judged} of ${all.length} judged so far: on gold, and where several vote, by all the votes together. Newcomers are trusted as if they had 4 of 5 right.`)];
 }
 
 /** What each model answers alone, and how often at most it is wrong there, as audits certify it. */

@@ -72,7 +72,7 @@ function show(last: Seen): void {
   say("seen", String(steps.length * STEP));
   say("asked", String(asked));
   say("tunes", String(tunes));
-  say("alarm", alarm ? `after ${alarm.at} pictures` : "–");
+  say("alarm", alarm ? `after ${alarm.at}` : "–");
   const row = (of: keyof Step) => steps.map((_, i) => lately(of, i));
   summary = `After ${steps.length * STEP} pictures, of the last ${WINDOW * STEP} the learning device has ${percent(lately("device"))} right by itself, its frozen twin ${percent(lately("twin"))}; ${asked} were asked in all.`;
   chart.draw(steps.map((_, i) => (i + 1) * STEP), [row("device"), row("twin"), row("asked")], summary, moments);

@@ -13,7 +13,7 @@ export interface Moment {
 }
 
 const HEIGHT = 240;
-const ABOVE = 20; // room for the names of moments, off the lines
+const ABOVE = 26; // room for the names of moments, off the lines
 const DASHES = [[], [6, 4], [2, 3]];
 
 export class TimeChart {
