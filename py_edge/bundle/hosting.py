@@ -9,6 +9,7 @@ import gzip
 import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 from py_edge.bundle.lock import Lock, LockedFile
 
@@ -103,11 +104,17 @@ def compressed(files: Mapping[str, bytes]) -> dict[str, bytes]:
     }
     jobs = [(name, ending) for name in worth for ending in PACKERS]
     with ThreadPoolExecutor() as pool:
-        packed = pool.map(lambda job: PACKERS[job[1]](worth[job[0]]), jobs)
+        packed = pool.map(lambda job: _packed(job[1], worth[job[0]]), jobs)
         made = {f"{name}{ending}": data for (name, ending), data in zip(jobs, packed, strict=True)}
     return {
         path: data for path, data in made.items() if len(data) < 0.9 * len(worth[path.rpartition(".")[0]])
     }
+
+
+@lru_cache(maxsize=512)
+def _packed(ending: str, data: bytes) -> bytes:
+    """Remembered, for the next bundle of this process has most files in common with this one."""
+    return PACKERS[ending](data)
 
 
 def _packers() -> dict[str, Callable[[bytes], bytes]]:
