@@ -19,6 +19,7 @@ from tests.retrain.centroids import CentroidLearner, model_files
 
 __all__ = ["start"]
 pytestmark = pytest.mark.browser
+AXE = Path(__file__).resolve().parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture
@@ -41,7 +42,8 @@ def test_without_javascript_the_table_is_in_the_page(browser: Browser, node: Liv
 
 
 def test_every_panel_says_what_the_node_knows(page: Page, node: LiveNode, tmp_path: Path) -> None:
-    """River, queue, outbox and tree follow the node over SSE, in words and as data; a phone needs no sideways scroll."""
+    """River, queue, outbox and tree follow the node over SSE, in words and as data; a phone needs no sideways scroll;
+    axe finds nothing."""
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{node.url}/dashboard.html")
     expect(page.locator("#river")).to_contain_text("from children 0 (1 ever)")
@@ -60,6 +62,8 @@ def test_every_panel_says_what_the_node_knows(page: Page, node: LiveNode, tmp_pa
         ["3", "0", "0", "\u2013", "80\u00a0%"], timeout=15_000
     )
     expect(page.locator("#curve svg.chart")).to_be_visible()
+    page.evaluate(f"{AXE.read_text()}; 0")
+    assert page.evaluate("async () => (await axe.run()).violations.map(({ id }) => id)") == []
     page.locator("#river summary").click()
     assert int(page.locator("#river tbody td").first.inner_text()) in {0, 1}
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390

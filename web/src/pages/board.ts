@@ -62,7 +62,7 @@ export function people(status: Status): HTMLElement[] {
   const share = (value: unknown) => (typeof value === "number" ? percent(value) : "–");
   const rows = all.map((one) => [String(one["name"]), count(one["votes"]), count(one["judged"]), count(one["gold"]), share(one["agreement"]), share(one["skill"])]);
   const judged = all.filter((one) => one["judged"]).length;
-  return [table("people at the desk", ["person", "votes", "judged", "on gold", "agrees", "trusted"], body(rows)), said(`${judged} of ${all.length} judged so far: on gold, and where several vote, by all the votes together. Newcomers are trusted as if they had 4 of 5 right.`)];
+  return [table("votes and trust", ["person", "votes", "judged", "on gold", "agrees", "trusted"], body(rows)), said(`${judged} of ${all.length} judged so far: on gold, and where several vote, by all the votes together. Newcomers are trusted as if they had 4 of 5 right.`)];
 }
 
 /** What each model answers alone, and how often at most it is wrong there, as audits certify it. */

@@ -48,11 +48,13 @@ function show(status: Status): void {
   byId("facts").replaceChildren(section("now", Object.fromEntries(plain)), ...rest.map(([name, value]) => section(name, value)));
 }
 
+const said = new WeakMap<HTMLElement, string>();
+
 /** Replace what stands under the heading if it says something new; data that was unfolded stays so. */
 function keepOpen(panel: HTMLElement, parts: Node[]): void {
   const text = parts.map((part) => part.textContent).join();
-  if (panel.dataset["text"] === text) return; // focus stays where it is
-  panel.dataset["text"] = text;
+  if (said.get(panel) === text) return; // focus stays where it is
+  said.set(panel, text);
   const open = panel.querySelector("details")?.open ?? false;
   panel.replaceChildren(panel.querySelector("h2")!, ...parts);
   const data = panel.querySelector("details");
@@ -85,19 +87,19 @@ function big(name: string, value: string): HTMLElement[] {
 }
 
 function section(name: string, value: unknown): HTMLElement {
-  if (Array.isArray(value)) return el("section", {}, el("h3", {}, words(name)), list(value));
+  if (Array.isArray(value)) return el("section", {}, el("h3", {}, words(name)), list(value, words(name)));
   if (!isObject(value)) return el("section", {}, el("h3", {}, words(name)), el("p", {}, cell(value)));
   const rows = Object.entries(value).map(([key, fact]) => el("tr", {}, el("th", { scope: "row" }, words(key)), el("td", {}, cell(fact, key))));
   return el("section", {}, el("h3", {}, words(name)), rows.length ? el("table", {}, el("tbody", {}, ...rows)) : el("p", { class: "hint" }, "none"));
 }
 
-function list(values: unknown[]): HTMLElement {
+function list(values: unknown[], name: string): HTMLElement {
   if (!values.length) return el("p", { class: "hint" }, "none");
   if (!values.every(isObject)) return el("p", {}, values.map((one) => cell(one)).join(", "));
   const columns = [...new Set(values.flatMap((value) => Object.keys(value)))].filter((column) => !["files", "metadata", "digest"].includes(column));
   const head = el("tr", {}, ...columns.map((column) => el("th", { scope: "col" }, words(column))));
   const rows = values.slice(0, 10).map((value) => el("tr", {}, ...columns.map((column) => el("td", { title: typeof value[column] === "string" ? value[column] : false }, cell(value[column], column)))));
-  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
+  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${name} as a table` }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
 }
 
 function cell(value: unknown, name = ""): string {
