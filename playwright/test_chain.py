@@ -255,6 +255,21 @@ def test_a_page_sends_a_part_and_learns_from_the_whole(
     assert httpx.get(f"{node.url}v1/status").json()["examples"] == 0
 
 
+def test_send_is_heard_when_set_before_the_element_is_there(page: Page, node: Origin, digits: Digits) -> None:
+    """A script that comes before the element's class, as scripts do, still decides what leaves."""
+    page.add_init_script(
+        "document.addEventListener('readystatechange', () => { window.early = !customElements.get('py-edge'); "
+        "document.querySelector('py-edge').send = "
+        "input => ({ rung: 'features', values: input.slice(0, 3), shape: [3] }); }, { once: true })"
+    )
+    page.goto(f"{node.url}?learn=off")
+    page.evaluate("() => pyEdgeDemo.ready()")
+    assert page.evaluate("() => early")
+    page.evaluate(PLAIN_ASK, [digits[0][600], False])
+    [row] = page.evaluate("() => document.getElementById('edge').edge.questions()")
+    assert (row["question"]["rung"], row["question"]["input"]["shape"]) == ("features", [3])
+
+
 def test_what_does_not_fit_is_not_sent(demo: Page, node: Origin) -> None:
     """A `send` whose numbers do not fit its shape, or that throws, asks nothing: a typed error, and no input leaves the page."""
     for body, code in (

@@ -33,8 +33,8 @@ export class PyEdgeElement extends HTMLElement {
   static readonly observedAttributes = ["threshold"];
   /** The model behind the element, once loading has begun. */
   edge: Edge | null = null;
-  /** See EdgeOptions.send; set before loading. */
-  send: EdgeOptions["send"];
+  /** See EdgeOptions.send; set before loading, be it before this class is here. */
+  declare send: EdgeOptions["send"];
   #ready = deferred<Edge>();
   #status: HTMLElement;
   #bar: HTMLProgressElement;
@@ -223,6 +223,7 @@ export class PyEdgeElement extends HTMLElement {
   }
 }
 
+PyEdgeElement.prototype.send = undefined; // as a field it would wipe what a script set before the upgrade
 if (!customElements.get("py-edge")) customElements.define("py-edge", PyEdgeElement);
 
 declare global {
