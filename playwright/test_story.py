@@ -46,14 +46,14 @@ def play(folder: Path, *more: str) -> dict[str, Any]:
 @pytest.mark.browser
 def test_the_loop_closes_at_small_scale(tmp_path: Path) -> None:
     """Three short rounds: all to the person at first, fewer later; nothing lost; the tab learnt; every candidate judged."""
-    story = play(tmp_path, "--rounds", "3", "--questions", "50", "--seed", "5")
+    story = play(tmp_path, "--rounds", "3", "--questions", "80", "--seed", "5")
     first, last = story["rounds"][0], story["rounds"][-1]
     assert first["person_share"] == 1
     assert last["person_share"] < 0.9
     assert all(each["system_accuracy"] >= 0.9 for each in story["rounds"])
     assert last["device_alone"] > first["device_alone"]
     assert story["lost"] == 0
-    assert story["asked"] <= 150
+    assert story["asked"] <= 240
     assert story["releases"] + story["refused"] == 3 * 2
     assert 0 < story["first_prediction_ms"] < story["python_ready_ms"]
     assert story["fine_tune_ms"] > 0
