@@ -85,7 +85,7 @@ TRAINING_TARGETS = (
     *(Target("cpu", (name,), 75.0, 120.0) for name in ("T2", "T4")),
     Target("cpu", ("T5",), 20.0, 20.0),
 )
-TENSORFLOW_TARGET = Target("tensorflow", ("T1 SGD", "T1 Adam", "T2", "T3", "T4"), 1 / 3, 1.0)
+TENSORFLOW_TARGET = Target("tensorflow", ("T1 SGD", "T1 Adam", "T2", "T3", "T4", "T5"), 1 / 3, 1.0)
 START_TARGET = Target("tfjs", ("B1",), 1.5, 3.0)
 PYTHON_TARGET = Target("plain", (), 4.0, 6.0)
 """Python ready, against plain Pyodide with numpy; both START and PYTHON in a fresh profile and on reload."""

@@ -85,9 +85,7 @@ def tasks_named(ids: Sequence[str]) -> dict[str, Task]:
 def measure(tasks: Mapping[str, Task], pinned: tuple[int, ...], quick: bool) -> dict[str, Any]:
     """Task -> runner -> {blocks_ms, steps, losses, bytes, problem, agree}: whether it loses as ours does; steps: of each
     training, of which the slow take fewer; bytes: peak of a step."""
-    for task in tasks.values():
-        if task.rank:
-            _write_adapters(task)
+    _write_all_adapters(tasks)
     with Server(MOUNTS) as server, chromium(pinned) as context:
         found = {}
         for name, task in tasks.items():
@@ -100,7 +98,8 @@ def measure(tasks: Mapping[str, Task], pinned: tuple[int, ...], quick: bool) -> 
 
 
 def measure_native(tasks: Mapping[str, Task], pinned: Sequence[int], quick: bool) -> dict[str, Any]:
-    """The same on one thread of this machine, against TensorFlow; without adapters, which Keras does not have."""
+    """The same on one thread of this machine, against TensorFlow."""
+    _write_all_adapters(tasks)
     python = environment("tensorflow", TENSORFLOW)
     with (
         Worker(sys.executable, "ours", pinned, module=TRAINING_WORKER) as mine,
@@ -111,7 +110,7 @@ def measure_native(tasks: Mapping[str, Task], pinned: Sequence[int], quick: bool
             "tensorflow": lambda message: dict(theirs.ask(**message)),
         }
         found = {}
-        for name, task in ((name, task) for name, task in tasks.items() if not task.rank):
+        for name, task in tasks.items():
             print(f"training {name}, native", file=sys.stderr)
             found[name] = _turns(task, runners, quick)
     return found
@@ -148,6 +147,12 @@ def _add(row: dict[str, Any], run: Runner, task: Task, epochs: int) -> None:
     row["steps"] = len(got["losses"]) * task.batches
     row["losses"] = row["losses"] or [round(loss, 5) for loss in got["losses"]]
     row["bytes"] = max(row["bytes"], int(got["bytes"]))
+
+
+def _write_all_adapters(tasks: Mapping[str, Task]) -> None:
+    for task in tasks.values():
+        if task.rank:
+            _write_adapters(task)
 
 
 def _write_adapters(task: Task) -> None:

@@ -16,6 +16,7 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
+from py_edge.bench.mounts import BUILT
 from py_edge.bench.places import MODELS, PACKAGE
 
 Task = dict[str, Any]
@@ -37,34 +38,26 @@ def ours(task: Task) -> dict[str, Any]:
 
 
 def tensorflow(task: Task) -> dict[str, Any]:
-    """A compiled step of Keras' model and optimizer, all layers in inference mode, as ours and TF.js' are."""
+    """A compiled step of TensorFlow's network and Keras' optimizer, all layers in inference mode, as ours and TF.js' are."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import numpy as np
     import tensorflow as tf  # type: ignore[import-untyped]
     import tf_keras  # type: ignore[import-not-found]
 
-    from tests.benchmarks.models import small, vision
-    from tests.benchmarks.models.weights import fill
-
-    make = {"A1": small.mlp, "T2": small.digits, "T3": small.head, "B2": vision.mobilenet_v2}[task["model"]]
-    model = make()
-    fill(model)
-    layers = [layer for layer in model.layers if not task["trained"] or layer.name in task["trained"]]
-    chosen = [
-        w for layer in layers if "BatchNorm" not in type(layer).__name__ for w in layer.trainable_weights
-    ]
+    apply, chosen, shape = (_adapted if task["rank"] else _keras)(task)
     rule = {"sgd": tf_keras.optimizers.SGD, "adam": tf_keras.optimizers.Adam}[task["optimizer"]](task["rate"])
-    measured = tf_keras.losses.SparseCategoricalCrossentropy()
+    classified = tf_keras.losses.SparseCategoricalCrossentropy()
 
     @tf.function  # type: ignore[untyped-decorator]
     def step(x: Any, y: Any) -> Any:
         with tf.GradientTape() as tape:
-            loss = measured(y, model(x, training=False))
+            out = apply(x)
+            loss = tf.reduce_mean(tf.square(out - x)) if task["rank"] else classified(y, out)
         rule.apply_gradients(zip(tape.gradient(loss, chosen), chosen, strict=True))
         return loss
 
     flat, classes = rows_of(task)
-    data = np.frombuffer(flat, np.float32).reshape((-1, *model.input_shape[1:]))
+    data = np.frombuffer(flat, np.float32).reshape((-1, *shape))
     truth, batch, batches = np.asarray(classes, np.int32), task["batch"], task["batches"]
     times, losses = [], []
     for turn in range(task["epochs"] * batches):
@@ -75,6 +68,45 @@ def tensorflow(task: Task) -> dict[str, Any]:
         times.append(1000 * (time.perf_counter() - before))
     means = [sum(losses[i : i + batches]) / batches for i in range(0, len(losses), batches)]
     return {"times": times, "losses": means, "bytes": 0}
+
+
+def _keras(task: Task) -> tuple[Callable[[Any], Any], list[Any], tuple[int, ...]]:
+    """The network, the weights that learn, the shape of a row."""
+    from tests.benchmarks.models import small, vision
+    from tests.benchmarks.models.weights import fill
+
+    make = {"A1": small.mlp, "T2": small.digits, "T3": small.head, "B2": vision.mobilenet_v2}[task["model"]]
+    model = make()
+    fill(model)
+    layers = [layer for layer in model.layers if not task["trained"] or layer.name in task["trained"]]
+    chosen = [
+        w for layer in layers if "BatchNorm" not in type(layer).__name__ for w in layer.trainable_weights
+    ]
+    return lambda x: model(x, training=False), chosen, model.input_shape[1:]
+
+
+def _adapted(task: Task) -> tuple[Callable[[Any], Any], list[Any], tuple[int, ...]]:
+    """The encoder with low-rank adapters beside its kernels; their first values come from ours."""
+    import numpy as np
+    import tensorflow as tf
+
+    from tests.benchmarks.models import transformers
+    from tests.benchmarks.models.weights import generator
+
+    encoder, rank = transformers.TUNED, task["rank"]
+    w = transformers.weights(encoder, generator(task["model"]))
+    first = json.loads((BUILT / f"{task['model']}.adapters.json").read_text())
+    adapters = {}
+    for name, flat in first.items():
+        own = name.split("layer_")[1]
+        inputs, outputs = w[own].shape
+        a = tf.Variable(np.reshape(np.asarray(flat, np.float32), (inputs, rank)))
+        adapters[own] = a, tf.Variable(tf.zeros((rank, outputs)))
+
+    def apply(x: Any) -> Any:
+        return transformers.in_tensorflow(encoder, w, x, batched=True, adapters=adapters)
+
+    return apply, [v for pair in adapters.values() for v in pair], (encoder.S, encoder.H)
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import sys
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import tf_keras  # type: ignore[import-not-found]
 
 from tests.benchmarks.models import export, small, transformers, vision
 from tests.benchmarks.models.macs import count_macs
-from tests.benchmarks.models.weights import SEED, digest, fill
+from tests.benchmarks.models.weights import digest, fill, generator
 
 KERAS: dict[str, Callable[[], Any]] = {
     "A1": small.mlp, "A2": small.keyword_spotting, "A3": small.gru, "B1": vision.mobilenet_v1_small,
@@ -44,7 +43,7 @@ def make(model_id: str, folder: Path) -> dict[str, Any]:
     """Write one model's folder; returns its card."""
     export.clean(folder)
     tf_keras.backend.clear_session()  # names of layers start anew, so that the files do not depend on what was made before
-    rng = np.random.default_rng([SEED, zlib.crc32(model_id.encode())])
+    rng = generator(model_id)
     if model_id in TRAINED:
         model = TRAINED[model_id]()
         fill(model)

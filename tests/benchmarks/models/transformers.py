@@ -6,7 +6,9 @@ of these formats keeps a fused attention.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -52,13 +54,23 @@ def weights(encoder: Encoder, rng: np.random.Generator) -> Weights:
     return found
 
 
-def in_tensorflow(encoder: Encoder, w: Weights, x: Any, *, batched: bool = False) -> Any:
-    """x (1, S, H) -> (1, S, H); batched: any number of rows."""
+def in_tensorflow(
+    encoder: Encoder,
+    w: Weights,
+    x: Any,
+    *,
+    batched: bool = False,
+    adapters: Mapping[str, tuple[Any, Any]] = MappingProxyType({}),
+) -> Any:
+    """x (1, S, H) -> (1, S, H); batched: any number of rows; adapters: A (K, r) and B (r, N) beside a kernel, by its name."""
     S, H, A = encoder.S, encoder.H, encoder.A
     lead, tokens, perm = ((-1,), -1, (0, 2, 1, 3)) if batched else ((), S, (1, 0, 2))
 
     def dense(x: Any, name: str) -> Any:
-        return tf.matmul(x, w[f"{name}/kernel"]) + w[f"{name}/bias"]
+        y = tf.matmul(x, w[f"{name}/kernel"]) + w[f"{name}/bias"]
+        if pair := adapters.get(f"{name}/kernel"):
+            y += tf.matmul(tf.matmul(x, pair[0]), pair[1])
+        return y
 
     def norm(x: Any, name: str) -> Any:
         mean, variance = tf.nn.moments(x, [-1], keepdims=True)

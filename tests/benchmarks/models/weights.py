@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import math
+import zlib
 from typing import Any
 
 import numpy as np
 
 SEED = 20261123
 _RESIDUAL_END = ("project_BN", "project/BatchNorm", "_3_bn", "project_bn")
+
+
+def generator(model_id: str) -> np.random.Generator:
+    """A stream of its own for every model."""
+    return np.random.default_rng([SEED, zlib.crc32(model_id.encode())])
 
 
 def fill(model: Any, seed: int = SEED) -> None:
