@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -111,13 +112,18 @@ def _starts(result: Mapping[str, Any]) -> Iterator[Verdict]:
 
 def _training(result: Mapping[str, Any]) -> Iterator[Verdict]:
     for target in TRAINING_TARGETS:
-        name = target.models[0]
-        if found := ratio(result.get("training", {}), name, target.peer):
-            yield Verdict(f"{name} against TF.js {target.peer}", found.median, target.must, target.aim)
+        title = f"{target.models[0]} against TF.js {target.peer}"
+        yield from _trained(result.get("training", {}), target.models[0], target, title)
     for name in TENSORFLOW_TARGET.models:
-        if found := ratio(result.get("training_native", {}), name, TENSORFLOW_TARGET.peer):
-            must, aim = TENSORFLOW_TARGET.must, TENSORFLOW_TARGET.aim
-            yield Verdict(f"{name} against TensorFlow, native", found.median, must, aim)
+        title = f"{name} against TensorFlow, native"
+        yield from _trained(result.get("training_native", {}), name, TENSORFLOW_TARGET, title)
+
+
+def _trained(rows: Rows, task: str, target: Target, title: str) -> Iterator[Verdict]:
+    """A peer that loses otherwise than we do trains something else: nothing is reached."""
+    if found := ratio(rows, task, target.peer):
+        same = rows[task][target.peer].get("agree") is not False
+        yield Verdict(title, found.median if same else math.nan, target.must, target.aim)
 
 
 def _products(result: Mapping[str, Any]) -> Iterator[Verdict]:

@@ -51,3 +51,11 @@ def test_words() -> None:
         "executor and glue, kB brotli": "reached",
         "JavaScript of a call on A1, us": "aim reached",
     }
+
+
+def test_losses_that_differ_reach_nothing() -> None:
+    """However much faster, a training that loses otherwise is no comparison."""
+    for agree, word in ((True, "aim reached"), (False, "BELOW")):
+        rows = {"T5": {OURS: row(1.0), "tensorflow": row(9.0) | {"agree": agree}}}
+        [verdict] = verdicts.judge({"training_native": rows})
+        assert verdict.word == word
