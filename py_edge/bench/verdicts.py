@@ -52,7 +52,8 @@ class Verdict:
 
     @property
     def cells(self) -> list[str]:
-        return [self.name, f"{self.value:.3g}", f"{self.must:g}", f"{self.aim:g}", self.word]
+        value = "-" if math.isnan(self.value) else f"{self.value:.3g}"
+        return [self.name, value, f"{self.must:g}", f"{self.aim:g}", self.word]
 
 
 def judge(result: Mapping[str, Any]) -> list[Verdict]:
