@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from py_edge.bundle.collect import Bundle
-from py_edge.testing import Origin
+from py_edge.testing import Fault, Origin
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[1]
@@ -209,8 +209,10 @@ def test_it_works_in_a_frame_below_a_path_under_a_strict_policy_and_learns(
     assert told["label"] in [str(digit) for digit in range(10)]
 
 
-def test_with_storage_denied_it_answers_learns_and_says_so(page: Page, origin: Origin) -> None:
-    """No IndexedDB, no localStorage, no caches: one sentence with a code, and the page goes on."""
+def test_with_storage_denied_it_answers_learns_and_says_so(page: Page, origin: Origin, tattler: Any) -> None:
+    """No IndexedDB, no localStorage, no caches, no node: one sentence with a code, the question waits, the page goes on."""
+    origin.faults.active.append(Fault("refuse", r"/v1/"))
+    tattler.expected += ["Failed to load resource", "ERR_"]
     page.add_init_script(DENIED)
     page.goto(f"{origin.url}test-bare.html")
     told = page.evaluate(
