@@ -85,7 +85,7 @@ def tasks_named(ids: Sequence[str]) -> dict[str, Task]:
 def measure(tasks: Mapping[str, Task], pinned: tuple[int, ...], quick: bool) -> dict[str, Any]:
     """Task -> runner -> {blocks_ms, steps, losses, bytes, problem, agree}: whether it loses as ours does; steps: of each
     training, of which the slow take fewer; bytes: peak of a step."""
-    _write_all_adapters(tasks)
+    _write_adapters(tasks)
     with Server(MOUNTS) as server, chromium(pinned) as context:
         found = {}
         for name, task in tasks.items():
@@ -99,7 +99,7 @@ def measure(tasks: Mapping[str, Task], pinned: tuple[int, ...], quick: bool) -> 
 
 def measure_native(tasks: Mapping[str, Task], pinned: Sequence[int], quick: bool) -> dict[str, Any]:
     """The same on one thread of this machine, against TensorFlow."""
-    _write_all_adapters(tasks)
+    _write_adapters(tasks)
     python = environment("tensorflow", TENSORFLOW)
     with (
         Worker(sys.executable, "ours", pinned, module=TRAINING_WORKER) as mine,
@@ -149,23 +149,18 @@ def _add(row: dict[str, Any], run: Runner, task: Task, epochs: int) -> None:
     row["bytes"] = max(row["bytes"], int(got["bytes"]))
 
 
-def _write_all_adapters(tasks: Mapping[str, Task]) -> None:
-    for task in tasks.values():
-        if task.rank:
-            _write_adapters(task)
-
-
-def _write_adapters(task: Task) -> None:
-    """The first A of each adapter, by the name of its weight, for the peer."""
-    model = load(task.model)
-    adapted = Adapted(model, Adapters(task.rank, patterns=ADAPTED), model.trainable)
-    first = {
-        name.removesuffix("/lora_a"): tensor.flat.tolist()
-        for name, tensor in adapted.first.items()
-        if name.endswith("/lora_a")
-    }
+def _write_adapters(tasks: Mapping[str, Task]) -> None:
+    """The first A of each adapter, by the name of its weight, for the peers."""
     BUILT.mkdir(parents=True, exist_ok=True)
-    (BUILT / f"{task.model}.adapters.json").write_text(json.dumps(first))
+    for task in (task for task in tasks.values() if task.rank):
+        model = load(task.model)
+        adapted = Adapted(model, Adapters(task.rank, patterns=ADAPTED), model.trainable)
+        first = {
+            name.removesuffix("/lora_a"): tensor.flat.tolist()
+            for name, tensor in adapted.first.items()
+            if name.endswith("/lora_a")
+        }
+        (BUILT / f"{task.model}.adapters.json").write_text(json.dumps(first))
 
 
 def agree(ours: list[float], theirs: list[float]) -> bool | None:
