@@ -18,7 +18,8 @@ from py_edge.plan import abi
 from py_edge.plan.arena import Slot, align, assign, largest_live_bytes
 from py_edge.plan.plan import Plan, Port
 from py_edge.plan.scope import Constant, Scope, View, base_of, constant
-from py_edge.plan.steps import STEPS, Site, Step, elementwise
+from py_edge.plan.site import Site, Step
+from py_edge.plan.steps import STEPS, elementwise
 from py_edge.tensor import ITEM_BYTES, Tensor
 
 _CONTROL = {"scan", "cond", "while"}
@@ -350,7 +351,7 @@ class _Compiler:
 
 
 class _Memory:
-    """plan/steps.Memory for one node: in the first walk it takes notes, in the second it tells offsets."""
+    """plan/site.Memory for one node: in the first walk it takes notes, in the second it tells offsets."""
 
     def __init__(self, compiler: _Compiler, scope: Scope, index: int, time: int | None) -> None:
         self.compiler, self.scope, self.index, self.time = compiler, scope, index, time
