@@ -12,10 +12,10 @@ from typing import Any
 from py_edge import tfjs
 from py_edge.errors import ShapeError
 from py_edge.graph import Graph
+from py_edge.kernels.load import Library
 from py_edge.kernels.load import library as load_library
 from py_edge.passes import INFERENCE, PLAIN, optimize
 from py_edge.plan import Plan, Run, compile_graph, evaluate
-from py_edge.plan.run import Library
 from py_edge.tensor import Tensor
 from py_edge.tfjs.model import Part, Shapes
 from py_edge.tfjs.save import save_model

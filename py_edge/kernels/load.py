@@ -16,8 +16,10 @@ from py_edge.errors import EnvironmentProblem, KernelError
 
 ABI_VERSION = 3
 BUILD = Path(__file__).parent / "_build"
+"""PE_ABI_VERSION of pe.h; a plan carries it too."""
 STATUS = {
-    1: "the code is damaged", 2: "an index is outside of its axis", 3: "a parameter cannot be right", 4: "a loop does not end",
+    1: "the code is damaged", 2: "an index is outside of its axis", 3: "a parameter cannot be right",
+    4: "a loop does not end", 5: "a thread of the run is gone",
 }  # fmt: skip
 
 # (module (func i32.const 0, i32x4.splat, three times, f32x4.relaxed_madd, drop)): valid only with relaxed SIMD.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 
-ABI_VERSION = 3
 ARENA, WEIGHTS, BLOB = 0, 1, 2
 NONE = -1
 OPERAND_ALIGN = 16

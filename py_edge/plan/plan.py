@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from py_edge.errors import IntegrityError, ModelFormatError, UnsupportedError
-from py_edge.plan.abi import ABI_VERSION
+from py_edge.kernels.load import ABI_VERSION
 
 _MAGIC = b"PEPL"
 

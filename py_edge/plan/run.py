@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from py_edge.errors import KernelError, NotFoundError, ShapeError
+from py_edge.errors import NotFoundError, ShapeError
 from py_edge.graph.graph import Graph
+from py_edge.kernels.load import Library
 from py_edge.plan.compile import compile_graph
 from py_edge.plan.crew import Crew, make_crew
 from py_edge.plan.memory import Memory
 from py_edge.plan.plan import Plan, Port
 from py_edge.tensor import ITEM_BYTES, Tensor, count
-
-_STATUS = {
-    1: "the code is not a plan's",
-    2: "an index is out of range",
-    3: "a parameter is out of range",
-    4: "a loop ran too long",
-}
-
-
-class Library(Protocol):
-    """The compiled kernels, see kernels/load.py."""
-
-    panel: int
-    handle: ctypes.CDLL
-
-    def run(self, code: int, begin: int, end: int, arena: int, weights: int, blob: int) -> int: ...
 
 
 class Run:
@@ -73,9 +57,7 @@ class Run:
             status = self.library.run(
                 self._code.address, *part, self._arena.address, self._weights.address, blob
             )
-        if status:
-            kind, step = divmod(-status, 65536)
-            raise KernelError(_STATUS.get(kind, "a kernel failed"), where=f"plan step {step}", got=status)
+        self.library.check(status)
 
     def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
         """inputs: name -> Tensor, array or nested lists of exactly the plan's shape. Returns copies of the outputs."""

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import py_edge.kernels
+from py_edge.kernels import load
 from py_edge.plan import abi
 
 HEADER = re.sub(r"/\*.*?\*/", "", (Path(py_edge.kernels.__file__).parent / "pe.h").read_text(), flags=re.S)
@@ -57,4 +58,9 @@ def test_version_is_the_headers() -> None:
     """Both sides speak the same ABI version."""
     found = re.search(r"PE_ABI_VERSION (\d+)", HEADER)
     assert found is not None
-    assert int(found[1]) == abi.ABI_VERSION
+    assert int(found[1]) == load.ABI_VERSION
+
+
+def test_every_status_has_words() -> None:
+    """Each status but PE_OK that a kernel can return has a sentence for the user."""
+    assert sorted(load.STATUS) == sorted(set(enum("pe_status").values()) - {0})
