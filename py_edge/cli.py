@@ -21,6 +21,7 @@ COMMANDS = {
     "backup": "copy a running node's folder, consistent and checked",
     "restore": "make a node's folder from a backup",
     "dead-letters": "list what a node's parent refused, and send it again",
+    "erase": "take away what a device asked, at a node and at those above",
     "desk": "take a node's tasks to Label Studio, and its annotations back",
     "bundle": "make the static site",
     "predict": "run a model on a .npy or .npz file",
@@ -80,6 +81,7 @@ def _extra(command: str | None) -> str:
         "backup": "node",
         "restore": "node",
         "dead-letters": "node",
+        "erase": "node",
         "bundle": "build",
     }.get(command or "", "demo")
 

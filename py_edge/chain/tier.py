@@ -12,7 +12,14 @@ from typing import Any
 
 from py_edge.chain import downstream, outbox
 from py_edge.chain.answers import end_without_answer, pending_twins, take_home
-from py_edge.chain.erasure import Shred, erase
+from py_edge.chain.erasure import (
+    ONE,
+    Shred,
+    devices_to_erase,
+    erase,
+    some_of_device,
+    wish_device_erased,
+)
 from py_edge.chain.identity import device_id
 from py_edge.chain.inbox import Arrival, Escalate, Place, check_hops, receipt_of, seen_before, take_question
 from py_edge.chain.ports import Answerer, Chance, Clock, Guess
@@ -56,6 +63,7 @@ class Tier:
     place: Place | None = None  # finds place and wait; what the parent said when None
     owner: str = ""  # the node at whose desk a question ends: ours, or what the parent said last
     shred: Shred | None = None  # lets a desk erase what it keeps of a content
+    erased_at_once: int = 50  # questions of a device in one transaction
 
     async def ask(self, question: Question, asker: str) -> tuple[Receipt, bool]:
         """Take a question in; gives the receipt and whether it is new. Raises ConflictError, PolicyError."""
@@ -133,6 +141,35 @@ class Tier:
         tell("erased", question=f"{device}:{sequence}")
         return Receipt(state=ERASED)
 
+    async def erase_device(self, device: str) -> int:
+        """Empty everything of a device here and, durably, in every place above; gives how many were emptied here.
+
+        What it asks afterwards is new. Some at a time, so that others get their turn; `go_on_erasing` ends what was
+        interrupted, and doing it twice is harmless.
+        """
+        now, goes_up = self.clock.now_ms(), self.escalate is to_parent
+        await self.store.write(lambda tx: wish_device_erased(tx, device, now, goes_up))
+        return await self._erase_all(device)
+
+    async def go_on_erasing(self) -> int:
+        """End what a crash or a full disk interrupted; gives how many questions that were."""
+        return sum([await self._erase_all(device) for device in await self.store.read(devices_to_erase)])
+
+    async def _erase_all(self, device: str) -> int:
+        done, some = 0, [0]
+        while some:
+            some = await self.store.write(lambda tx, after=some[-1]: self._erase_some(tx, device, after))  # type: ignore[misc]
+            done += len(some)
+            await self.clock.sleep(0)  # a store in memory does not make us wait
+        tell("erased", question=f"{device}:*", count=done)
+        return done
+
+    def _erase_some(self, tx: Transaction, device: str, after: int) -> list[int]:
+        some = some_of_device(tx, device, after, self.erased_at_once)
+        for sequence in some:
+            self._erase(tx, device, sequence, self.clock.now_ms())
+        return some
+
     async def expire(self) -> int:
         """End every question whose deadline has passed; gives how many."""
         now = self.clock.now_ms()
@@ -202,7 +239,7 @@ class Tier:
         gone, others = erase(tx, device, sequence, now_ms, self.shred)
         if self.escalate is to_parent:
             for row in gone:
-                outbox.send_later(tx, row, now_ms, kind="erase")
+                outbox.send_later(tx, row, now_ms, kind=ONE)
         # Of one that had ended too: above, it may have stood for them.
         heirs = [row for row in others if row["state"] in PENDING]
         for heir in sorted(heirs, key=lambda row: row["audit"] != gone[0]["audit"])[:1]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from py_edge.chain import outbox, retry
 from py_edge.chain.answers import end_without_answer, take_home
+from py_edge.chain.erasure import ALL_OF_DEVICE, ONE
 from py_edge.chain.ports import Network, Response
 from py_edge.chain.states import PENDING
 from py_edge.chain.tell import tell
@@ -87,7 +88,7 @@ class Upstream:
     async def _send(self, row: Row) -> None:
         try:
             question = await self._load(row)
-            if question is None and row["kind"] != "erase":
+            if question is None and row["kind"] not in (ONE, ALL_OF_DEVICE):
                 await self.tier.store.write(lambda tx: outbox.sent(tx, *outbox.key_of(row)))
                 return
             try:
@@ -119,6 +120,8 @@ class Upstream:
     async def _request(self, row: Row, question: Question | None) -> Response:
         """Ask, cancel, or, when there is nothing left to send, erase."""
         path = f"/v1/questions/{row['device']}/{row['sequence']}"
+        if row["kind"] == ALL_OF_DEVICE:
+            path = f"/v1/devices/{row['device']}"
         if question is None:
             return await self.network.request("DELETE", path)
         if row["kind"] == "cancel":

@@ -34,6 +34,7 @@ API: list[BaseRoute] = [
     Route("/v1/questions/{device}/{sequence}", questions.put_question, methods=["PUT"]),
     Route("/v1/questions/{device}/{sequence}", questions.get_question, methods=["GET"]),
     Route("/v1/questions/{device}/{sequence}", questions.erase_question, methods=["DELETE"]),
+    Route("/v1/devices/{device}", questions.erase_device, methods=["DELETE"]),
     Route("/v1/questions/{device}/{sequence}/cancel", questions.cancel_question, methods=["POST"]),
     Route("/v1/answers", answers.poll_answers, methods=["GET"]),
     Route("/v1/answers/stream", answers.stream_answers, methods=["GET"]),

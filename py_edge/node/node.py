@@ -39,6 +39,7 @@ from py_edge.storage.tables import OUTBOX, TASKS
 
 logger = logging.getLogger("py_edge.node")
 HOUSEKEEPING_S = 1.0
+INTERRUPTED_S = 60.0
 IN_BROWSER = sys.platform == "emscripten"
 
 
@@ -116,7 +117,7 @@ class Node:
         self.watch = Watch(self.retrainer)
         await self.retrainer.ensure_first()
         await self.load_current()
-        self._spawn(self._keep_house, self._retrain)
+        self._spawn(self._keep_house, self._retrain, self._go_on_erasing)
         if has_parent:
             self._connect()
 
@@ -231,6 +232,10 @@ class Node:
         self.asked_again_ms = now
         await self.store.write(lambda tx: outbox.ask_again(tx, now))
 
+    async def _go_on_erasing(self) -> None:
+        await self.tier.go_on_erasing()
+        await self.clock.sleep(INTERRUPTED_S)
+
     async def _retrain(self) -> None:
         with self.bus.listen("examples", "releases") as waiter:
             while not self.store.trouble:
@@ -243,7 +248,7 @@ class Node:
 
 
 def _look_at_queue(tx: Reading) -> tuple[int, float | None]:
-    return tx.count(OUTBOX) + tx.count(TASKS, ("state", "=", "open")), pace(tx)
+    return tx.count(OUTBOX, ("kind", "=", "question")) + tx.count(TASKS, ("state", "=", "open")), pace(tx)
 
 
 async def aside(work: Callable[[], Any]) -> Any:

@@ -161,6 +161,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "put_question": Operation({200: of(Receipt), 202: of(Receipt)}, body=of(Question)),
     "get_question": Operation({200: _HISTORY}),
     "erase_question": Operation({200: of(Receipt)}),
+    "erase_device": Operation({200: fields(erased=COUNT)}),
     "cancel_question": Operation({200: of(Receipt)}),
     "poll_answers": Operation(
         {200: fields(answers=listed(_DELIVERY), next=COUNT)}, _ASKER | {"limit": integer(1, 1000)}

@@ -38,12 +38,12 @@ class Journal(Protocol):
 
 
 class _Rows:
-    """The rows of one table with an index for the first column of each declared index."""
+    """The rows of one table with an index for the first column of each declared index, and for two of the key."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
         self.rows: dict[Key, Row] = {}
-        firsts = {index[0] for index in table.indexes} | {table.key[0]}
+        firsts = {index[0] for index in table.indexes} | set(table.key[:2])
         self.indexes: dict[str, dict[Any, dict[Key, None]]] = {column: {} for column in sorted(firsts)}
 
     def set(self, key: Key, row: Row | None) -> Row | None:
@@ -61,12 +61,12 @@ class _Rows:
         return before
 
     def find(self, where: tuple[Where, ...]) -> list[Row]:
-        for column, operator, value in where:
-            if operator == "=" and column in self.indexes:
-                pool: Iterable[Row] = [self.rows[key] for key in self.indexes[column].get(value, ())]
-                break
-        else:
-            pool = self.rows.values()
+        known = [
+            self.indexes[column].get(value, {})
+            for column, operator, value in where
+            if operator == "=" and column in self.indexes
+        ]
+        pool: Iterable[Row] = [self.rows[key] for key in min(known, key=len)] if known else self.rows.values()
         tests = [(column, _TESTS[operator], value) for column, operator, value in where]
         return [row for row in pool if all(test(row[column], value) for column, test, value in tests)]
 

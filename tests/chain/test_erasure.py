@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
+from py_edge.chain.erasure import devices_to_erase
 from py_edge.chain.ports import Response, ServerEvent
 from py_edge.chain.tier import Tier
 from py_edge.chain.upstream import Upstream
@@ -15,10 +17,12 @@ from py_edge.errors import GoneError
 from py_edge.node.node import SystemClock
 from py_edge.records import Answer
 from py_edge.storage.in_memory import MemoryStore
+from py_edge.storage.sqlite import SqliteStore
 from py_edge.storage.tables import DEAD_LETTERS, EXAMPLES, OUTBOX, QUESTIONS
 from tests.node.asking import DEVICE, question
 
 ASKED = question(1, 1234.5678)
+MANY = 1_000
 ANSWER = Answer(DEVICE, 1, 1, label="4", label_index=4, source="person", tier=99)
 
 
@@ -45,6 +49,27 @@ def test_a_late_answer_changes_nothing() -> None:
         assert content_of(tier.store) == []  # type: ignore[arg-type]
         with pytest.raises(GoneError):
             await tier.history(DEVICE, 1)
+
+    asyncio.run(story())
+
+
+def test_a_device_with_many_questions_is_erased_in_turns(tmp_path: Path) -> None:
+    """Others write between its batches and see it grow less step by step; one wish goes up beside each question's own."""
+
+    async def story() -> None:
+        store = SqliteStore(tmp_path / "node.db")
+        tier = Tier("site", 1, store, SystemClock(), random.Random(0))
+        await asyncio.gather(*[tier.ask(question(number), DEVICE) for number in range(1, MANY + 1)])
+        erasing = asyncio.create_task(tier.erase_device(DEVICE))
+        seen = []
+        while not erasing.done():
+            seen.append(await store.write(lambda tx: tx.count(QUESTIONS, ("state", "=", "erased"))))
+        assert await erasing == MANY
+        assert len({count for count in seen if 0 < count < MANY}) > 3
+        sending = await store.read(lambda tx: tx.tally(OUTBOX, "kind"))
+        assert sending == {"erase": MANY, "erase_device": 1}
+        assert await store.read(devices_to_erase) == []
+        await store.close()
 
     asyncio.run(story())
 

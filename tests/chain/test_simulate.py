@@ -36,9 +36,9 @@ def test_a_seed_replays_bit_for_bit() -> None:
 
 
 def test_what_is_erased_in_bad_weather_is_gone_everywhere() -> None:
-    """A third of all questions is erased while messages are lost, doubled and late and places die: no place keeps their
-    content, and equal questions of others end well."""
-    plan = Plan(erasures=0.33, devices=3)
+    """A third of all questions and of all devices is erased while messages are lost, doubled and late and places die:
+    no place keeps their content, and equal questions of others end well."""
+    plan = Plan(erasures=0.33, leaving=0.33, devices=3)
     outcomes = [run_history(seed, plan) for seed in range(ERASING)]
     assert [(outcome.seed, outcome.troubles) for outcome in outcomes if outcome.troubles] == []
 

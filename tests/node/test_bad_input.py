@@ -117,6 +117,9 @@ def test_a_bad_question_is_refused_and_not_kept(node: LiveNode, what: str) -> No
         ("TRACE", "/v1/status", None),
         ("DELETE", f"/v1/questions/{DEVICE}/0", None),
         ("DELETE", "/v1/questions/nobody/1", None),
+        ("DELETE", "/v1/devices/nobody", None),
+        ("DELETE", "/v1/devices/*", None),
+        ("GET", f"/v1/devices/{DEVICE}", None),
     ],
 )
 def test_every_endpoint_refuses_nonsense(node: LiveNode, method: str, path: str, body: Any) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from py_edge.chain.erasure import wish_device_erased
+from py_edge.cli import main
 from py_edge.node.node import Parts
 from py_edge.records import Example, Question
 from py_edge.storage.ports import Reading
@@ -19,6 +21,7 @@ from tests.node.asking import (
     DEVICE,
     OTHER,
     ask,
+    content,
     first_value,
     question,
     until,
@@ -201,3 +204,57 @@ def test_a_dead_letter_and_a_late_copy_hold_nothing(start: Start, tmp_path: Path
     until_status(site.http, "outbox", 0)
     assert site.http.get("/v1/status").json()["dead_letters"] == 0
     assert_nothing_is_left((site, cloud), tmp_path, circular)
+
+
+def test_everything_of_a_device_is_erased_at_every_place(
+    start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Answered, waiting, told as an example, known above only: with one command all of it goes at three nodes, again
+    changes nothing, the same content of another device stays, and what the device asks afterwards is new."""
+    nodes = far, near, cloud = chain_of_three(start)
+    above, twin = question(4, 99.5), question(1, *SECRET, device=OTHER)
+    for http, asked in ((far.http, ASKED), (far.http, question(2)), (near.http, above), (far.http, twin)):
+        ask(http, asked)
+    until_status(cloud.http, "tasks_open", 3)
+    work_desk(cloud.http, first_value)
+    until_answers(far.http, DEVICE, 2)
+    example = Example(DEVICE, 3, "digits", content(77.25), 4, source="device", tier=0)
+    assert far.http.put(f"/v1/examples/{DEVICE}/3", json=example.to_json()).status_code == 202
+    assert main(["erase", far.url, DEVICE]) == 0
+    assert f"3 of {DEVICE}" in capsys.readouterr().err
+    for node in nodes:
+        for sequence in (1, 2, 3) if node is far else (1, 2, 3, 4):
+            until_gone(node.http, question(sequence))
+        until_status(node.http, "outbox", 0)
+    assert (state_of(far.http, twin), ask(far.http, question(2)).status_code) == (200, 410)
+    assert far.http.delete(f"/v1/devices/{DEVICE}").json() == {"erased": 0}
+    assert ask(far.http, question(9)).status_code == 202
+    assert main(["erase", far.url, DEVICE, "9"]) == main(["erase", far.url, OTHER]) == 0
+    for node in nodes:
+        until_gone(node.http, question(9))
+        until_gone(node.http, twin)
+        until_status(node.http, "outbox", 0)
+    assert_nothing_is_left(nodes, tmp_path, ASKED)
+
+
+@pytest.mark.slow
+def test_what_was_interrupted_is_gone_on_with(start: Start, tmp_path: Path) -> None:
+    """Killed after the wish was written down and before the first question was emptied: the next start does the rest."""
+    cloud = start("cloud", level=2)
+    far = start("far", cloud)
+    ask(far.http, ASKED)
+    until_status(cloud.http, "tasks_open", 1)
+    far.stop()
+    asyncio.run(write_wish(tmp_path / "far"))
+    far = start("far", cloud)
+    until_gone(far.http, ASKED)
+    until_gone(cloud.http, ASKED)
+    until_status(far.http, "outbox", 0)
+    assert_nothing_is_left((far, cloud), tmp_path, ASKED)
+
+
+async def write_wish(folder: Path) -> None:
+    """What the first transaction of erasing a device leaves."""
+    store = SqliteStore(folder / "node.db")
+    await store.write(lambda tx: wish_device_erased(tx, DEVICE, 1, goes_up=True))
+    await store.close()

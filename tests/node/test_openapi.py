@@ -63,6 +63,8 @@ def ask_everything(http: httpx.Client) -> None:
     for _ in range(2):
         http.delete(f"{V1}/2")
     http.get(f"{V1}/2")
+    for device in ("f" * 32, "nobody"):
+        http.delete(f"/v1/devices/{device}")
     example = Example(DEVICE, 50, "site", content(1.0), 0, source="device", tier=0)
     http.put(f"/v1/examples/{DEVICE}/50", json=example.to_json())
     ask_models(http)

@@ -17,7 +17,7 @@ from py_edge.chain.answers import PERSON_TIER
 from py_edge.chain.erasure import HOLD_CONTENT
 from py_edge.chain.identity import make_question
 from py_edge.chain.simulate.faults import HEALED, draw_faults
-from py_edge.chain.simulate.link import Link
+from py_edge.chain.simulate.link import Link, guard
 from py_edge.chain.simulate.loop import run_virtually
 from py_edge.chain.simulate.place import Place, truth
 from py_edge.errors import ConflictError, NotFoundError, PyEdgeError
@@ -41,6 +41,7 @@ class Plan:
     contents: int = 5  # few contents: equal questions are common
     deadlines: bool = True
     erasures: float = 0.0  # share of questions that their device erases some time after
+    leaving: float = 0.0  # share of devices that at some time erase everything they have asked so far
 
 
 @dataclass
@@ -77,6 +78,7 @@ class World:
         self.told: dict[str, Told] = {}
         self.kills = 0
         self.erasers: list[asyncio.Task[None]] = []
+        self.left: set[str] = set()
         tiers = plan.tiers or self.rng.randrange(1, 7)
         self.nodes = [Place(f"n{n}", n, self.rng, top=n == tiers) for n in range(1, tiers + 1)]
         self.devices = [Place("", 0, self.rng) for _ in range(plan.devices)]
@@ -147,6 +149,8 @@ class World:
     async def _use(self, place: Place) -> None:
         """A page on a device: asks now and then, sometimes cancels; takes answers in as they come."""
         consumer = asyncio.create_task(self._consume(place))
+        if self.plan.leaving and self.rng.random() < self.plan.leaving:
+            self.erasers.append(asyncio.create_task(self._leave(place)))
         for _ in range(self.plan.questions):
             await asyncio.sleep(self.rng.random() * CHAOS_S / self.plan.questions)
             if place.up:
@@ -203,6 +207,24 @@ class World:
                 except PyEdgeError:
                     place.disk.failed = True
 
+    async def _leave(self, place: Place) -> None:
+        """Until the wish is on the disk of the device; the rest is the affair of whoever starts it again."""
+        asked: list[Told] = []
+        await asyncio.sleep(self.rng.random() * CHAOS_S)
+        while place.name not in self.left:
+            await asyncio.sleep(self.rng.random() * 5)
+            if place.up:
+                asked = [told for told in self.told.values() if told.question.device == place.name]
+                try:
+                    await guard(place.tier.erase_device(place.name), place, place.starts)
+                    self.left.add(place.name)
+                except PyEdgeError:
+                    place.disk.failed = True
+                if any("erasing:" in key[0] for name, key in place.disk.rows if name == "facts"):
+                    self.left.add(place.name)
+        for told in asked:
+            told.erased = True
+
     async def _consume(self, place: Place) -> None:
         """Effect and acknowledgement in one transaction, as the page does it."""
         while True:
@@ -258,6 +280,8 @@ async def check(world: World) -> list[str]:
     """Look at the end from outside."""
     troubles = await world.unfinished()
     devices = {place.name: place for place in world.devices}
+    for told in world.told.values():
+        told.erased |= was_swept_up(world, told.question)
     for key, told in world.told.items():
         place = devices[told.question.device]
         row = place.disk.rows.get(("questions", (place.name, told.question.sequence)))
@@ -274,12 +298,17 @@ async def check(world: World) -> list[str]:
         )
         if row["state"] not in ends:
             troubles.append(f"{key}: ended as {row['state']}")
-        troubles += check_answers(place, told, row["revision"])
+        troubles += check_answers(
+            place,
+            told,
+            row["revision"],
+            may_be_wrong=was_left_behind(world, (place.name, told.question.sequence), told.question.digest),
+        )
         said = revisions_said(world.nodes[0], told.question.digest)
         if row["revision"] > said and not world.plan.erasures:  # what was erased is not counted any more
             troubles.append(f"{key}: {row['revision']} revisions, told only {said}")
     for place in world.nodes:
-        troubles += check_examples(place)
+        troubles += check_examples(world, place)
     return troubles
 
 
@@ -311,13 +340,29 @@ def check_erased(world: World, question: Question) -> list[str]:
     return found
 
 
-def check_answers(place: Place, told: Told, revision: int) -> list[str]:
+def was_swept_up(world: World, question: Question) -> bool:
+    """Asked while its device was erasing everything: it may be gone too."""
+    rows = (
+        place.disk.rows.get((QUESTIONS.name, (question.device, question.sequence))) for place in world.devices
+    )
+    return question.device in world.left and any(row is not None and row["state"] == ERASED for row in rows)
+
+
+def was_left_behind(world: World, key: tuple[Any, ...], digest: str) -> bool:
+    """The person never heard of it, only of an equal one that was erased: so no correction comes home."""
+    known = world.nodes[-1].disk.rows.get((QUESTIONS.name, key))
+    erased = [told for told in world.told.values() if told.erased and told.question.digest == digest]
+    return known is None and bool(erased)
+
+
+def check_answers(place: Place, told: Told, revision: int, may_be_wrong: bool = False) -> list[str]:
     """Every revision is right for its content and took effect once."""
     found = []
     sequence = told.question.sequence
     for number in range(1, revision + 1):
         answer = read_json(place.disk.rows["answers", (place.name, sequence, number)]["body"])
-        if number == revision and answer["label_index"] != truth(told.question.digest):
+        wrong = answer["label_index"] != truth(told.question.digest)
+        if number == revision and wrong and not may_be_wrong:
             found.append(f"{told.question.id}: the last answer is not the right one")
         effects = place.disk.rows.get(("counters", (f"effect:{sequence}:{number}",)), {"value": 0})["value"]
         if effects != 1:
@@ -325,15 +370,18 @@ def check_answers(place: Place, told: Told, revision: int) -> list[str]:
     return found
 
 
-def check_examples(place: Place) -> list[str]:
+def check_examples(world: World, place: Place) -> list[str]:
     """One example per answered question, with the right label."""
     rows = place.disk.rows
     answered = {
         key for (name, key), row in rows.items() if name == QUESTIONS.name and row["tier"] == PERSON_TIER
     }
     examples = {key: row for (name, key), row in rows.items() if name == EXAMPLES.name}
+    digests = {key: rows[QUESTIONS.name, key]["digest"] for key in examples}
     wrong = [
-        key for key, row in examples.items() if row["label_index"] != truth(rows["questions", key]["digest"])
+        key
+        for key, row in examples.items()
+        if row["label_index"] != truth(digests[key]) and not was_left_behind(world, key, digests[key])
     ]
     found = [f"{place.name}: example of another question {key}" for key in wrong]
     if answered - set(examples):

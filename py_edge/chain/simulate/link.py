@@ -125,7 +125,7 @@ class Link:
         """Handle it at the parent; a kill meanwhile ends it like a broken connection."""
         starts = self.parent.starts
         try:
-            value = await _guard(door(self.parent, self.child, method, path, body), self.parent, starts)
+            value = await guard(door(self.parent, self.child, method, path, body), self.parent, starts)
         except StorageError:
             self.parent.disk.failed = True
             raise NetworkError("the other side died") from None
@@ -139,7 +139,7 @@ class Link:
         return asyncio.get_running_loop().time()
 
 
-async def _guard(work: Coroutine[Any, Any, Any], place: Place, starts: int) -> Any:
+async def guard(work: Coroutine[Any, Any, Any], place: Place, starts: int) -> Any:
     """Let a request live no longer than its server."""
     task = asyncio.create_task(work)
     place.tasks.append(task)
@@ -162,6 +162,8 @@ async def door(place: Place, child: Place, method: str, path: str, body: bytes |
     if parts[1] == "questions" and method == "PUT":
         receipt, _ = await place.tier.ask(Question.from_json(read_json(body or b"")), asker)
         return receipt.to_json()
+    if method == "DELETE" and parts[1] == "devices":
+        return {"erased": await place.tier.erase_device(parts[2])}
     if method == "DELETE":
         return (await place.tier.erase(parts[2], int(parts[3]))).to_json()
     if parts[1] == "questions":

@@ -96,7 +96,13 @@ class Place:
         self.disk.failed = self.disk.dead = False
         self.store = MemoryStore(journal=self.disk, saved=self.disk.saved())
         self.tier = Tier(
-            self.name, self.level, self.store, self.clock, self.rng, keep if self.top else to_parent
+            self.name,
+            self.level,
+            self.store,
+            self.clock,
+            self.rng,
+            keep if self.top else to_parent,
+            erased_at_once=2,
         )
         self.up, self.starts = True, self.starts + 1
         loops: list[Coroutine[Any, Any, None]] = [self._keep_house()]
@@ -125,6 +131,7 @@ class Place:
             self.disk.failed = True  # like a real node: trouble with the disk ends the process
 
     async def _keep_house(self) -> None:
+        await self.tier.go_on_erasing()
         while True:
             await self.tier.expire()
             await asyncio.sleep(self.house_s)

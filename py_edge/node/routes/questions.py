@@ -1,4 +1,4 @@
-"""Questions: ask, look, cancel."""
+"""Questions: ask, look, cancel, erase."""
 
 from __future__ import annotations
 
@@ -48,6 +48,14 @@ async def erase_question(request: Request) -> Response:
     rates: Rates = request.app.state.rates
     rates.check(asker_of(request, device))
     return reply((await node.tier.erase(device, sequence)).to_json())
+
+
+async def erase_device(request: Request) -> Response:
+    """Everything of a device goes, here and in every place above; tells of how many questions and examples, here."""
+    node, device = node_of(request), path_word(request, "device", DEVICE)
+    rates: Rates = request.app.state.rates
+    rates.check(asker_of(request, device))
+    return reply({"erased": await node.tier.erase_device(device)})
 
 
 def question_id(request: Request) -> tuple[str, int]:
