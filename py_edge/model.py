@@ -61,6 +61,14 @@ class Model:
         self._library = library
         self._session: Session | None = None
 
+    def __repr__(self) -> str:
+        ports = [", ".join(map(str, side)) for side in (self.inputs, self.outputs)]
+        return f"Model({' -> '.join(ports)}; {sum(part.parameters for part in self.layers):,} parameters)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy and a pickle keep: the file and its weights; kernels and plans are looked for anew there."""
+        return {**self.__dict__, "_library": None, "_session": None}
+
     @property
     def library(self) -> Library:
         """The compiled kernels, looked for at the first use. Raises EnvironmentProblem if none run here."""
@@ -128,19 +136,29 @@ class Model:
         return compile_optimized(self.forward(shapes), self.library, panel, meta, winograd)
 
     def predict(self, inputs: Any) -> Any:
-        """One input -> Tensor, or {name: input} -> what the model has: a Tensor, or {name: Tensor} if several outputs.
+        """One input, or {name: input}, or a list in the order of `inputs` -> a Tensor, or {name: Tensor} if several outputs.
 
-        inputs: Tensor, numpy array or nested lists, the batch first (tfjs.weights.Strings, Complex where the model says
-        so). What depends on the data (loops, non-max suppression, ...) is decided at each call; what was compiled for
+        An input: Tensor, numpy array, DataFrame or nested lists, the batch first (tfjs.weights.Strings, Complex where the
+        model says so). The result is indexed like a list; `numpy.asarray` makes an array of it. What depends on the data (loops, non-max suppression, ...) is decided at each call; what was compiled for
         one input shape is kept until a weight changes. Raises ShapeError for a shape that does not fit.
         """
-        named = dict(inputs) if isinstance(inputs, Mapping) else {self.inputs[0].name: inputs}
-        if not isinstance(inputs, Mapping) and len(self.inputs) != 1:
-            raise ShapeError("this model has several inputs", want=[port.name for port in self.inputs])
+        named = self._named(inputs)
         if self._session is None:
             self._session = Session(self.tfjs, compiled_by(self.library, self.threads))
         results = self._session.run(named)
         return results if len(results) > 1 else next(iter(results.values()))
+
+    def _named(self, inputs: Any) -> dict[str, Any]:
+        names = [port.name for port in self.inputs]
+        if isinstance(inputs, Mapping):
+            return dict(inputs)
+        if len(names) == 1:
+            return {names[0]: inputs}
+        if isinstance(inputs, (list, tuple)) and len(inputs) == len(names):
+            return dict(zip(names, inputs, strict=True))
+        raise ShapeError(
+            "this model has several inputs", want=names, remedy="give a mapping, or a list in this order"
+        )
 
     def save(self, folder: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
         """Write the model as TF.js files; metadata is added to userDefinedMetadata."""

@@ -6,8 +6,9 @@ Letters: a shape is written (d0, d1, ...), row-major, little-endian, always cont
 from __future__ import annotations
 
 import math
+import struct
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,24 +48,29 @@ class Tensor:
 
     @classmethod
     def of(cls, source: Any, dtype: str | None = None) -> Tensor:
-        """A tensor from a tensor, anything with the buffer protocol (numpy), or nested lists of numbers.
+        """A tensor from a tensor, what has the buffer protocol (numpy) or `__array__` (pandas), or nested lists.
 
         float64 and float16 become float32, other integers int32. dtype converts on top of that.
+        Raises UnsupportedError: no numbers; ShapeError: rows of unequal length; ValueRangeError: beyond int32.
         """
         if isinstance(source, Tensor):
             return source if dtype in (None, source.dtype) else source.astype(dtype)
         try:
-            view = memoryview(source)
+            view = memoryview(source.__array__() if hasattr(source, "__array__") else source)
         except TypeError:
             return cls._from_nested(source, dtype)
-        if view.format not in _SOURCE_FORMAT:
-            raise UnsupportedError("this buffer holds no numbers", got=view.format, want="float or integer")
-        found = _SOURCE_FORMAT[view.format]
+        except ValueError as error:  # numpy's times and dates
+            raise _no_numbers(str(getattr(source, "dtype", type(source).__name__))) from error
+        order, letter = _byte_order(view.format)
+        if letter not in _SOURCE_FORMAT:
+            raise _no_numbers(str(getattr(source, "dtype", view.format)))
+        found = _SOURCE_FORMAT[letter]
         shape = tuple(view.shape or ())
-        if view.format == _FORMAT.get(found) or view.format == "?":
+        if not order and letter in (_FORMAT[found], "?"):
             tensor = cls(memoryview(view.tobytes()), shape, found)
         else:
-            tensor = cls.from_flat(_flatten(view.tolist()), shape, found)
+            values = struct.unpack(f"{order}{count(shape)}{letter}", view.tobytes())
+            tensor = cls.from_flat(values, shape, found)
         return tensor if dtype in (None, found) else tensor.astype(dtype)
 
     @classmethod
@@ -75,12 +81,14 @@ class Tensor:
             flat = array(_FORMAT[dtype], items)
         except OverflowError as error:
             raise ValueRangeError(f"a value does not fit {dtype}") from error
+        except (TypeError, ValueError) as error:
+            raise _no_numbers(str(error)) from error
         return cls(memoryview(flat).cast("B"), tuple(shape), dtype)
 
     @classmethod
     def _from_nested(cls, source: Any, dtype: str | None) -> Tensor:
         shape, level = [], source
-        while isinstance(level, (list, tuple)):
+        while isinstance(level := _plain(level), (list, tuple)):
             shape.append(len(level))
             level = level[0] if level else 0.0
         flat = list(_flatten(source))
@@ -123,6 +131,35 @@ class Tensor:
             "data": self.data.cast("B"),
         }
 
+    def __repr__(self) -> str:
+        few = [f"{value:.4g}" for value in self.flat[:6]]
+        more = ", ..." if self.size > len(few) else ""
+        return f"Tensor(shape={self.shape}, dtype={self.dtype}, values={', '.join(few)}{more})"
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a tensor of shape () has no length")
+        return self.shape[0]
+
+    def __getitem__(self, index: int) -> Any:
+        """One entry of the first axis: a tensor of the axes left, no copy, or a plain number if none is."""
+        n = len(self)
+        if not -n <= index < n:
+            raise IndexError(f"index {index} of {n}")
+        width = count(self.shape[1:])
+        begin = (index % n) * width
+        if len(self.shape) == 1:
+            return bool(self.flat[begin]) if self.dtype == "bool" else self.flat[begin]
+        size = ITEM_BYTES[self.dtype]
+        part = self.data.cast("B")[begin * size : (begin + width) * size] if width else memoryview(b"")
+        return Tensor(part, self.shape[1:], self.dtype)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self)))
+
+    def __reduce__(self) -> Any:
+        return _of_bytes, (self.tobytes(), self.shape, self.dtype)
+
     def reshape(self, shape: Sequence[int]) -> Tensor:
         """The same bytes under another shape of the same size."""
         return Tensor(self.data, tuple(shape), self.dtype)
@@ -145,8 +182,32 @@ class Tensor:
 
 
 def _flatten(nested: Any) -> Iterable[float]:
+    nested = _plain(nested)
     if isinstance(nested, (list, tuple)):
         for item in nested:
             yield from _flatten(item)
     else:
         yield nested
+
+
+def _plain(value: Any) -> Any:
+    """An array or tensor within a list as a list."""
+    return value if isinstance(value, (int, float, list)) or not hasattr(value, "tolist") else value.tolist()
+
+
+def _byte_order(kind: str) -> tuple[str, str]:
+    """A buffer's format as struct's sign of the byte order and the kind of number."""
+    return (kind[0], kind[1:]) if kind[0] in "<>=!" else ("", kind)
+
+
+def _of_bytes(data: bytes, shape: tuple[int, ...], dtype: str) -> Tensor:
+    return Tensor(memoryview(data), shape, dtype)
+
+
+def _no_numbers(got: str) -> UnsupportedError:
+    return UnsupportedError(
+        "these are no numbers",
+        got=got,
+        want="float, integer or bool",
+        remedy="convert it, as by astype('float32')",
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from py_edge.errors import NotFoundError, ShapeError
+from py_edge.errors import NotFoundError, ShapeError, StorageError, UnsupportedError
 from py_edge.model import Model, load_model
 from py_edge.tensor import Tensor
 from py_edge.tfjs import sequential
@@ -67,3 +69,51 @@ def test_a_wrong_input_is_refused_with_both_shapes(dense: Model) -> None:
     """The error tells what came and what the model takes."""
     with pytest.raises(ShapeError, match="4"):
         dense.predict([[1.0, 2.0]])
+
+
+def test_a_copy_and_a_pickle_compute_the_same(dense: Model) -> None:
+    """Whether it predicted before or not; the copy's weights are its own."""
+    x = [[1.0, -2.0, 3.0, 0.5]]
+    want = dense.predict(x)
+
+    again, other = pickle.loads(pickle.dumps(dense)), copy.deepcopy(dense)
+    other.set_weights({name: Tensor.zeros(value.shape) for name, value in other.weights.items()})
+
+    assert again.predict(x) == dense.predict(x) == want != other.predict(x)
+    assert repr(again) == repr(dense) != ""
+    assert "(?, 4) float32 -> " in repr(dense)
+    assert repr(dense).endswith("43 parameters)")
+
+
+def test_rows_of_another_shape_hear_how_to_reshape(dense: Model) -> None:
+    """One example without the batch axis has the right number of values: the error says what to call."""
+    with pytest.raises(ShapeError, match=r"reshape\(\(-1, 4\)\)"):
+        dense.predict([1.0, 2.0, 3.0, 4.0])
+    with pytest.raises(ShapeError) as error:
+        dense.predict([1.0, 2.0, 3.0])
+    assert error.value.remedy == ""
+    assert dense.predict(np.zeros((0, 4))).shape == (0, 3)
+
+
+def test_several_inputs_come_by_name_or_in_order() -> None:
+    """A mapping or a list of as many give the same; anything else names what is wanted."""
+    model = load_model(Path(__file__).parent / "golden" / "models" / "n_multi__k3_h5")
+    inputs = {
+        port.name: np.full([2 if d is None else d for d in port.shape], i + 1.0)
+        for i, port in enumerate(model.inputs)
+    }
+
+    assert model.predict(list(inputs.values())) == model.predict(inputs)
+    with pytest.raises(ShapeError, match="several inputs"):
+        model.predict(next(iter(inputs.values())))
+
+
+def test_where_there_is_no_model_the_folder_is_named(dense: Model, tmp_path: Path) -> None:
+    """An empty folder, a SavedModel, and a place where nothing can be saved each have an error with the path."""
+    with pytest.raises(NotFoundError, match=str(tmp_path)):
+        load_model(tmp_path)
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(UnsupportedError, match="py-edge convert"):
+        load_model(tmp_path)
+    with pytest.raises(StorageError, match=r"saved_model\.pb"):
+        dense.save(tmp_path / "saved_model.pb")

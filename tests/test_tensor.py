@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from array import array
 
 import numpy as np
@@ -64,6 +65,55 @@ def test_bad_input_is_named() -> None:
         Tensor(memoryview(b"1234"), (2,), "float32")
     with pytest.raises(ValueRangeError):
         Tensor.of([1 << 40])
+
+
+def test_what_people_hold_becomes_a_tensor() -> None:
+    """Half floats, the other byte order, lists of arrays or tensors, and whatever gives an array (pandas, say)."""
+    source = np.array([[0.5, -1.5], [2.0, 0.25]], np.float32)
+
+    class Frame:
+        def __array__(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+            return source
+
+    kinds = [source.astype(np.float16), source.astype(">f4"), source.astype(">f8"), list(source), Frame(),
+             [Tensor.of(row) for row in source], [[np.float32(v) for v in row] for row in source]]  # fmt: skip
+
+    assert [(Tensor.of(kind).dtype, Tensor.of(kind).tolist()) for kind in kinds] == [
+        ("float32", source.tolist())
+    ] * len(kinds)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "abc", [["a"]], [1, None], np.array([1, "a"], object), np.array(["2026-01-01"], "M8[D]"), 1j],
+)
+def test_what_holds_no_numbers_is_said(value: object) -> None:
+    """One error of ours, whichever way the values came."""
+    with pytest.raises(UnsupportedError, match="no numbers"):
+        Tensor.of(value)
+
+
+def test_a_tensor_is_read_like_a_list() -> None:
+    """Length, index from both ends, iteration; the last axis gives plain numbers; beyond it is an IndexError."""
+    source = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    tensor = Tensor.of(source)
+
+    assert (len(tensor), tensor[1].shape, tensor[1][-1][2]) == (2, (3, 4), source[1, -1, 2])
+    assert [row.tolist() for row in tensor] == source.tolist()
+    assert list(Tensor.of([True, False])) == [True, False]
+    assert Tensor.zeros((2, 0))[1].tolist() == []
+    with pytest.raises(IndexError):
+        tensor[2]
+    with pytest.raises(TypeError):
+        len(Tensor.of(1.0))
+
+
+def test_a_tensor_shows_its_values_and_survives_a_pickle() -> None:
+    """The text names shape, dtype and the first values; a copy has the same bytes."""
+    tensor = Tensor.of([[0.5] * 4] * 3)
+
+    assert repr(tensor) == "Tensor(shape=(3, 4), dtype=float32, values=0.5, 0.5, 0.5, 0.5, 0.5, 0.5, ...)"
+    assert pickle.loads(pickle.dumps(tensor)) == tensor
 
 
 def test_the_empty_shapes_work() -> None:

@@ -24,6 +24,9 @@ class Port:
     shape: Shape
     dtype: str
 
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join('?' if size is None else str(size) for size in self.shape)}) {self.dtype}"
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -11,7 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from py_edge.errors import IntegrityError, LimitError, ModelFormatError, NotFoundError, PathError
+from py_edge.errors import (
+    IntegrityError,
+    LimitError,
+    ModelFormatError,
+    NotFoundError,
+    PathError,
+    UnsupportedError,
+)
 
 MODEL_FILE = "model.json"
 _FLAGS = (
@@ -56,7 +63,7 @@ class FolderReader:
         try:
             handle = self._open(name)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise _missing(name, self.model_file) from error
+            raise self._missing(name) from error
         except OSError as error:
             raise PathError(
                 "cannot be opened", where=name, got=error.strerror, want="a readable file"
@@ -73,6 +80,12 @@ class FolderReader:
                     "the file is too large", where=name, got=state.st_size, want=f"<= {limit} bytes"
                 )
             return file.read(state.st_size + 1)
+
+    def _missing(self, name: str) -> ModelFormatError | NotFoundError:
+        if name == self.model_file and (self._folder / "saved_model.pb").exists():
+            return UnsupportedError("this is a SavedModel", where=str(self._folder), want="a TF.js model.json", remedy="py-edge convert")  # fmt: skip
+        place = str(self._folder) if name == MODEL_FILE else name
+        return _missing(name, self.model_file, place)
 
     def _open(self, name: str) -> int:
         """A descriptor of the file. Raises PathError on a link, OSError."""
@@ -99,10 +112,10 @@ class FolderReader:
                 )
 
 
-def _missing(name: str, model_file: str) -> ModelFormatError | NotFoundError:
+def _missing(name: str, model_file: str, place: str = "") -> ModelFormatError | NotFoundError:
     if name == model_file:
         return NotFoundError(
-            "there is no model here", where=name, remedy="give a folder with model.json in it"
+            "there is no model here", where=place or name, remedy="give a folder with model.json in it"
         )
     return IntegrityError("a shard is missing", where=name, remedy="copy every file that model.json names")
 

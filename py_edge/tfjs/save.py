@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from py_edge.errors import PathError
+from py_edge.errors import PathError, StorageError
 from py_edge.tensor import Tensor
 from py_edge.tfjs.manifest import check_path
 from py_edge.tfjs.model import Model
@@ -43,10 +43,22 @@ def save_model(
     metadata: Mapping[str, Any] | None = None,
     shard_bytes: int = SHARD_BYTES,
 ) -> Path:
-    """to_files written to a folder, model.json last and in one step, so that no reader sees half a model."""
-    target = Path(folder)
+    """to_files written to a folder, model.json last and in one step, so that no reader sees half a model.
+
+    Raises StorageError: the disk refused.
+    """
+    target, files = Path(folder), to_files(model, metadata, shard_bytes)
+    try:
+        _write(target, files)
+    except OSError as error:
+        raise StorageError(
+            "the model cannot be written", where=str(target), got=error.strerror, want="a folder"
+        ) from error
+    return target / "model.json"
+
+
+def _write(target: Path, files: Mapping[str, bytes]) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    files = to_files(model, metadata, shard_bytes)
     for name, data in sorted(files.items(), key=lambda item: item[0] == "model.json"):
         check_path(name, name)
         part = target / f"{name}.part"
@@ -54,7 +66,6 @@ def save_model(
             raise PathError("a symbolic link", where=name)
         part.write_bytes(data)
         os.replace(part, target / name)
-    return target / "model.json"
 
 
 def _group(

@@ -13,7 +13,7 @@ from typing import Any
 
 from py_edge.errors import NotFoundError, ShapeError
 from py_edge.graph import Graph, Node, Spec
-from py_edge.tensor import Tensor
+from py_edge.tensor import Tensor, count
 from py_edge.tfjs.graph_model import GraphModel
 from py_edge.tfjs.layers_model import LayersModel
 from py_edge.tfjs.model import Model, Port
@@ -341,6 +341,14 @@ def _converted(port: Port, value: Any) -> Concrete:
     tensor = tensor if tensor.dtype == port.dtype else tensor.astype(port.dtype)
     if len(tensor.shape) != len(port.shape) and port.shape != (None,):
         raise ShapeError(
-            f"input '{port.name}' has another rank", where=port.name, got=tensor.shape, want=port.shape
-        )
+            f"input '{port.name}' has another rank", where=port.name, got=tensor.shape, want=port.shape,
+            remedy=_reshaping(tensor.shape, port.shape),
+        )  # fmt: skip
     return tensor
+
+
+def _reshaping(got: Sequence[int], want: Sequence[int | None]) -> str:
+    """What a user does whose values have the right number but another shape."""
+    fixed = [size for size in want[1:] if size is not None]
+    fits = want[:1] == (None,) and len(fixed) == len(want) - 1 and count(got) % max(count(fixed), 1) == 0
+    return f"reshape({(-1, *fixed)}) gives each example this shape" if fits and count(got) else ""

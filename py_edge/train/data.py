@@ -62,7 +62,16 @@ def named(x: Any, names: Sequence[str], what: str) -> dict[str, Tensor]:
     lengths = {name: tensor.shape[:1] for name, tensor in found.items()}
     if len(set(lengths.values())) != 1:
         raise ShapeError(f"{what} have unequal numbers of examples", got=str(lengths))
+    if () in lengths.values() or (0,) in lengths.values():
+        raise ShapeError(f"{what} hold no example", got=str(lengths), want="one at least")
     return found
+
+
+def same_length(inputs: Mapping[str, Rows], truths: Mapping[str, Rows]) -> None:
+    """Raises ShapeError: x and y have unequal numbers of examples."""
+    n, others = len(next(iter(inputs.values()))), [len(rows) for rows in truths.values()]
+    if any(other != n for other in others):
+        raise ShapeError("x and y have unequal numbers of examples", got=n, want=others)
 
 
 def order(n: int, seed: int, epoch: int, shuffle: bool) -> list[int]:

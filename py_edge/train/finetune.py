@@ -114,6 +114,7 @@ def finetuning(
     fresh, target = len(Rows(next(iter(xs.values())))), Tensor.of(y)
     kind = prepare.loss_for(probe, output, target) if loss == "auto" else loss
     truth = prepare.truth_for(target, kind, probe.specs[probe.outputs[output]].shape)
+    data.same_length({n: Rows(t) for n, t in xs.items()}, {"y": Rows(truth)})
     moving_norm = batch_norm == "train" or (batch_norm == "auto" and layers == "all" and adapters is None)
     allowed = set(model.trainable) - (set() if moving_norm else prepare.norm_weights(model))
     learning = [name for name in prepare.weights_in_use(probe) if name in allowed]

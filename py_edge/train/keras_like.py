@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from py_edge.errors import ShapeError, TrainingError, ValueRangeError
+from py_edge.errors import TrainingError, ValueRangeError
 from py_edge.model import Model
 from py_edge.tensor import Tensor
 from py_edge.tfjs.model import Shape
@@ -98,14 +98,8 @@ class KerasLike:
         for name, tensor in data.named(y, names, "targets").items():
             key = "truth" if len(self.outputs) == 1 else f"truth/{name}"
             truths[key] = Rows(prepare.truth_for(tensor, kinds[name], probe.specs[probe.outputs[name]].shape))
-        found = Examples(inputs, truths, weights)
-        if any(len(rows) != len(found) for rows in truths.values()):
-            raise ShapeError(
-                "x and y have unequal numbers of examples",
-                got=len(found),
-                want=[len(r) for r in truths.values()],
-            )
-        return found
+        data.same_length(inputs, truths)
+        return Examples(inputs, truths, weights)
 
     def fit(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from py_edge.errors import PyEdgeError
+from py_edge.errors import PyEdgeError, ShapeError
 from py_edge.tensor import Tensor
 from py_edge.train.finetune import finetune
 from py_edge.train.optimizers import Optimizer, optimizer
@@ -44,6 +44,17 @@ def test_refused_before_it_begins(name: str) -> None:
     with pytest.raises(PyEdgeError) as caught:
         finetune(model, **arguments)
     assert caught.value.code == "E_VALUE"
+    assert state(model) == before
+
+
+@pytest.mark.parametrize(("rows", "labels"), [(20, 19), (19, 20), (0, 0), (0, 20)])
+def test_examples_that_do_not_pair_are_refused(rows: int, labels: int) -> None:
+    """Fewer labels than examples, fewer examples than labels, none at all: E_SHAPE, and no weight moves."""
+    model = SmallModel([4, 8, 3])
+    before = state(model)
+    y = Tensor.from_flat([0] * labels, (labels,), "int32")
+    with pytest.raises(ShapeError, match="no example" if rows == 0 else "unequal"):
+        finetune(model, Tensor.zeros((rows, 4)), y, start=ReferenceRun)
     assert state(model) == before
 
 
