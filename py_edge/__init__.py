@@ -11,12 +11,19 @@ if TYPE_CHECKING:
     from py_edge.model import Model, load_model
     from py_edge.plan import Plan, Run
     from py_edge.tensor import Tensor
+    from py_edge.train.estimator import EdgeClassifier, EdgeRegressor
     from py_edge.train.finetune import finetune
+    from py_edge.train.heads import EdgeFeatures, fit_head
+    from py_edge.train.keras_like import KerasLike
 
 __version__ = "0.1.0"
 __all__ = [
     "Decision",
+    "EdgeClassifier",
+    "EdgeFeatures",
+    "EdgeRegressor",
     "Graph",
+    "KerasLike",
     "Model",
     "Plan",
     "PyEdgeError",
@@ -25,13 +32,15 @@ __all__ = [
     "certify",
     "decide",
     "finetune",
+    "fit_head",
     "fit_temperature",
     "load_model",
 ]
 _HOMES = {
-    "Decision": "confidence", "Graph": "graph", "Model": "model", "Plan": "plan", "PyEdgeError": "errors", "Run": "plan",
-    "Tensor": "tensor", "certify": "confidence", "decide": "confidence", "finetune": "train.finetune",
-    "fit_temperature": "confidence", "load_model": "model",
+    "Decision": "confidence", "EdgeClassifier": "train.estimator", "EdgeFeatures": "train.heads",
+    "EdgeRegressor": "train.estimator", "Graph": "graph", "KerasLike": "train.keras_like", "Model": "model", "Plan": "plan",
+    "PyEdgeError": "errors", "Run": "plan", "Tensor": "tensor", "certify": "confidence", "decide": "confidence",
+    "finetune": "train.finetune", "fit_head": "train.heads", "fit_temperature": "confidence", "load_model": "model",
 }  # fmt: skip
 
 
@@ -41,6 +50,12 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'py_edge' has no attribute '{name}'")
     from importlib import import_module
 
-    value = getattr(import_module(f"py_edge.{_HOMES[name]}"), name)
+    try:
+        value = getattr(import_module(f"py_edge.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        from py_edge.errors import EnvironmentProblem
+
+        remedy = "pip install 'py_edge[sklearn]'"
+        raise EnvironmentProblem(f"{error.name} is not installed", where=name, remedy=remedy) from error
     globals()[name] = value
     return value

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import py_edge
+
 ROOT = Path(__file__).resolve().parents[1] / "py_edge"
 
 # A room may import itself, the rooms in its row, and what those may import.
@@ -133,3 +135,13 @@ def test_importing_the_package_loads_no_numpy() -> None:
     code = "import sys, py_edge; print(*sorted(m for m in sys.modules if m.split('.')[0] in {'numpy','sklearn','starlette','sqlalchemy','uvicorn'}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_public_name_without_its_library_says_what_to_install() -> None:
+    """Every public name can be looked up; where scikit-learn is missing, the error names the extra."""
+    missing = "import sys; sys.modules['sklearn'] = None; sys.modules['sklearn.base'] = None; import py_edge; py_edge.EdgeClassifier"
+    done = subprocess.run([sys.executable, "-c", missing], capture_output=True, text=True, check=False)
+
+    assert all(hasattr(py_edge, name) for name in py_edge.__all__)
+    assert "EdgeClassifier: sklearn" in done.stderr
+    assert "pip install 'py_edge[sklearn]'" in done.stderr

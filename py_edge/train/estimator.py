@@ -30,7 +30,7 @@ class _Edge(BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        hidden: Sequence[int] = (32,),
+        hidden: Sequence[int] | int = (32,),
         layers: Sequence[Mapping[str, Any]] | None = None,
         activation: str = "relu",
         optimizer: str = "adam",
@@ -53,7 +53,7 @@ class _Edge(BaseEstimator):  # type: ignore[misc]
     def _description(self, outputs: int, last: str) -> list[dict[str, Any]]:
         rule = {"kernel_regularizer": {"class_name": "L2", "config": {"l2": self.l2}}} if self.l2 else {}
         inner = [dict(layer) for layer in self.layers] if self.layers is not None else [
-            {"class_name": "Dense", "units": int(units), "activation": self.activation, **rule} for units in self.hidden
+            {"class_name": "Dense", "units": int(units), "activation": self.activation, **rule} for units in np.atleast_1d(self.hidden)
         ]  # fmt: skip
         return [*inner, {"class_name": "Dense", "units": outputs, "activation": last, **rule}]
 

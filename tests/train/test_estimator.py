@@ -37,11 +37,14 @@ def digits() -> tuple[Any, Any, Any, Any]:
 
 
 def test_classifier_learns_digits() -> None:
-    """A small net must read digits; a pickle must answer the same."""
+    """A small net must read digits, its one layer given as a number or a list; a pickle must answer the same."""
     train_x, test_x, train_y, test_y = digits()
     names = np.array([f"digit {i}" for i in range(10)])
     net = EdgeClassifier(epochs=15, random_state=1).fit(train_x, names[train_y])
     assert net.score(test_x, names[test_y]) > 0.95
+    assert EdgeClassifier(hidden=32, epochs=15, random_state=1).fit(train_x, names[train_y]).score(
+        test_x, names[test_y]
+    ) == net.score(test_x, names[test_y])
     again = pickle.loads(pickle.dumps(net))
     assert np.array_equal(net.predict_proba(test_x), again.predict_proba(test_x))
 
