@@ -73,6 +73,12 @@ def canonical_json(value: Any) -> bytes:
     return _CANONICAL.encode(value).encode()
 
 
+def canonical_payload(value: Mapping[str, Any]) -> str:
+    """`canonical_json` of what `payload` has read, without looking at every character again: base64 needs no escapes."""
+    shape = ",".join(map(str, value["shape"]))
+    return f'{{"data":"{value["data"]}","dtype":"{value["dtype"]}","shape":[{shape}]}}'
+
+
 def text(pattern: str = "", *, longest: int = 200) -> Field:
     """A string of at most `longest` characters without control characters, matching `pattern` as a whole."""
     shape = re.compile(pattern) if pattern else None
@@ -206,7 +212,7 @@ def _decode(data: str, where: str) -> bytes:
         raw = b64decode(data, validate=True)
     except ValueError as error:
         raise ModelFormatError("not base64", where=where) from error
-    if b64encode(raw).decode() != data:
+    if b64encode(raw[-(len(raw) % 3 or 3) :]).decode() != data[-4:]:
         raise ModelFormatError("base64 with stray bits", where=where)
     return raw
 

@@ -18,6 +18,7 @@ from py_edge.fields import (
     Field,
     boolean,
     canonical_json,
+    canonical_payload,
     free_object,
     integer,
     many,
@@ -122,6 +123,10 @@ class Record:
             for name, value in self.__dict__.items()
         }
 
+    def canonical(self) -> bytes:
+        """`canonical_json` of the record."""
+        return canonical_json(self.to_json())
+
     def but(self, **changes: Any) -> Self:
         """The same record with other values in some fields."""
         return type(self)(**{**self.__dict__, **changes})
@@ -182,11 +187,17 @@ class Question(Record):
 
     def check(self, where: str = "") -> None:
         """The digest must be the digest of the content."""
-        wanted = digest_of_content(self.input, self.model)
+        content = f'{{"input":{canonical_payload(self.input)},"model":"{self.model}"}}'
+        wanted = sha256(content.encode()).hexdigest()
         if self.digest != wanted:
             raise IntegrityError(
                 "digest is not that of the content", where=f"{where}/digest", got=self.digest, want=wanted
             )
+
+    def canonical(self) -> bytes:
+        """See Record; the input, nearly all of it, is put in as it is: no string can hold the mark unescaped."""
+        rest = canonical_json({**self.to_json(), "input": None})
+        return rest.replace(b'"input":null', b'"input":' + canonical_payload(self.input).encode(), 1)
 
 
 @dataclass(frozen=True)

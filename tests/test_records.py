@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from py_edge.errors import PyEdgeError
+from py_edge.fields import canonical_json
 from py_edge.records import (
     ERASED,
     STATES,
@@ -78,6 +79,17 @@ def test_a_bad_question_names_the_place(change: dict[str, Any], pointer: str) ->
     with pytest.raises(PyEdgeError) as caught:
         Question.from_json(QUESTION | change)
     assert caught.value.where == pointer
+
+
+def test_the_quick_spelling_is_the_canonical_one() -> None:
+    """Whatever words stand around it, the input is put where canonical_json puts it, byte for byte."""
+    words = ['","input":null,"', "\\", '"input":null', "é\U0001f600", "a"]
+    for shape, data in (([1, 2], "AQI="), ([], "AQ=="), ([0, 3], ""), ([3], "AQID")):
+        content = {"shape": shape, "dtype": "uint8", "data": data}
+        labels = [{"label": word, "probability": 0.5} for word in words]
+        change = {"input": content, "candidates": labels, "digest": digest_of_content(content, "digits")}
+        question = Question.from_json({**QUESTION, **change, "labels": words, "hops": ["input"]})
+        assert question.canonical() == canonical_json(question.to_json())
 
 
 def test_unknown_fields_are_left_alone() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from py_edge.chain import downstream, outbox
 from py_edge.chain.states import PENDING, enter
-from py_edge.fields import canonical_json, read_json
+from py_edge.fields import read_json
 from py_edge.records import ERASED, NO_LABEL, Answer, Example, Question
 from py_edge.storage.ports import Reading, Row, Transaction
 from py_edge.storage.tables import ANSWERS, EXAMPLES, INBOX, QUESTIONS
@@ -51,13 +51,13 @@ def pending_twins(tx: Reading, row: Row) -> list[Row]:
 
 def is_known(tx: Reading, digest: str) -> bool:
     """Whether this content was ever asked about here; most is new, and then nothing else need be looked up."""
-    return bool(tx.select(QUESTIONS, ("digest", "=", digest), limit=1))
+    return tx.exists(QUESTIONS, ("digest", "=", digest))
 
 
 def has_pending_twin(tx: Reading, question: Question) -> bool:
     """Whether this content waits already; an audit joins audits only, for models may answer the others."""
     same = (("digest", "=", question.digest), ("state", "in", PENDING), ("audit", ">=", int(question.audit)))
-    return bool(tx.select(QUESTIONS, *same, limit=1))
+    return tx.exists(QUESTIONS, *same)
 
 
 def twins_of(tx: Reading, row: Row, states: tuple[str, ...]) -> list[Row]:
@@ -84,7 +84,7 @@ def _settle_one(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> bool:
     revision = row["revision"] + 1
     answer = answer.but(device=row["device"], sequence=row["sequence"], revision=revision)
     key = {"device": row["device"], "sequence": row["sequence"], "revision": revision}
-    tx.insert(ANSWERS, key | {"at_ms": now_ms, "body": canonical_json(answer.to_json()).decode()})
+    tx.insert(ANSWERS, key | {"at_ms": now_ms, "body": answer.canonical().decode()})
     facts = {
         "revision": revision, "tier": answer.tier, "answered_by": answer.source, "provisional": int(answer.provisional)
     }  # fmt: skip
@@ -134,12 +134,12 @@ def _is_judge(tx: Transaction, row: Row) -> bool:
         for twin in twins_of(tx, row, ("answered",)):
             tx.delete(EXAMPLES, ("device", "=", twin["device"]), ("sequence", "=", twin["sequence"]))
         return False
-    return tx.count(QUESTIONS, ("digest", "=", row["digest"]), ("audit", "=", 1)) > 0
+    return tx.exists(QUESTIONS, ("digest", "=", row["digest"]), ("audit", "=", 1))
 
 
 def keep_example(tx: Transaction, example: Example) -> None:
     """Write an example, or replace the older one of the same question."""
     words = ("device", "sequence", "model", "source", "tier", "weight", "label_index", "at_ms")
     row = {name: getattr(example, name) for name in words}
-    tx.put(EXAMPLES, {**row, "audit": int(example.audit), "body": canonical_json(example.to_json()).decode()})
+    tx.put(EXAMPLES, {**row, "audit": int(example.audit), "body": example.canonical().decode()})
     tx.notify("examples")

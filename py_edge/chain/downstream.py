@@ -38,7 +38,12 @@ class Delivery:
 
 def add_asker(tx: Transaction, device: str, sequence: int, asker: str) -> bool:
     """Remember who wants this answer; False when that is known already."""
-    return tx.insert(PATHS, {"device": device, "sequence": sequence, "asker": asker})
+    return tx.insert(PATHS, path_of(device, sequence, asker))
+
+
+def path_of(device: str, sequence: int, asker: str) -> Row:
+    """The row that leads an answer home."""
+    return {"device": device, "sequence": sequence, "asker": asker}
 
 
 def deliver(tx: Transaction, row: Row, revision: int, only: str = "") -> int:

@@ -9,10 +9,9 @@ from py_edge.chain import downstream, outbox
 from py_edge.chain.answers import has_pending_twin, is_known, known_answer, settle
 from py_edge.chain.states import begin, id_is_taken
 from py_edge.errors import PolicyError
-from py_edge.fields import canonical_json
 from py_edge.records import HOP_LIMIT, Answer, Question, Receipt
 from py_edge.storage.ports import Reading, Row, Transaction
-from py_edge.storage.tables import QUESTIONS
+from py_edge.storage.tables import PATHS, QUESTIONS
 
 Escalate = Callable[[Transaction, Row, Question, int], None]
 
@@ -58,7 +57,7 @@ def take_question(tx: Transaction, arrival: Arrival, escalate: Escalate) -> tupl
     row = _new_row(question, now_ms)
     asked = ("asked", f"from {arrival.asker or 'here'}")
     if arrival.asker:
-        downstream.add_asker(tx, question.device, question.sequence, arrival.asker)
+        tx.insert_all(PATHS, [downstream.path_of(question.device, question.sequence, arrival.asker)])
     found = known_answer(tx, question.digest, question.audit, arrival.own_tier) if known else None
     answer = found or (None if question.audit else arrival.own)
     if answer is not None and not answer.provisional:
@@ -114,5 +113,5 @@ def _new_row(question: Question, now_ms: int) -> Row:
         "state": "asked", "asked_at_ms": now_ms, "deadline_ms": limit,
         "priority": outbox.priority(question.confidence, now_ms), "audit": int(question.audit), "revision": 0,
         "tier": 0, "answered_by": "", "provisional": 0, "place": -1, "estimate_s": -1.0, "changed_at_ms": now_ms,
-        "body": canonical_json(question.to_json()).decode(),
+        "body": question.canonical().decode(),
     }  # fmt: skip

@@ -18,7 +18,7 @@ from py_edge.chain.states import PENDING
 from py_edge.chain.tell import tell
 from py_edge.chain.tier import Tier
 from py_edge.errors import ModelFormatError, NetworkError, PyEdgeError
-from py_edge.fields import canonical_json, read_json
+from py_edge.fields import read_json
 from py_edge.records import ERASED, Question, Receipt
 from py_edge.storage.ports import EventBus, Reading, Row, Transaction
 from py_edge.storage.tables import QUESTIONS
@@ -126,7 +126,7 @@ class Upstream:
             return await self.network.request("DELETE", path)
         if row["kind"] == "cancel":
             return await self.network.request("POST", f"{path}/cancel", b"{}")
-        return await self.network.request("PUT", path, canonical_json(question.to_json()))
+        return await self.network.request("PUT", path, question.canonical())
 
     async def _unreachable(self, row: Row, reason: str) -> None:
         """One more step of back-off; rows that were in flight together and fall together are one step, not many."""
@@ -201,7 +201,7 @@ class Upstream:
             return  # while it was in flight; its content must not come back as a dead letter
         now = self.tier.clock.now_ms()
         reason = response.body[:300].decode(errors="replace")
-        outbox.bury(tx, row, response.status, reason, canonical_json(question.to_json()).decode(), now)
+        outbox.bury(tx, row, response.status, reason, question.canonical().decode(), now)
         if found["state"] in PENDING:
             end_without_answer(tx, found, "failed", now, f"refused with {response.status}")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from py_edge.desk.annotators import heard
 from py_edge.errors import NotFoundError
-from py_edge.fields import canonical_json, read_json
+from py_edge.fields import read_json
 from py_edge.records import Question
 from py_edge.storage.ports import Reading, Row, Transaction
 from py_edge.storage.tables import FACTS, LEASES, QUESTIONS, TASKS, VOTES
@@ -59,7 +59,7 @@ def add_gold(tx: Transaction, question: Question, label_index: int, now_ms: int)
     """Put a task whose answer is known among the others, to learn how far each person can be trusted."""
     row = {"digest": question.digest, "priority": -now_ms / 600_000, "deadline_ms": 0}
     open_task(tx, row, question, now_ms)
-    body = canonical_json(question.to_json()).decode()
+    body = question.canonical().decode()
     tx.update(TASKS, (task_id(question.digest),), gold=1, gold_index=label_index, body=body)
 
 

@@ -93,6 +93,10 @@ class MemoryTransaction:
             found.sort(key=lambda row: row[name], reverse=column.startswith("-"))
         return found if limit is None else found[:limit]
 
+    def exists(self, table: Table, *where: Where) -> bool:
+        """See ports.Reading."""
+        return bool(self._tables[table.name].find(where))
+
     def count(self, table: Table, *where: Where) -> int:
         """See ports.Reading."""
         return len(self._tables[table.name].find(where))

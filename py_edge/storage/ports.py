@@ -27,6 +27,9 @@ class Reading(Protocol):
     ) -> list[Row]:
         """Rows for which every condition holds; `order` names columns, "-column" counts down."""
 
+    def exists(self, table: Table, *where: Where) -> bool:
+        """Whether there is such a row."""
+
     def count(self, table: Table, *where: Where) -> int:
         """How many rows."""
 
@@ -41,7 +44,10 @@ class Transaction(Reading, Protocol):
         """Add a row with every column; False when its key is taken (and nothing changed)."""
 
     def insert_all(self, table: Table, rows: Sequence[Row]) -> None:
-        """Add rows with every column; those whose key is taken are left as they are."""
+        """Add rows with every column; those whose key is taken are left as they are.
+
+        Cheaper than `insert`, for nobody is told whether the key was free: a body may write many at once, later.
+        """
 
     def put(self, table: Table, row: Row) -> None:
         """Add a row or replace the one with its key."""

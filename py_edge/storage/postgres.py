@@ -12,7 +12,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -58,7 +58,7 @@ class PostgresStore:
         self._loop: asyncio.AbstractEventLoop | None = None
         with _Mapped(url):
             self._migrate(url)
-            self._statements = Statements(PGDialect_psycopg())  # type: ignore[no-untyped-call]
+            self._statements = Statements(PGDialect_psycopg(paramstyle="format"))  # type: ignore[no-untyped-call]
             self._reader = self._open()
             self._writer = GroupWriter(
                 lambda: _PostgresConnection(self._open, self._statements), self._publish, self._stop, quick=False
@@ -183,18 +183,15 @@ class _Clean:
     def rowcount(self) -> int:
         return int(self._cursor.rowcount)
 
-    def execute(self, statement: str, parameters: Mapping[str, Any]) -> None:
-        self._cursor.execute(statement, _clean(parameters))
+    def execute(self, statement: str, values: Sequence[Any]) -> None:
+        self._cursor.execute(statement, _clean(values))
 
-    def executemany(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def executemany(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         self._cursor.executemany(statement, [_clean(row) for row in rows])
 
 
-def _clean(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.replace("\0", "\ufffd") if isinstance(value, str) else value
-        for name, value in parameters.items()
-    }
+def _clean(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in values)
 
 
 class _PostgresConnection:

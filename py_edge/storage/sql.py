@@ -1,13 +1,15 @@
 """The verbs of a transaction as SQLAlchemy Core statements, shared by every SQL body.
 
-Each statement is built and compiled once per shape and dialect; what runs in the hot path is its text with
-named parameters on the driver's cursor.
+Each statement is built and compiled once per shape and dialect; what runs in the hot path is its text with marks on
+the driver's cursor. Rows of `insert_all`, which nobody waits for, are held back and written together: one statement
+for a whole group of transactions, at the latest when somebody looks at their table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -45,39 +47,56 @@ _COMPARE = {
 }  # fmt: skip
 
 
+class Statement(NamedTuple):
+    """A text with marks, and the function that puts named values in the order of the marks."""
+
+    text: str
+    values: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+
+
 class Statements:
-    """Statement texts of one dialect, made when first asked for."""
+    """Statements of one dialect, which must be positional; made when first asked for."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
-        self._texts: dict[Any, str] = {}
+        self._made: dict[Any, Statement] = {}
 
-    def insert(self, table: Table) -> str:
+    def insert(self, table: Table) -> Statement:
         """Add a row unless its key is taken."""
-        return self._text(("insert", table.name), lambda: self._insert(_sql(table)).on_conflict_do_nothing())
+        return self._once(("insert", table.name), lambda: self._insert(_sql(table)).on_conflict_do_nothing())
 
-    def put(self, table: Table) -> str:
+    def put(self, table: Table) -> Statement:
         """Add or replace a row."""
-        return self._text(("put", table.name), lambda: self._upsert(table))
+        return self._once(("put", table.name), lambda: self._upsert(table))
 
-    def update(self, table: Table, columns: tuple[str, ...]) -> str:
+    def update(self, table: Table, columns: tuple[str, ...]) -> Statement:
         """Change some columns of the row with a key; key parameters are called key_*."""
-        return self._text(("update", table.name, columns), lambda: self._update(table, columns))
+        return self._once(("update", table.name, columns), lambda: self._update(table, columns))
 
-    def delete(self, table: Table, where: tuple[Where, ...]) -> str:
+    def delete(self, table: Table, where: tuple[Where, ...]) -> Statement:
         """Remove rows."""
-        return self._text(
+        return self._once(
             ("delete", table.name, _shape(where)),
             lambda: sa.delete(_sql(table)).where(*_conditions(table, where)),
         )
 
-    def select(self, table: Table, where: tuple[Where, ...], order: tuple[str, ...], limited: bool) -> str:
+    def select(
+        self, table: Table, where: tuple[Where, ...], order: tuple[str, ...], limited: bool
+    ) -> Statement:
         """Find rows."""
         key = ("select", table.name, _shape(where), order, limited)
-        return self._text(key, lambda: _select(table, where, order, limited))
+        return self._once(key, lambda: _select(table, where, order, limited))
 
-    def tally(self, table: Table, column: str, where: tuple[Where, ...]) -> str:
+    def exists(self, table: Table, where: tuple[Where, ...]) -> Statement:
+        """Whether there is such a row: 1 or 0, or what the dialect takes for true and false."""
+
+        def build() -> ClauseElement:
+            return sa.select(sa.exists().select_from(_sql(table)).where(*_conditions(table, where)))
+
+        return self._once(("exists", table.name, _shape(where)), build)
+
+    def tally(self, table: Table, column: str, where: tuple[Where, ...]) -> Statement:
         """Count rows by a column; by nothing when it is empty."""
 
         def build() -> ClauseElement:
@@ -89,9 +108,9 @@ class Statements:
                 .select_from(_sql(table))
             )
 
-        return self._text(("tally", table.name, column, _shape(where)), build)
+        return self._once(("tally", table.name, column, _shape(where)), build)
 
-    def next_number(self) -> str:
+    def next_number(self) -> Statement:
         """Count a counter up and give its new value."""
 
         def build() -> ClauseElement:
@@ -102,7 +121,7 @@ class Statements:
             )
             return counted.returning(counters.c.value)
 
-        return self._text(("next_number",), build)
+        return self._once(("next_number",), build)
 
     def _upsert(self, table: Table) -> ClauseElement:
         insert = self._insert(_sql(table))
@@ -116,11 +135,19 @@ class Statements:
         keys = [sql.c[name] == sa.bindparam(f"key_{name}", type_=sql.c[name].type) for name in table.key]
         return sa.update(sql).where(*keys).values({name: sa.bindparam(name) for name in columns})
 
-    def _text(self, key: Any, build: Any) -> str:
-        text = self._texts.get(key)
-        if text is None:
-            text = self._texts[key] = str(build().compile(dialect=self._dialect))
-        return text
+    def _once(self, key: Any, build: Callable[[], ClauseElement]) -> Statement:
+        made = self._made.get(key)
+        if made is None:
+            compiled: Any = build().compile(dialect=self._dialect)
+            made = self._made[key] = Statement(str(compiled), _picker(compiled.positiontup))
+        return made
+
+
+def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """What takes these values out of a mapping, as a tuple."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda parameters: tuple(parameters[name] for name in names)
 
 
 class SqlTransaction:
@@ -129,7 +156,19 @@ class SqlTransaction:
     def __init__(self, cursor: Any, statements: Statements) -> None:
         self._cursor = cursor
         self._statements = statements
+        self._held: dict[str, tuple[Table, list[Row]]] = {}
         self.topics: list[str] = []
+
+    def write_held(self) -> None:
+        """Write what is held back; whoever began the transaction calls this before the commit."""
+        while self._held:
+            _, (table, rows) = self._held.popitem()
+            insert = self._statements.insert(table)
+            self._cursor.executemany(insert.text, [_values(insert, table, row) for row in rows])
+
+    def forget(self) -> None:
+        """Nothing was said and nothing is held back: what came so far is undone, or over."""
+        self._held, self.topics = {}, []
 
     def get(self, table: Table, *key: Any) -> Row | None:
         """See ports.Reading."""
@@ -143,54 +182,78 @@ class SqlTransaction:
         parameters = _parameters(where)
         if limit is not None:
             parameters |= {"row_limit": limit, "no_offset": 0}
-        self._cursor.execute(
-            self._statements.select(table, where, order or table.key, limit is not None), parameters
-        )
+        statement = self._statements.select(table, where, order or table.key, limit is not None)
+        self._run(table, statement, parameters)
         names = tuple(table.columns)
         return [dict(zip(names, values, strict=True)) for values in self._cursor.fetchall()]
 
+    def exists(self, table: Table, *where: Where) -> bool:
+        """See ports.Reading."""
+        self._run(table, self._statements.exists(table, where), _parameters(where))
+        return bool(self._cursor.fetchone()[0])
+
     def count(self, table: Table, *where: Where) -> int:
         """See ports.Reading."""
-        self._cursor.execute(self._statements.tally(table, "", where), _parameters(where))
+        self._run(table, self._statements.tally(table, "", where), _parameters(where))
         return int(self._cursor.fetchone()[0])
 
     def tally(self, table: Table, column: str, *where: Where) -> dict[Any, int]:
         """See ports.Reading."""
-        self._cursor.execute(self._statements.tally(table, column, where), _parameters(where))
+        self._run(table, self._statements.tally(table, column, where), _parameters(where))
         return dict(self._cursor.fetchall())
 
     def insert(self, table: Table, row: Row) -> bool:
         """See ports.Transaction."""
-        self._cursor.execute(self._statements.insert(table), table.checked(row))
+        self._write_row(self._statements.insert(table), table, row)
         return bool(self._cursor.rowcount == 1)
 
     def insert_all(self, table: Table, rows: Sequence[Row]) -> None:
         """See ports.Transaction."""
-        self._cursor.executemany(self._statements.insert(table), [table.checked(row) for row in rows])
+        self._held.setdefault(table.name, (table, []))[1].extend(rows)
 
     def put(self, table: Table, row: Row) -> None:
         """See ports.Transaction."""
-        self._cursor.execute(self._statements.put(table), table.checked(row))
+        self._write_row(self._statements.put(table), table, row)
 
     def update(self, table: Table, key: tuple[Any, ...], **changes: Any) -> bool:
         """See ports.Transaction."""
         keys = {f"key_{name}": value for name, value in zip(table.key, key, strict=True)}
-        self._cursor.execute(self._statements.update(table, tuple(changes)), {**changes, **keys})
+        self._run(table, self._statements.update(table, tuple(changes)), changes | keys)
         return bool(self._cursor.rowcount == 1)
 
     def delete(self, table: Table, *where: Where) -> int:
         """See ports.Transaction."""
-        self._cursor.execute(self._statements.delete(table, where), _parameters(where))
+        self._run(table, self._statements.delete(table, where), _parameters(where))
         return int(self._cursor.rowcount)
 
     def next_number(self, name: str) -> int:
         """See ports.Transaction."""
-        self._cursor.execute(self._statements.next_number(), {"name": name})
+        self._run(COUNTERS, self._statements.next_number(), {"name": name})
         return int(self._cursor.fetchone()[0])
 
     def notify(self, topic: str) -> None:
         """See ports.Transaction."""
         self.topics.append(topic)
+
+    def _run(self, table: Table, statement: Statement, parameters: Mapping[str, Any]) -> None:
+        if table.name in self._held:
+            self.write_held()
+        self._cursor.execute(statement.text, statement.values(parameters))
+
+    def _write_row(self, statement: Statement, table: Table, row: Row) -> None:
+        if table.name in self._held:
+            self.write_held()
+        self._cursor.execute(statement.text, _values(statement, table, row))
+
+
+def _values(statement: Statement, table: Table, row: Row) -> tuple[Any, ...]:
+    """The row in the order of the marks. Raises StorageError when it does not fit its table."""
+    if len(row) == len(table.columns):
+        try:
+            return statement.values(row)
+        except KeyError:
+            pass
+    return statement.values(table.checked(row))
 
 
 def _sql(table: Table) -> sa.Table:

@@ -63,7 +63,7 @@ class SqliteStore:
                         raise StorageError(
                             f"the database is damaged: {broken}", where=str(path), remedy="restore a backup"
                         )
-                self._statements = Statements(SQLiteDialect_pysqlite(paramstyle="named"))
+                self._statements = Statements(SQLiteDialect_pysqlite(paramstyle="qmark"))
                 self._reader = _open(path)
                 self._reader.execute("PRAGMA query_only=1")
                 self._writer = GroupWriter(

@@ -173,6 +173,7 @@ class GroupWriter:
         try:
             for item in group.items:
                 item.result = item.work(transaction)
+            transaction.write_held()
         except Exception as error:
             if self._connection.is_disk_trouble(error):
                 raise
@@ -184,10 +185,11 @@ class GroupWriter:
     def _run_one_by_one(self, group: _Group) -> None:
         transaction = self._connection.begin()
         for item in group.items:
-            transaction.topics = []
+            transaction.forget()
             self._connection.savepoint("SAVEPOINT")
             try:
                 item.result = item.work(transaction)
+                transaction.write_held()
             except Exception as error:
                 if self._connection.is_disk_trouble(error):
                     raise

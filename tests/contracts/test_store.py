@@ -146,6 +146,62 @@ def test_a_failed_write_leaves_nothing(body: Body, tmp_path: Path) -> None:
     run(body, tmp_path, story)
 
 
+def test_rows_that_nobody_waits_for_are_seen_by_every_verb(body: Body, tmp_path: Path) -> None:
+    """What insert_all added is there for whatever asks or writes next, and a taken key keeps its row."""
+    fact, other = {"name": "a", "value": "1"}, {"name": "a", "value": "2"}
+    verbs: dict[str, tuple[Callable[[Transaction], Any], Any]] = {
+        "get": (lambda tx: tx.get(FACTS, "a"), fact),
+        "select": (lambda tx: tx.select(FACTS, ("value", "=", "1")), [fact]),
+        "exists": (lambda tx: tx.exists(FACTS, ("name", "=", "a")), True),
+        "exists no other": (lambda tx: tx.exists(FACTS, ("name", "=", "b")), False),
+        "count": (lambda tx: tx.count(FACTS), 1),
+        "tally": (lambda tx: tx.tally(FACTS, "value"), {"1": 1}),
+        "insert": (lambda tx: (tx.insert(FACTS, other), tx.get(FACTS, "a")), (False, fact)),
+        "insert_all": (lambda tx: (tx.insert_all(FACTS, [other]), tx.get(FACTS, "a")), (None, fact)),  # type: ignore[func-returns-value]
+        "put": (lambda tx: (tx.put(FACTS, other), tx.get(FACTS, "a")), (None, other)),  # type: ignore[func-returns-value]
+        "update": (lambda tx: tx.update(FACTS, ("a",), value="3"), True),
+        "delete": (lambda tx: tx.delete(FACTS, ("name", "=", "a")), 1),
+    }
+
+    async def story(store: Store) -> None:
+        for name, (verb, wanted) in verbs.items():
+            got = await store.write(lambda tx, verb=verb: (tx.insert_all(FACTS, [fact]), verb(tx))[1])  # type: ignore[misc]
+            assert got == wanted, name
+            await store.write(lambda tx: tx.delete(FACTS))
+        await store.write(lambda tx: tx.insert_all(FACTS, [fact]))
+        assert await store.read(lambda tx: tx.get(FACTS, "a")) == fact
+
+    run(body, tmp_path, story)
+
+
+def test_rows_that_nobody_waits_for_fall_with_their_transaction(body: Body, tmp_path: Path) -> None:
+    """In a group with one that fails, each keeps or loses its own; a row that does not fit is told to who wrote it."""
+
+    async def story(store: Store) -> None:
+        def fails(tx: Transaction) -> None:
+            tx.insert_all(FACTS, [{"name": "bad", "value": "1"}])
+            raise ConflictError("no")
+
+        def works(name: str) -> Callable[[Transaction], None]:
+            return lambda tx: tx.insert_all(FACTS, [{"name": name, "value": "1"}])
+
+        def crooked(tx: Transaction) -> None:
+            tx.insert_all(FACTS, [{"name": "crooked"}])
+
+        works_and_fails = (works("a"), fails, works("b"), crooked, works("c"), fails)
+        results = await asyncio.gather(
+            *[store.write(work) for work in works_and_fails], return_exceptions=True
+        )
+        assert [type(result).__name__ for result in results] == [
+            "NoneType", "ConflictError", "NoneType", "StorageError", "NoneType", "ConflictError",
+        ]  # fmt: skip
+        names = [row["name"] for row in await store.read(lambda tx: tx.select(FACTS))]
+        assert names == ["a", "b", "c"]
+        assert store.trouble == ""
+
+    run(body, tmp_path, story)
+
+
 def test_listeners_wake_after_the_commit(body: Body, tmp_path: Path) -> None:
     """A topic wakes its listeners once the row can be read, and not when the write failed."""
 
