@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from py_edge.records import TERMINAL
+from py_edge.records import ERASED, TERMINAL
 
 Event = Mapping[str, Any]
 Id = tuple[str, int]
@@ -24,6 +24,7 @@ def check_history(events: Iterable[Event], known: Mapping[str, Mapping[Id, Any]]
 
     Lost: acknowledged, but the first node does not know it. Wrong asker: an answer for somebody else, or for other
     content. Twice: two effects of one question, or two answers in one node. Open: no final answer, or not ended.
+    Kept: erased, and a node still has it. Gone: a node has erased it, and nobody asked for that.
     """
     asked: dict[Id, Event] = {}
     by_kind: dict[str, dict[Id, list[Event]]] = defaultdict(lambda: defaultdict(list))
@@ -33,9 +34,15 @@ def check_history(events: Iterable[Event], known: Mapping[str, Mapping[Id, Any]]
             asked[key] = event
         by_kind[event["kind"]][key].append(event)
     troubles = [f"{name(key)}: refused with {e[0]['status']}" for key, e in by_kind["refused"].items()]
-    troubles += [f"{name(key)}: ended as {e[0]['state']}" for key, e in by_kind["ended"].items()]
+    erased, to_erase = set(by_kind["erased"]), set(by_kind["erase"])
+    for key, ends in by_kind["ended"].items():
+        troubles += [
+            f"{name(key)}: ended as {e['state']}"
+            for e in ends
+            if (e["state"] != ERASED or key not in to_erase)
+        ][:1]
     for key in by_kind["ok"]:
-        if not by_kind["effect"][key]:
+        if not by_kind["effect"][key] and key not in erased:
             troubles.append(f"open: {name(key)} was acknowledged and never answered")
     for key, told in by_kind["delivered"].items():
         troubles += [trouble for event in told for trouble in check_delivery(key, event, asked.get(key))]
@@ -44,6 +51,7 @@ def check_history(events: Iterable[Event], known: Mapping[str, Mapping[Id, Any]]
             troubles.append(f"twice: {name(key)} took effect {len(effects)} times")
     for place, answers in known.items():
         troubles += check_node(place, answers, asked, set(by_kind["ok"]), first=place == next(iter(known)))
+        troubles += check_erased(place, answers, erased, to_erase)
     return troubles
 
 
@@ -66,6 +74,8 @@ def check_node(
             if first and key in acknowledged:
                 troubles.append(f"lost: {name(key)} was acknowledged, {place} does not know it")
             continue
+        if found["state"] == ERASED:
+            continue
         if found["question"]["digest"] != asked[key]["digest"]:
             troubles.append(f"false: {place} has other content for {name(key)}")
         if found["state"] not in TERMINAL:
@@ -73,6 +83,15 @@ def check_node(
         if len(found["answers"]) > 1:
             troubles.append(f"twice: {place} has {len(found['answers'])} revisions of {name(key)}")
     return troubles
+
+
+def check_erased(place: str, answers: Mapping[Id, Any], erased: set[Id], to_erase: set[Id]) -> list[str]:
+    """What was erased is gone at every node, and nothing else."""
+    gone = {key for key, found in answers.items() if found is not None and found["state"] == ERASED}
+    kept = [key for key in erased - gone if answers.get(key) is not None]
+    return [f"kept: {name(key)} was erased, {place} still has it" for key in kept] + [
+        f"gone: {name(key)} is erased at {place}, and nobody wanted that" for key in gone - to_erase
+    ]
 
 
 def count(events: Iterable[Event]) -> dict[str, int]:

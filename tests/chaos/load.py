@@ -2,10 +2,13 @@
 
     python -m tests.chaos.load devices --url URL --history FILE --stop FILE
     python -m tests.chaos.load person --url URL --stop FILE
+    python -m tests.chaos.load look --url URL --history FILE --out FILE
 
 A device writes `invoke` before it sends, `ok` when it is acknowledged, `refused`, or nothing (unknown) and sends
-again; `delivered` for every answer that reaches it and `effect` the first time. Asking ends when the stop file
-exists; devices then wait until every acknowledged question has its final answer, or their patience ends.
+again; `delivered` for every answer that reaches it and `effect` the first time. Some questions are erased soon after:
+`erase` before it is sent, `erased` when it is acknowledged. Asking ends when the stop file exists; devices then wait
+until every acknowledged question has its final answer or is erased, or their patience ends. `look` waits until a node
+has nothing left to send and writes down what it says of every question.
 """
 
 from __future__ import annotations
@@ -22,8 +25,11 @@ import httpx
 
 from py_edge.errors import PyEdgeError
 from py_edge.node.network import HttpNetwork
+from py_edge.records import ERASED
+from tests.chaos.history import Id, read_events
 from tests.node.asking import first_value, question
 
+ERASED_SHARE = 0.1
 HURT = (httpx.HTTPError, PyEdgeError, ValueError, KeyError)  # a broken line, or half an answer
 
 
@@ -36,6 +42,7 @@ class Device:
         self.open: set[int] = set()  # acknowledged and without a final answer
         self.inbox: set[tuple[int, int]] = set()
         self.finished: set[int] = set()
+        self.erasing: set[asyncio.Task[None]] = set()
 
     def write(self, kind: str, sequence: int, **facts: Any) -> None:
         """One line of history."""
@@ -54,7 +61,10 @@ class Device:
             body = json.dumps(asked.to_json())
             while not await self.send(sequence, body):
                 await asyncio.sleep(0.05 + self.rng.random() * 0.2)
+            if sequence in self.open | self.finished and self.rng.random() < ERASED_SHARE:
+                self.erasing.add(asyncio.create_task(self.erase(sequence)))
             await asyncio.sleep(self.rng.random() * 2 * self.options.pause_s)
+        await asyncio.gather(*self.erasing)
 
     async def send(self, sequence: int, body: str) -> bool:
         """Once; False when nobody knows what became of it, or the node had no room."""
@@ -74,6 +84,22 @@ class Device:
         if receipt.get("answer"):
             self.take(receipt["answer"])
         return True
+
+    async def erase(self, sequence: int) -> None:
+        """Soon, often while it is on its way; sent until it is acknowledged."""
+        await asyncio.sleep(self.rng.random() ** 2)
+        self.write("erase", sequence)
+        while True:
+            try:
+                response = await self.http.request("DELETE", f"/v1/questions/{self.name}/{sequence}")
+                if response.status == 200:
+                    break
+            except HURT:
+                pass
+            await asyncio.sleep(0.05 + self.rng.random() * 0.2)
+        self.write("erased", sequence)
+        self.finished.add(sequence)
+        self.open.discard(sequence)
 
     async def receive(self) -> None:
         """Poll for answers, let them take effect, acknowledge; what was not acknowledged comes again."""
@@ -141,6 +167,36 @@ async def be_person(options: argparse.Namespace) -> None:
                 await asyncio.sleep(0.1)
 
 
+def look(url: str, history: Path, token: str = "", patience_s: float = 120.0) -> dict[Id, Any]:
+    """What a node says about every question that was ever sent, once its outbox is empty; None: never heard of."""
+    found: dict[Id, Any] = {}
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    end = time.monotonic() + patience_s
+    with httpx.Client(base_url=url, timeout=20, trust_env=False, headers=headers) as http:
+        while http.get("/v1/status").json()["outbox"] and time.monotonic() < end:
+            time.sleep(0.1)
+        for event in read_events(history):
+            if event["kind"] == "invoke":
+                key = (event["device"], event["sequence"])
+                response = http.get(f"/v1/questions/{key[0]}/{key[1]}")
+                known = {200: response.json(), 410: {"state": ERASED}}
+                found[key] = known.get(response.status_code)
+    return found
+
+
+def write_look(options: argparse.Namespace) -> None:
+    """As lines of [device, sequence, what it says]."""
+    found = look(options.url, options.history, options.token, options.patience_s)
+    lines = [json.dumps([*key, said]) for key, said in found.items()]
+    options.out.write_text("\n".join(lines), encoding="utf-8")
+
+
+def read_look(path: Path) -> dict[Id, Any]:
+    """What `write_look` wrote."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {(device, sequence): said for device, sequence, said in lines}
+
+
 def client(options: argparse.Namespace) -> httpx.AsyncClient:
     """One pool for everyone; short timeouts, because the world is bad."""
     headers = {"authorization": f"Bearer {options.token}"} if options.token else {}
@@ -150,18 +206,22 @@ def client(options: argparse.Namespace) -> httpx.AsyncClient:
 def main() -> None:
     """See the head of this file."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("role", choices=["devices", "person"])
+    parser.add_argument("role", choices=["devices", "person", "look"])
     parser.add_argument("--url", required=True)
     parser.add_argument("--token", default="")
     parser.add_argument("--history", type=Path)
     parser.add_argument("--stop", type=Path)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--devices", type=int, default=4)
     parser.add_argument("--contents", type=int, default=300)
     parser.add_argument("--pause-s", type=float, default=0.03)
     parser.add_argument("--patience-s", type=float, default=90.0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    asyncio.run((be_devices if options.role == "devices" else be_person)(options))
+    if options.role == "look":
+        write_look(options)
+    else:
+        asyncio.run((be_devices if options.role == "devices" else be_person)(options))
 
 
 if __name__ == "__main__":

@@ -118,6 +118,32 @@ def no_outbox_row() -> None:
     put("py_edge.chain.outbox.send_later", lambda tx, row, now_ms, kind="question": None)
 
 
+def no_erasing_above() -> None:
+    """An erasure stays where it was asked for."""
+    from py_edge.chain import outbox
+
+    send_later = outbox.send_later
+
+    def only_others(tx: Any, row: Any, now_ms: int, kind: str = "question") -> None:
+        if not kind.startswith("erase"):
+            send_later(tx, row, now_ms, kind)
+
+    outbox.send_later = only_others
+
+
+def no_tombstone() -> None:
+    """Of an erased question not even its id is kept."""
+    from py_edge.chain import erasure
+    from py_edge.storage.tables import QUESTIONS
+
+    def erase(tx: Any, device: str, sequence: int, now_ms: int, shred: Any) -> Any:
+        done = erasure.erase(tx, device, sequence, now_ms, shred)
+        tx.delete(QUESTIONS, ("device", "=", device), ("sequence", "=", sequence))
+        return done
+
+    put("py_edge.chain.tier.erase", erase)
+
+
 def no_hop_limit() -> None:
     """A question that was here before is taken in again."""
     put("py_edge.chain.tier.check_hops", lambda question, name: None)
@@ -176,6 +202,7 @@ def no_fencing_epoch() -> None:
 
 
 HISTORIES = "tests/chain/test_simulate.py::test_histories_end_well"
+ERASING = "tests/chain/test_simulate.py::test_what_is_erased_in_bad_weather_is_gone_everywhere"
 MECHANISMS = {
     "fsync": Mechanism(no_fsync, "tests/chaos/test_disk.py::test_every_acknowledgement_follows_a_sync"),
     "commit-before-acknowledgement": Mechanism(
@@ -203,6 +230,8 @@ MECHANISMS = {
     "release-watch": Mechanism(
         no_watch, "tests/retrain/test_watch.py::test_a_version_that_breaks_its_promise_is_taken_back_once"
     ),
+    "erasing-above": Mechanism(no_erasing_above, ERASING),
+    "tombstone": Mechanism(no_tombstone, ERASING),
     "hop-limit": Mechanism(no_hop_limit, "tests/node/test_app.py::test_a_circle_of_nodes_is_noticed"),
 }
 

@@ -1,12 +1,13 @@
 """Killed, or told EIO or ENOSPC, at every write-class system call: what was acknowledged is there afterwards.
 
-A scripted run of six commits and a checkpoint is repeated under strace with a fault injected at call N, for N from
-1 until the run no longer reaches it. By default every fifth N; `make chaos` takes every one.
+A scripted run of six commits and a checkpoint, and one that erases, is repeated under strace with a fault injected at
+call N, for N from 1 until the run no longer reaches it. By default every fifth N; `make chaos` takes every one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from py_edge.chain.erasure import HOLD_CONTENT
+from py_edge.chain.tier import Tier
+from py_edge.node.node import SystemClock
+from py_edge.storage.ports import Reading
 from py_edge.storage.sqlite import SqliteStore
-from py_edge.storage.tables import FACTS
+from py_edge.storage.tables import DELIVERIES, FACTS, OUTBOX, QUESTIONS
 from tests.chaos.scale import SCALE
+from tests.node.asking import DEVICE, question
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERY = SCALE.every
@@ -38,6 +44,26 @@ async def main():
         os.write(1, b"ack %d\\n" % n)
         if n == 3:
             store._writer._checkpoint(_Group([]))
+    await store.close()
+
+asyncio.run(main())
+"""
+ASKED = [question(number, 1234.5 + number) for number in range(1, 5)]
+ERASE = f"""
+import asyncio, os, random, sys
+from pathlib import Path
+from py_edge.storage.sqlite import SqliteStore
+from py_edge.chain.tier import Tier
+from py_edge.node.node import SystemClock
+
+async def main():
+    store = SqliteStore(Path(sys.argv[1]), threaded=False)
+    tier = Tier("site", 1, store, SystemClock(), random.Random(0), erased_at_once=2)
+    await tier.erase("{DEVICE}", 1)
+    os.write(1, b"ack 1\\n")
+    await tier.erase_device("{DEVICE}")
+    for n in range(2, 5):
+        os.write(1, b"ack %d\\n" % n)
     await store.close()
 
 asyncio.run(main())
@@ -81,6 +107,71 @@ def test_no_acknowledged_row_is_lost(call: str, fault: str, empty: Path, tmp_pat
     assert reached >= 1
 
 
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with four waiting questions."""
+    folder = tmp_path_factory.mktemp("asked")
+
+    async def make() -> None:
+        store = SqliteStore(folder / "node.db")
+        for each in ASKED:
+            await make_tier(store).ask(each, DEVICE)
+        await store.close()
+
+    asyncio.run(make())
+    return folder
+
+
+def make_tier(store: SqliteStore) -> Tier:
+    """A tier with a parent; nobody sends."""
+    return Tier("site", 1, store, SystemClock(), random.Random(0))
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", ["signal=KILL", "error=EIO", "error=ENOSPC"])
+def test_what_was_erased_stays_erased(call: str, fault: str, asked: Path, tmp_path: Path) -> None:
+    """At each point: what was acknowledged is gone and its wish waits to go up, no question is half there, a whole
+    device's erasure that was begun is ended by the next start, and then no byte of it is in the files."""
+    reached = 0
+    for point in range(1, 400, EVERY if EVERY == 1 else 3 * EVERY):
+        folder = tmp_path / f"{point}"
+        shutil.copytree(asked, folder)
+        acknowledged, hit = run_with_fault(folder / "node.db", call, fault, point, ERASE)
+        gone = asyncio.run(read_gone(folder / "node.db"))
+        assert set(acknowledged) <= gone, f"{call} {fault} at {point}"
+        written = b"".join(path.read_bytes() for path in folder.glob("node.db*"))
+        found = {each.sequence for each in ASKED if each.input["data"].encode() in written}
+        assert found == {each.sequence for each in ASKED} - gone, f"{call} {fault} at {point}"
+        shutil.rmtree(folder)
+        reached += hit
+        if not hit:
+            break
+    assert reached >= 1
+
+
+async def read_gone(path: Path) -> set[int]:
+    """Which questions a new process finds erased, after it has ended what was begun; the others are whole."""
+    store = SqliteStore(path)
+    await make_tier(store).go_on_erasing()
+
+    def look(tx: Reading) -> set[int]:
+        gone = set()
+        for row in tx.select(QUESTIONS):
+            mine = (("device", "=", DEVICE), ("sequence", "=", row["sequence"]))
+            kept = {table.name: tx.count(table, *mine) for table in HOLD_CONTENT if table is not DELIVERIES}
+            (sending,) = [each["kind"] for each in tx.select(OUTBOX, *mine)]
+            assert sum(kept.values()) == kept[OUTBOX.name]
+            assert (row["body"] == "", sending) == (
+                (True, "erase") if row["state"] == "erased" else (False, "question")
+            )
+            gone |= {row["sequence"]} if row["state"] == "erased" else set()
+        return gone
+
+    found = await store.read(look)
+    await store.close()
+    return found
+
+
 @pytest.mark.parametrize("call", CALLS[:2])
 def test_a_first_start_that_was_killed_is_begun_again(call: str, tmp_path: Path) -> None:
     """Killed anywhere while the schema is made: the next start finds all of it or nothing, and works."""
@@ -97,7 +188,9 @@ def test_a_first_start_that_was_killed_is_begun_again(call: str, tmp_path: Path)
     assert reached >= 1
 
 
-def run_with_fault(path: Path, call: str, fault: str, point: int) -> tuple[list[int], bool]:
+def run_with_fault(
+    path: Path, call: str, fault: str, point: int, script: str = RUN
+) -> tuple[list[int], bool]:
     """Run the script; gives what it acknowledged, and whether the fault was reached."""
     log = path.with_suffix(".strace")
     command = [
@@ -112,7 +205,7 @@ def run_with_fault(path: Path, call: str, fault: str, point: int) -> tuple[list[
         f"inject={call}:{fault}:when={point}",
     ]
     done = subprocess.run(
-        [*command, sys.executable, "-c", RUN, str(path)],
+        [*command, sys.executable, "-c", script, str(path)],
         capture_output=True,
         text=True,
         cwd=ROOT,

@@ -1,6 +1,7 @@
 """Many simulated histories on all cores; one that ends badly names its seed, which replays bit for bit.
 
-300 by default, 10^4 with `make chaos`, 10^5 with CHAOS=long. Seeds begin where those of tests/chain end.
+300 by default, 10^4 with `make chaos`, 10^5 with CHAOS=long. Seeds begin where those of tests/chain end. In every third
+history questions and whole devices are erased as well.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from py_edge.chain.simulate import Outcome, run_history
+from py_edge.chain.simulate import Outcome, Plan, run_history
 from tests.chaos.scale import SCALE
+
+ERASING = Plan(erasures=0.33, leaving=0.33, devices=3)
 
 
 def live(seed: int) -> Outcome:
     """One history; what it raises is a trouble too."""
     try:
-        return run_history(seed)
+        return run_history(seed, None if seed % 3 else ERASING)
     except Exception as error:
         return Outcome(seed, [repr(error)])
 

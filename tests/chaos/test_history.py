@@ -20,6 +20,7 @@ INVOKE = event("invoke", digest="d", label_index=3)
 OK = event("ok")
 DELIVERED = event("delivered", to=DEVICE, revision=1, label_index=3)
 EFFECT = event("effect", to=DEVICE, revision=1, label_index=3)
+ERASE, ERASED = event("erase"), event("erased")
 KNOWN = {"state": "answered", "question": {"digest": "d"}, "answers": [{}]}
 
 
@@ -33,6 +34,12 @@ def test_a_good_history_has_no_trouble() -> None:
     assert check([INVOKE, OK, DELIVERED, DELIVERED, EFFECT]) == []
 
 
+def test_a_good_history_may_erase() -> None:
+    """Erased before its answer came, and gone."""
+    ended = event("ended", state="erased")
+    assert check([INVOKE, OK, ERASE, ended, ERASED], state="erased") == []
+
+
 @pytest.mark.parametrize(
     ("events", "changes", "word"),
     [
@@ -44,6 +51,9 @@ def test_a_good_history_has_no_trouble() -> None:
         ([INVOKE, OK, DELIVERED, EFFECT], {"question": {"digest": "e"}}, "false"),
         ([INVOKE, OK, DELIVERED, EFFECT], {"state": "queued"}, "open"),
         ([INVOKE, event("ended", state="failed"), OK, DELIVERED, EFFECT], {}, "ended as failed"),
+        ([INVOKE, OK, ERASE, ERASED], {}, "kept"),
+        ([INVOKE, OK, DELIVERED, EFFECT], {"state": "erased"}, "gone"),
+        ([INVOKE, event("ended", state="erased"), OK, DELIVERED, EFFECT], {}, "ended as erased"),
         ([INVOKE, event("refused", status=409), OK, DELIVERED, EFFECT], {}, "refused"),
     ],
 )

@@ -17,6 +17,7 @@ import pytest
 
 from tests.chaos import namespaces
 from tests.chaos.history import check_history, count, read_events
+from tests.chaos.load import read_look
 from tests.chaos.places import ROOT, NodeProcess, inside
 from tests.chaos.scale import SCALE
 from tests.node.asking import until
@@ -81,12 +82,19 @@ def test_a_bad_network_loses_nothing(row: namespaces.Row, helpers: Processes, tm
     calm.touch()
     stop.touch()
     devices.wait(PATIENCE_S + 30)
+    known = {}
+    for number, node in enumerate(nodes, 1):
+        out = tmp_path / f"{node.name}.json"
+        words = ("--url", top, "--token", TOKEN, "--history", str(history), "--out", str(out))
+        assert helper(number, "tests.chaos.load", "look", *words).wait(PATIENCE_S + 30) == 0
+        known[node.name] = read_look(out)
     events = read_events(history)
     print(
         f"\n{SCALE.storm_s:.0f} s of storm, netem {'laid over' if netem else 'not in this kernel'}: {count(events)}"
     )
-    assert check_history(events, {}) == []
+    assert check_history(events, known) == []
     assert count(events)["ok"] > ENOUGH
+    assert count(events)["erased"] > 0
 
 
 def acknowledged(history: Path) -> int:
