@@ -1,6 +1,6 @@
 """The model as a user holds it: load, predict, change weights, make a plan, save. It ties format, passes and plan.
 
-Plans are made per input shapes and kept until a weight changes.
+Plans are made per input shapes; those used last are kept until a weight changes (tfjs/session.py).
 """
 
 from __future__ import annotations
@@ -139,8 +139,9 @@ class Model:
         """One input, or {name: input}, or a list in the order of `inputs` -> a Tensor, or {name: Tensor} if several outputs.
 
         An input: Tensor, numpy array, DataFrame or nested lists, the batch first (tfjs.weights.Strings, Complex where the
-        model says so). The result is indexed like a list; `numpy.asarray` makes an array of it. What depends on the data (loops, non-max suppression, ...) is decided at each call; what was compiled for
-        one input shape is kept until a weight changes. Raises ShapeError for a shape that does not fit.
+        model says so). The result is indexed like a list; `numpy.asarray` makes an array of it. What depends on the
+        data (loops, non-max suppression, ...) is decided at each call; what was compiled is kept for the eight sets of
+        input shapes used last, until a weight changes. Raises ShapeError for a shape that does not fit.
         """
         named = self._named(inputs)
         if self._session is None:

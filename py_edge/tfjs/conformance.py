@@ -23,7 +23,8 @@ from py_edge.tfjs.graph_model import GraphModel
 from py_edge.tfjs.layers_model import LayersModel
 from py_edge.tfjs.load import load_model
 from py_edge.tfjs.model import Model
-from py_edge.tfjs.session import Compile, Session
+from py_edge.tfjs.segments import Compile
+from py_edge.tfjs.session import Session
 from py_edge.tfjs.weights import Strings
 
 NET = 1e-4

@@ -18,7 +18,8 @@ from py_edge.graph import Builder, Spec
 from py_edge.tensor import Tensor
 from py_edge.tfjs.conformance import Part
 from py_edge.tfjs.kernel_rows import FlowBack, Kernel, lower
-from py_edge.tfjs.session import Compile, Recorder
+from py_edge.tfjs.recorder import Recorder
+from py_edge.tfjs.segments import Compile
 from py_edge.tfjs.trace import Cplx, DataDependent, NoEvents, Shared, Trace, Value, ids_of
 from py_edge.tfjs.weights import Complex, Strings, Weight
 

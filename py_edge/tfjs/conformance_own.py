@@ -17,7 +17,7 @@ from py_edge.tfjs.layers.table import LAYERS
 from py_edge.tfjs.layers.table import REFUSED as REFUSED_LAYERS
 from py_edge.tfjs.load import load_model
 from py_edge.tfjs.network import NETWORKS
-from py_edge.tfjs.session import Compile
+from py_edge.tfjs.segments import Compile
 from py_edge.tfjs.tf_ops.table import OPS, PLACEHOLDERS
 
 REFUSED_OPS = dict.fromkeys(("SimpleMLCreateModelResource", "SimpleMLLoadModelFromPathWithHandle", "SimpleMLInferenceOpWithHandle"), "TF-DF's own WebAssembly package runs it")  # fmt: skip

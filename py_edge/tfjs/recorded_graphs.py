@@ -17,7 +17,8 @@ from typing import Any
 from py_edge.tensor import Tensor
 from py_edge.tfjs.load import load_model
 from py_edge.tfjs.save import encode
-from py_edge.tfjs.session import Compile, Session
+from py_edge.tfjs.segments import Compile
+from py_edge.tfjs.session import Session
 from py_edge.tfjs.weights import Complex, Strings, Weight
 
 RELATIVE, ABSOLUTE = 1e-5, 1e-6

@@ -66,7 +66,7 @@ Host = Callable[[list[Any]], list[Any]]
 
 
 class Events(Protocol):
-    """What a trace asks of the world when data decides. See session.py; a purely static lowering refuses both."""
+    """What a trace asks of the world when data decides. See recorder.py; a purely static lowering refuses both."""
 
     def value(self, trace: Trace, id_: int) -> Flat:
         """The elements of a value that depends on inputs."""

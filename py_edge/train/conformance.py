@@ -19,7 +19,7 @@ from py_edge.tensor import Tensor
 from py_edge.tfjs import conformance_kernels
 from py_edge.tfjs.conformance import Other, Part
 from py_edge.tfjs.conformance_kernels import value_of
-from py_edge.tfjs.session import Compile
+from py_edge.tfjs.segments import Compile
 from py_edge.train.gradients import flow_back
 
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
