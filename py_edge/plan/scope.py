@@ -40,6 +40,18 @@ def base_of(slot: Slot) -> Slot:
     return base_of(slot.base) if isinstance(slot, View) else slot
 
 
+def operand(slot: Slot) -> int:
+    """The word of the code that says where the slot lies, once offsets are known."""
+    return operand(slot.base) + slot.start if isinstance(slot, View) else slot.offset | slot.space
+
+
+def reside(slot: Slot) -> None:
+    """Note that the bytes are read where they lie: a constant is then copied into the weights space."""
+    base = base_of(slot)
+    if isinstance(base, Constant):
+        base.resident = True
+
+
 @dataclass(slots=True, eq=False)
 class Scope:
     """place: value id -> slot. reads: root value -> reads still to come. children: bodies of control nodes, by node index."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from py_edge.errors import UnsupportedError
+from py_edge.graph.ops import OPS
 from py_edge.plan import abi, chain
 from py_edge.plan.site import Site, Step
 from py_edge.plan.step_movement import MOVEMENT
@@ -40,3 +42,13 @@ STEPS: dict[str, Callable[[Site], list[Step]]] = {
     "random": random,
     "adam": adam,
 }
+
+
+def steps_of(site: Site) -> list[Step]:
+    """The steps of one node. Raises UnsupportedError for a host step or an op without a kernel."""
+    node = site.node
+    if OPS[node.op].kernel == "elementwise":
+        return elementwise(site)
+    if node.op not in STEPS:
+        raise UnsupportedError("this op does not run inside a plan", where=node.where, got=node.op)
+    return STEPS[node.op](site)
