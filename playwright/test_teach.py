@@ -34,12 +34,14 @@ LEARN = """() => new Promise(resolve => {
   }).observe(says, { childList: true });
   document.getElementById('train').click();
 })"""
-PICTURE = """colour => {
+PICTURE = """([colour, chequered]) => {
   const canvas = document.createElement('canvas');
   canvas.width = canvas.height = 32;
   const pen = canvas.getContext('2d');
   pen.fillStyle = colour;
   pen.fillRect(0, 0, 32, 32);
+  pen.fillStyle = 'black';
+  if (chequered) for (let i = 0; i < 16; i++) if ((i + (i >> 2)) % 2) pen.fillRect((i % 4) * 8, (i >> 2) * 8, 8, 8);
   return canvas.toDataURL('image/png').split(',')[1];
 }"""
 
@@ -55,9 +57,10 @@ def test_it_plays_itself_and_what_it_learnt_can_be_taken_away(
     state: dict[str, Any] = page.evaluate(STATE)
     assert [count for _, count in state["classes"]] == [10, 10, 10]
     assert state["fresh"] > 0.9
-    assert sum(state["tried"]) == pytest.approx(1, abs=1e-4)
+    assert sum(state["tried"]["probabilities"]) == pytest.approx(1, abs=1e-4)
     expect(page.locator("#bars li")).to_have_count(3)
     expect(page.locator("#says")).to_contain_text("new ones")
+    expect(page.get_by_role("img", name="told right from")).to_be_visible()
     page.get_by_role("button", name="Export").click()
     expect(page.locator("#files a")).to_have_count(2)
     for link in page.locator("#files a").all():
@@ -75,8 +78,7 @@ def test_files_are_learnt_and_what_is_no_picture_is_told(page: Page, origin: Ori
     page.goto(f"{origin.url}teach.html")
     for number, colours in ((1, ("#000", "#111", "#222")), (2, ("#fff", "#eee", "#ddd"))):
         for colour in colours:
-            file: Any = {"name": "a.png", "mimeType": "image/png"}
-            file["buffer"] = b64decode(page.evaluate(PICTURE, colour))
+            file = _picture(page, colour)
             page.get_by_label(f"pictures for class {number}").set_input_files(file)
             expect(page.locator("#says")).to_contain_text(f"{colours.index(colour) + 1} pictures")
     wrong: Any = {"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"}
@@ -88,8 +90,34 @@ def test_files_are_learnt_and_what_is_no_picture_is_told(page: Page, origin: Ori
     expect(page.locator("#verdict")).to_contain_text("cross")
 
 
-def _picture(page: Page, colour: str) -> Any:
-    return {"name": "a.png", "mimeType": "image/png", "buffer": b64decode(page.evaluate(PICTURE, colour))}
+def test_what_no_class_was_learnt_from_is_asked_about_and_then_known(page: Page, origin: Origin) -> None:
+    """A chequered picture after rings, crosses and stripes: the page has seen nothing like it, is not sure, and asks; as
+    a class of its own it is answered after the next training."""
+    page.set_default_timeout(SLOW_MS)
+    page.goto(f"{origin.url}teach.html")
+    page.get_by_role("button", name="Do it for me").click()
+    page.wait_for_function("() => pyEdgeTeach.state().fresh !== null")
+    page.locator("#try-file").set_input_files(_picture(page, "#fff", chequered=True))
+    expect(page.locator("#verdict")).to_have_text("I have not seen anything like this. What is it?")
+    tried: dict[str, Any] = page.evaluate(STATE)["tried"]
+    assert (tried["novel"], tried["defer"]) == (True, True)
+    assert tried["confidence"] <= 0.1
+    expect(page.locator("#bars .best")).to_contain_text("none of these")
+    page.get_by_role("group", name="what it is").get_by_role("button", name="a new class").click()
+    expect(page.locator("#verdict")).to_contain_text("Kept as box")
+    page.get_by_label("pictures for class 4").set_input_files(
+        [_picture(page, colour, chequered=True) for colour in ("#ddd", "#eee")]
+    )
+    expect(page.locator("#says")).to_have_text("box: 3 pictures.")
+    page.get_by_role("button", name="Train").click()
+    expect(page.locator("#says")).to_contain_text("Learnt", timeout=SLOW_MS)
+    page.locator("#try-file").set_input_files(_picture(page, "#f4f4f4", chequered=True))
+    expect(page.locator("#verdict")).to_contain_text("It is box")
+
+
+def _picture(page: Page, colour: str, chequered: bool = False) -> Any:
+    data = b64decode(page.evaluate(PICTURE, [colour, chequered]))
+    return {"name": "a.png", "mimeType": "image/png", "buffer": data}
 
 
 def test_a_teachable_machine_zip_goes_on_learning(

@@ -12,13 +12,14 @@ from py_edge.confidence.scores import score, to_probabilities
 @dataclass(frozen=True, slots=True)
 class Decision:
     """label: in words, None without an idea; label_index: its place, -1 without; confidence: calibrated, in [0, 1];
-    defer: somebody else should answer; reason: why, for people."""
+    defer: somebody else should answer; reason: why, for people; novel: it is like nothing that was learnt from."""
 
     label: str | None
     label_index: int
     confidence: float
     defer: bool
     reason: str
+    novel: bool = False
 
 
 def decide(

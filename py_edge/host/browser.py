@@ -12,6 +12,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, ParamSpec
 
 import py_edge
@@ -209,6 +210,19 @@ def class_features(name: str, pictures: Any, n: int) -> bytes:
 def class_fit(name: str, inputs: Any, labels: Sequence[int], epochs: int) -> dict[str, Any]:
     """Some epochs on these examples; see Classroom.fit."""
     return _classroom(name).fit(inputs, list(labels), epochs)
+
+
+@told
+def class_know(name: str, inputs: Any, labels: Sequence[int], variants: int) -> None:
+    """What is learnt from, so that class_decide knows what is like none of it; see Classroom.know."""
+    _classroom(name).know(inputs, list(labels), variants)
+
+
+@told
+def class_decide(name: str, value: Any, threshold: float) -> dict[str, Any]:
+    """The decision about one input, as confidence.Decision has it, and the net's probabilities."""
+    decision, probabilities = _classroom(name).decide(value, threshold)
+    return {**asdict(decision), "probabilities": probabilities}
 
 
 @told

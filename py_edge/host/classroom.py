@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from py_edge.confidence.defer import Decision, decide
+from py_edge.confidence.novelty import Familiarity
 from py_edge.errors import ShapeError, TrainingError, ValueRangeError
 from py_edge.graph import Graph
 from py_edge.model import Model, load_model
@@ -65,6 +67,7 @@ class Classroom:
         self.trainer = Trainer(self.forward, trained, objective, rule, start)
         self._input = next(iter(self.forward(1).inputs))
         self._answers: Runner | None = None
+        self._known: Familiarity | None = None
 
     def forward(self, rows: int) -> Graph:
         """The graph that learns and answers, for so many rows."""
@@ -88,6 +91,22 @@ class Classroom:
                     raise TrainingError("the loss is no number any more", where=f"epoch {self.epoch}")
             self.epoch += 1
         return {"epoch": self.epoch, **self.trainer.logs()}
+
+    def know(self, inputs: Any, labels: Sequence[int], variants: int = 1) -> None:
+        """Take note of what is learnt from (inputs n D), so that `decide` tells what is like none of it.
+
+        variants: see Familiarity, whose errors these are."""
+        values = self._rows(inputs, len(labels)).data.cast("f")
+        rows = [values[at : at + self.inputs] for at in range(0, len(values), self.inputs)]
+        self._known = Familiarity(rows, labels, variants)
+
+    def decide(self, value: Any, threshold: float) -> tuple[Decision, list[float]]:
+        """Answer to one input (D), or "not sure" below this confidence or where it is like nothing known; and the
+        probabilities (C,) of the net."""
+        row = self._rows(value, 1).data.cast("f")
+        probabilities = list(memoryview(self.predict(value, 1)).cast("f"))
+        decision = decide(probabilities, threshold=threshold, labels=self.labels)
+        return self._known.doubt(decision, row) if self._known else decision, probabilities
 
     def predict(self, inputs: Any, n: int) -> bytes:
         """Probabilities (n, C) float32 of n inputs, by the weights as they are now."""

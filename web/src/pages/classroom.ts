@@ -29,6 +29,16 @@ export interface Lessons {
   labels: Int32Array;
 }
 
+/** What the net says of one input. novel: it is like nothing that its class was learnt from. */
+export interface Decided {
+  label: string | null;
+  label_index: number;
+  confidence: number;
+  defer: boolean;
+  novel: boolean;
+  probabilities: number[];
+}
+
 export class Classroom {
   readonly #python: Promise<Python>;
 
@@ -60,6 +70,16 @@ export class Classroom {
 
   async fit({ inputs, labels }: Lessons, epochs: number): Promise<Fitted> {
     return (await this.#python).call<Fitted>("class_fit", this.#name, inputs, labels, epochs);
+  }
+
+  /** What is learnt from, so that `decide` knows what is like none of it; `variants` rows in turn are one thing, moved. */
+  async know({ inputs, labels }: Lessons, variants: number): Promise<void> {
+    await (await this.#python).call("class_know", this.#name, inputs, labels, variants);
+  }
+
+  /** The answer to one input, or "not sure" below this confidence and where it is like nothing learnt. */
+  async decide(input: Float32Array, threshold: number): Promise<Decided> {
+    return (await this.#python).call<Decided>("class_decide", this.#name, input, threshold);
   }
 
   /** Probabilities, row after row. */

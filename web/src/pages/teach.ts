@@ -1,9 +1,10 @@
 // Two to four classes of small pictures, taught from nothing in this tab, tried at once, taken away as TF.js files; or the
 // classes of a Teachable Machine zip, whose net goes on learning here.
-import { best, Classroom, type Fitted, type Imported } from "./classroom.ts";
+import { best, Classroom, type Decided, type Fitted, type Imported, type Lessons } from "./classroom.ts";
 import { openCamera, type Camera } from "./camera.ts";
 import { byId, el, percent, telling } from "./dom.ts";
 import { EdgeError } from "../problem.ts";
+import { LossChart } from "./loss.ts";
 import { registerOffline } from "./offline.ts";
 import { moved, paintTile, PIXELS, readPicture, readTile, SAMPLE_NAMES, sampleTiles, type Tile } from "./tiles.ts";
 
@@ -11,10 +12,11 @@ const HIDDEN = [32];
 const BATCH = 16;
 const STEPS = 240;
 const LEAST_EPOCHS = 24;
-const STEP_EPOCHS = 4;
+const STEP_EPOCHS = 1;
 const SAMPLES = 10;
 const FRESH = 20;
 const FRAME_MS = 120;
+const MOST_GROUPS = 4;
 const MOST_TILES = 100;
 const MOST_ZIP = 64 << 20;
 const THRESHOLD = 0.8;
@@ -29,7 +31,7 @@ let groups: Group[] = [];
 let trained: string[] = [];
 let fitted: Fitted | null = null;
 let fresh: number | null = null;
-let tried: { tile: Tile; probabilities: Float32Array } | null = null;
+let tried: { tile: Tile; decided: Decided } | null = null;
 let seed = 100;
 let busy = false;
 let links: string[] = [];
@@ -47,13 +49,16 @@ isReady.then(
   (error: EdgeError) => (byId("python").textContent = `The net cannot be trained here: ${error.message}`),
 );
 
+const curve = new LossChart();
+byId("learning").append(curve.node);
+
 const say = (text: string) => (byId("says").textContent = text);
 const told = telling(say);
 
 // ---- the classes ----
 
 function addGroup(): void {
-  if (groups.length < 4) groups.push({ name: SAMPLE_NAMES[groups.length]!, tiles: [] });
+  if (groups.length < MOST_GROUPS) groups.push({ name: SAMPLE_NAMES[groups.length]!, tiles: [] });
   showGroups();
 }
 
@@ -123,7 +128,8 @@ function showGroup(group: Group, index: number): HTMLElement {
 
 function showGroups(): void {
   byId("groups").replaceChildren(...groups.map(showGroup));
-  byId<HTMLButtonElement>("add").disabled = busy || imported !== null || groups.length >= 4;
+  showTell();
+  byId<HTMLButtonElement>("add").disabled = busy || imported !== null || groups.length >= MOST_GROUPS;
   byId<HTMLButtonElement>("remove").disabled = busy || imported !== null || groups.length <= 2;
   byId<HTMLButtonElement>("train").disabled = byId<HTMLButtonElement>("play").disabled = busy;
   byId("format").textContent = `TF.js layers format: ${imported ? `pictures of ${imported.side} by ${imported.side} pixels, -1 black to 1 white` : "input of 256 values, 16 by 16 pixels row after row, 0 black to 1 white"}; labels are in model.json.`;
@@ -134,7 +140,9 @@ function showGroups(): void {
 
 // ---- learning and trying ----
 
-function lessons(): { inputs: Float32Array; labels: Int32Array } {
+const variantsOf = () => (imported ? 1 : SHIFTS.length);
+
+function lessons(): Lessons {
   const variants = (tile: Tile) => (imported ? [features.get(tile)!] : SHIFTS.map(([dx, dy]) => moved(tile, dx, dy)));
   const rows = groups.flatMap(({ tiles }, label) => tiles.flatMap((tile) => variants(tile).map((row) => ({ row, label }))));
   const width = rows[0]!.row.length;
@@ -157,13 +165,16 @@ async function train(): Promise<void> {
     trained = groups.map(({ name }) => name);
     if (!imported) await room.open({ inputs: PIXELS, hidden: HIDDEN, labels: trained, options: { activation: "relu", learning_rate: 0.003 } });
     const given = lessons();
+    await room.know(given, variantsOf());
     const epochs = Math.max(LEAST_EPOCHS, Math.ceil((STEPS * BATCH) / given.labels.length / STEP_EPOCHS) * STEP_EPOCHS);
     const bar = byId<HTMLProgressElement>("bar");
     for (let epoch = 0; epoch < epochs; epoch += STEP_EPOCHS) {
       fitted = await room.fit(given, STEP_EPOCHS);
       bar.value = (epoch + STEP_EPOCHS) / epochs;
+      curve.add({ epoch: epoch + STEP_EPOCHS - 1, epochs, step: 0, steps: 1, loss: fitted.loss }, fitted.accuracy);
       if (tried) await showTried(tried.tile);
     }
+    curve.finish();
     say(`Learnt: ${percent(fitted!.accuracy)} of the pictures shown are told apart after ${epochs} epochs.`);
   } catch (error) {
     say(`Training stopped: ${(error as Error).message}`);
@@ -174,16 +185,38 @@ async function train(): Promise<void> {
 }
 
 async function showTried(tile: Tile): Promise<void> {
-  const probabilities = await room.predict(features.get(tile) ?? tile, 1);
-  tried = { tile, probabilities };
+  const decided = await room.decide(features.get(tile) ?? tile, THRESHOLD);
+  tried = { tile, decided };
   paintTile(byId<HTMLCanvasElement>("now"), tile);
-  const [label, confidence] = best(probabilities, trained.length, 0);
-  byId("bars").replaceChildren(...trained.map((name, i) => {
+  const { label, label_index, confidence, defer, novel, probabilities } = decided;
+  // What a new thing looks like to the net is no share of anything: it shrinks to how usual the thing is.
+  const shares = novel ? probabilities.map((share) => (share * confidence) / probabilities[label_index]!) : probabilities;
+  const rows: [string, number][] = trained.map((name, i) => [name, shares[i]!]);
+  if (novel) rows.push(["none of these", 1 - shares.reduce((a, b) => a + b, 0)]);
+  byId("bars").replaceChildren(...rows.map(([name, share], i) => {
     const fill = el("span", { class: "fill" });
-    fill.style.setProperty("--share", String(probabilities[i]));
-    return el("li", i === label ? { class: "best" } : {}, el("span", { class: "name" }, name), el("span", { class: "track" }, fill), el("span", { class: "value" }, percent(probabilities[i]!)));
+    fill.style.setProperty("--share", String(share));
+    return el("li", i === (novel ? trained.length : label_index) ? { class: "best" } : {}, el("span", { class: "name" }, name), el("span", { class: "track" }, fill), el("span", { class: "value" }, percent(share)));
   }));
-  byId("verdict").textContent = `${confidence < THRESHOLD ? "Not sure, would ask: perhaps" : "It is"} ${trained[label]} (${percent(confidence)})`;
+  const sure = `${label} (${percent(confidence)})`;
+  byId("verdict").textContent = novel ? "I have not seen anything like this. What is it?" : defer ? `Not sure: perhaps ${sure}. What is it?` : `It is ${sure}`;
+  byId("tell").hidden = !defer;
+}
+
+/** You are the person whom it asks: the picture becomes one of your class's, and is learnt with the next training. */
+function tellIt(group: Group): void {
+  addTiles(group, [tried!.tile]);
+  byId("tell").hidden = true;
+  byId("verdict").textContent = `Kept as ${group.name}; train again to learn it.`;
+}
+
+function showTell(): void {
+  const answers = groups.map((group) => el("button", { type: "button", disabled: busy, onclick: () => tellIt(group) }, group.name));
+  const other = el("button", { type: "button", disabled: busy || imported !== null || groups.length >= MOST_GROUPS, onclick: () => {
+    addGroup();
+    tellIt(groups.at(-1)!);
+  } }, "a new class");
+  byId("tell").replaceChildren(...answers, other);
 }
 
 /** How many of `FRESH` new sample tiles of each class are told right. */
@@ -230,6 +263,7 @@ async function importZip(file: File): Promise<void> {
     [fitted, fresh, tried, trained] = [null, null, null, imported.labels];
     groups = trained.map((name) => ({ name, tiles: [] }));
     byId("bars").replaceChildren();
+    byId("tell").hidden = true;
     byId("verdict").textContent = "Nothing yet";
     say(`${file.name}: ${trained.join(", ")}. Try a file, or give each class pictures and train on.`);
   } finally {
@@ -279,7 +313,7 @@ byId<HTMLInputElement>("zip").addEventListener("change", told(async () => {
   if (file) await importZip(file);
 }));
 
-Object.assign(window, { pyEdgeTeach: { state: () => ({ classes: groups.map(({ name, tiles }) => [name, tiles.length]), busy, ...fitted, fresh, tried: tried ? [...tried.probabilities] : null }) } });
+Object.assign(window, { pyEdgeTeach: { state: () => ({ classes: groups.map(({ name, tiles }) => [name, tiles.length]), busy, ...fitted, fresh, tried: tried?.decided ?? null }) } });
 addGroup();
 addGroup();
 registerOffline();
