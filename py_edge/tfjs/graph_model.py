@@ -17,13 +17,15 @@ from py_edge.errors import (
 )
 from py_edge.graph import Builder, Graph, Spec
 from py_edge.tensor import Tensor
+from py_edge.tfjs.call import Run
 from py_edge.tfjs.control_flow.branches import Restart
 from py_edge.tfjs.limits import DEFAULT, Limits
 from py_edge.tfjs.loops import match_loops
 from py_edge.tfjs.model import Model, Port, Shapes, listed, part_of
-from py_edge.tfjs.tf_graph import Function, Source, TfNode, dtype_of, parse_source, read_graph, shape_of
+from py_edge.tfjs.tf_attributes import dtype_of, shape_of
+from py_edge.tfjs.tf_graph import Function, Source, TfNode, parse_source, read_graph
 from py_edge.tfjs.tf_ops.table import OPS, PLACEHOLDERS, REFUSED
-from py_edge.tfjs.trace import Cplx, DataDependent, Events, NoEvents, Run, Shared, Table, Trace, Value
+from py_edge.tfjs.trace import Cplx, DataDependent, Events, NoEvents, Shared, Table, Trace, Value
 from py_edge.tfjs.weights import Shards, Weight
 
 

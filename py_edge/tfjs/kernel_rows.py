@@ -13,10 +13,11 @@ from typing import Any
 
 from py_edge.errors import UnsupportedError
 from py_edge.graph import Builder
+from py_edge.tfjs.call import Call, Run
 from py_edge.tfjs.idioms import axes
 from py_edge.tfjs.tf_graph import TfNode
 from py_edge.tfjs.tf_ops.table import OPS
-from py_edge.tfjs.trace import Call, Run, Trace, Value
+from py_edge.tfjs.trace import Trace, Value
 
 FlowBack = Callable[[Builder, dict[int, int], Iterable[int]], dict[int, int]]
 Result = Value | list[Value]

@@ -5,28 +5,13 @@ Inputs are "name", "name:k", inside functions "name:outarg:k", and "^name" for c
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from py_edge.errors import GraphError, LimitError, ModelFormatError
 from py_edge.tfjs.limits import DEFAULT, Limits
-
-DTYPES = {
-    "DT_FLOAT": "float32", "DT_HALF": "float32", "DT_DOUBLE": "float32", "DT_BFLOAT16": "float32",
-    "DT_INT32": "int32", "DT_INT64": "int32", "DT_INT8": "int32", "DT_UINT8": "int32", "DT_INT16": "int32",
-    "DT_UINT16": "int32", "DT_UINT32": "int32", "DT_UINT64": "int32", "DT_QUINT8": "int32", "DT_QINT8": "int32",
-    "DT_BOOL": "bool", "DT_STRING": "string", "DT_COMPLEX64": "complex64", "DT_COMPLEX128": "complex64",
-    "DT_RESOURCE": "resource", "DT_VARIANT": "variant",
-}  # fmt: skip
-_NUMBERED = {
-    1: "DT_FLOAT", 2: "DT_DOUBLE", 3: "DT_INT32", 4: "DT_UINT8", 5: "DT_INT16", 6: "DT_INT8", 7: "DT_STRING",
-    8: "DT_COMPLEX64", 9: "DT_INT64", 10: "DT_BOOL", 11: "DT_QINT8", 12: "DT_QUINT8", 14: "DT_BFLOAT16",
-    17: "DT_UINT16", 18: "DT_COMPLEX128", 19: "DT_HALF", 20: "DT_RESOURCE", 21: "DT_VARIANT", 22: "DT_UINT32",
-    23: "DT_UINT64",
-}  # fmt: skip
+from py_edge.tfjs.tf_attributes import decode, dtype_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,98 +111,6 @@ def parse_source(text: str, where: str) -> Source:
     return Source(name, int(rest[-1]), rest[0] if len(rest) == 2 else "")
 
 
-def decode(value: Any, where: str) -> Any:
-    """One AttrValue as Python: int, float, bool, str (bytes decoded), dtype, shape list, list of these, function name."""
-    if not isinstance(value, dict):
-        raise GraphError("an attribute is an object", where=where, got=value)
-    if "s" in value:
-        return text_of(value["s"], where)
-    if "i" in value:
-        return _integer(value["i"], where)
-    if "f" in value:
-        return _number(value["f"], where)
-    if "b" in value:
-        if not isinstance(value["b"], bool):
-            raise GraphError("a truth value is wanted", where=where, got=value["b"])
-        return value["b"]
-    if "type" in value:
-        return dtype_of(value["type"], where)
-    if "shape" in value:
-        return shape_of(value["shape"], where)
-    if "func" in value:
-        name = value["func"].get("name") if isinstance(value["func"], dict) else None
-        if not isinstance(name, str):
-            raise GraphError("a function has a name", where=where, got=value["func"])
-        return name
-    if "tensor" in value:
-        return value["tensor"]
-    if "list" in value:
-        return _list(value["list"] or {}, where)
-    return None
-
-
-def _list(raw: Any, where: str) -> list[Any]:
-    if not isinstance(raw, dict):
-        raise GraphError("a list is an object", where=where, got=raw)
-    kinds = {"s": text_of, "i": _integer, "f": _number, "type": dtype_of, "shape": shape_of}
-    for key, convert in kinds.items():
-        if raw.get(key):
-            return [convert(item, where) for item in raw[key]]
-    if raw.get("func"):
-        return [item.get("name") for item in raw["func"]]
-    return list(raw.get("b", []))
-
-
-def text_of(raw: Any, where: str) -> str:
-    """Base64 text, as proto JSON has it; old files carry bytes as numbers."""
-    try:
-        if isinstance(raw, list):
-            return bytes(raw).decode("utf-8", "surrogateescape")
-        return base64.b64decode(raw, validate=True).decode("utf-8", "surrogateescape")
-    except (ValueError, TypeError, binascii.Error) as error:
-        raise GraphError("not base64 text", where=where, got=raw) from error
-
-
-def _integer(raw: Any, where: str) -> int:
-    try:
-        if isinstance(raw, (bool, float)) or len(str(raw)) > 20:
-            raise ValueError(raw)
-        return int(raw)
-    except (ValueError, TypeError) as error:
-        raise GraphError("not a whole number", where=where, got=raw) from error
-
-
-def _number(raw: Any, where: str) -> float:
-    try:
-        return float(raw)
-    except (ValueError, TypeError) as error:
-        raise GraphError("not a number", where=where, got=raw) from error
-
-
-def dtype_of(raw: Any, where: str) -> str:
-    name = _NUMBERED.get(raw, "") if isinstance(raw, int) else raw
-    if not isinstance(name, str) or name.removesuffix("_REF") not in DTYPES:
-        raise GraphError("unknown dtype", where=where, got=raw)
-    return DTYPES[name.removesuffix("_REF")]
-
-
-def shape_of(raw: Any, where: str) -> list[int | None] | None:
-    """None when even the rank is unknown; None within for an open size."""
-    if not isinstance(raw, dict):
-        raise GraphError("a shape is an object", where=where, got=raw)
-    if raw.get("unknownRank"):
-        return None
-    sizes: list[int | None] = []
-    for item in raw.get("dim", []):
-        size = _integer(item.get("size", 0), where) if isinstance(item, dict) else 0
-        if size < -1 or size > DEFAULT.dim:
-            raise GraphError("a size", where=where, got=size, want="-1 or more")
-        sizes.append(None if size == -1 else size)
-    if len(sizes) > DEFAULT.rank:
-        raise LimitError("too many dimensions", where=where, got=len(sizes), want=f"<= {DEFAULT.rank}")
-    return sizes
-
-
 def _function(raw: Any, where: str, limits: Limits) -> Function:
     if not isinstance(raw, dict) or not isinstance(raw.get("signature"), dict):
         raise GraphError("a function has a signature", where=where)
@@ -309,3 +202,28 @@ def _check_recursion(functions: Mapping[str, Function], where: str) -> None:
                         raise LimitError("a function calls itself", where=f"{where}/library", got=other)
                     if state.get(other) is None:
                         stack.append(other)
+
+
+_OFFSETS = {
+    ("TopKV2", "indices"): 1, ("Unique", "idx"): 1, ("UniqueV2", "idx"): 1, ("Switch", "output_true"): 1,
+    ("Merge", "value_index"): 1, ("MaxPoolWithArgmax", "argmax"): 1, ("TensorArrayV3", "flow"): 1,
+    ("ListDiff", "idx"): 1, ("TensorListPopBack", "tensor"): 1, ("TensorListConcat", "lengths"): 1,
+    ("TensorListConcatV2", "lengths"): 1, ("TensorArrayConcatV3", "lengths"): 1, ("SparseReshape", "output_shape"): 1,
+    ("StringSplit", "values"): 1, ("StringSplit", "shape"): 2, ("StringNGrams", "ngrams_splits"): 1,
+    ("RaggedRange", "rt_dense_values"): 1, ("SparseFillEmptyRows", "output_values"): 1,
+    ("SparseFillEmptyRows", "empty_row_indicator"): 2, ("SparseFillEmptyRows", "reverse_index_map"): 3,
+    ("NonMaxSuppressionV4", "valid_outputs"): 1, ("NonMaxSuppressionV5", "selected_scores"): 1,
+    ("NonMaxSuppressionV5", "valid_outputs"): 2, ("FusedBatchNorm", "batch_mean"): 1,
+    ("FusedBatchNorm", "batch_variance"): 2,
+}  # fmt: skip
+
+
+def output_offset(node: TfNode, arg: str) -> int:
+    """The place of the first output of an output argument; 0 for all ops with only one."""
+    op = node.op
+    if op.startswith("FusedBatchNorm"):
+        op = "FusedBatchNorm"
+    if op == "RaggedGather" and arg == "output_dense_values":
+        nested = node.attrs.get("OUTPUT_RAGGED_RANK") or node.attrs.get("PARAMS_RAGGED_RANK") or 1
+        return int(nested)
+    return _OFFSETS.get((op, arg), 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from py_edge.errors import GraphError, PyEdgeError
+from py_edge.tfjs.call import Call
 from py_edge.tfjs.control_flow.calls import (
     body_of,
     call_function,
@@ -14,7 +15,7 @@ from py_edge.tfjs.control_flow.calls import (
     truth,
 )
 from py_edge.tfjs.tf_graph import Function
-from py_edge.tfjs.trace import DEAD, Call, Dead, Value
+from py_edge.tfjs.trace import DEAD, Dead, Value
 
 
 def if_(c: Call) -> list[Value]:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from py_edge.errors import GraphError
 from py_edge.tensor import Tensor
+from py_edge.tfjs.call import Call, Run
 from py_edge.tfjs.idioms import axes
 from py_edge.tfjs.tf_graph import Function
-from py_edge.tfjs.trace import Call, Run, Trace, Value
+from py_edge.tfjs.trace import Trace, Value
 
 SMALL = 64
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from py_edge.errors import GraphError
+from py_edge.tfjs.call import Call
 from py_edge.tfjs.idioms import axes
-from py_edge.tfjs.trace import Call, TensorList
+from py_edge.tfjs.trace import TensorList
 
 
 @dataclass(frozen=True, slots=True)

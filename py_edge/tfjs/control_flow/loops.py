@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from py_edge.errors import LimitError, PyEdgeError
 from py_edge.graph import Spec
 from py_edge.tensor import Tensor
+from py_edge.tfjs.call import Call
 from py_edge.tfjs.control_flow.calls import (
     SMALL,
     call_function,
@@ -19,7 +20,7 @@ from py_edge.tfjs.control_flow.scan import Loop, as_scan, returned
 from py_edge.tfjs.idioms import axes
 from py_edge.tfjs.static_values import Flat
 from py_edge.tfjs.tf_graph import Function, Source
-from py_edge.tfjs.trace import DEAD, Call, Trace, Value
+from py_edge.tfjs.trace import DEAD, Trace, Value
 
 _UNROLLED = 400
 _COUNTED = 10_000

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 from py_edge.errors import PyEdgeError
 from py_edge.tensor import Tensor
+from py_edge.tfjs.call import Call, Lower, Run
 from py_edge.tfjs.control_flow.calls import run_function
 from py_edge.tfjs.control_flow.lists import Row, stack_items
 from py_edge.tfjs.static_values import Flat
 from py_edge.tfjs.tf_graph import Function
-from py_edge.tfjs.trace import DEAD, Call, Cplx, Lower, Run, TensorList, Trace, Value
+from py_edge.tfjs.trace import DEAD, Cplx, TensorList, Trace, Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from py_edge.errors import GraphError, LimitError, ShapeError
+from py_edge.tfjs.call import Call, Lower
 from py_edge.tfjs.control_flow import branches, calls, loops
 from py_edge.tfjs.control_flow.lists import Row, item_id, stack_list
 from py_edge.tfjs.idioms import axes
-from py_edge.tfjs.trace import Call, Lower, TensorList, Value
+from py_edge.tfjs.trace import TensorList, Value
 
 _LONGEST = 1 << 16
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from py_edge.errors import ShapeError, UnsupportedError
 from py_edge.tensor import Tensor
+from py_edge.tfjs.call import Call, Lower
 from py_edge.tfjs.idioms import arithmetic, axes, resampling, windows
 from py_edge.tfjs.tf_ops.elementwise import add_bias, unary
-from py_edge.tfjs.trace import Call, Lower, Value
+from py_edge.tfjs.trace import Value
 
 _ACTIVATIONS = {
     "Relu": "relu", "Relu6": "relu6", "Elu": "elu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Selu": "selu",

@@ -6,10 +6,11 @@ import math
 
 from py_edge.errors import LimitError, ShapeError
 from py_edge.tensor import Tensor, count
+from py_edge.tfjs.call import Call, Lower
 from py_edge.tfjs.idioms import arithmetic, axes
 from py_edge.tfjs.layers.call import draw_counter
 from py_edge.tfjs.limits import DEFAULT
-from py_edge.tfjs.trace import Call, Cplx, Lower, Value
+from py_edge.tfjs.trace import Cplx, Value
 
 
 def _sizes(c: Call, place: int) -> list[int]:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from py_edge.errors import UnsupportedError
 from py_edge.graph import Builder
+from py_edge.tfjs.call import Call, Lower
 from py_edge.tfjs.idioms import arithmetic, axes, windows
-from py_edge.tfjs.trace import Call, Cplx, Lower, Value
+from py_edge.tfjs.trace import Cplx, Value
 
 _ROUNDING = frozenset({"floor", "ceil", "round"})
 _INTEGER = frozenset({"neg", "abs", "sign", "square"})

@@ -8,10 +8,11 @@ from __future__ import annotations
 from functools import partial
 
 from py_edge.errors import UnsupportedError
+from py_edge.tfjs.call import Call, Lower
 from py_edge.tfjs.idioms import axes
 from py_edge.tfjs.tf_ops import host_functions as functions
 from py_edge.tfjs.tf_ops.hashes import fingerprint64, siphash
-from py_edge.tfjs.trace import Call, Lower, Table, Value
+from py_edge.tfjs.trace import Table, Value
 
 
 def non_max_suppression(version: int) -> Lower:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from py_edge.errors import ShapeError
 from py_edge.graph.shapes import axis_of
 from py_edge.tensor import Tensor
+from py_edge.tfjs.call import Call, Lower
 from py_edge.tfjs.idioms import arithmetic, axes
 from py_edge.tfjs.tf_ops.convolution import epilogue
 from py_edge.tfjs.tf_ops.structure import parted
-from py_edge.tfjs.trace import Call, Lower, Value
+from py_edge.tfjs.trace import Value
 
 
 def _reduce(kind: str) -> Lower:

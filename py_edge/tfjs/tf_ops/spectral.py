@@ -7,8 +7,9 @@ import math
 from py_edge.errors import UnsupportedError
 from py_edge.graph import Builder
 from py_edge.tensor import Tensor
+from py_edge.tfjs.call import Call, Lower
 from py_edge.tfjs.idioms import axes
-from py_edge.tfjs.trace import Call, Cplx, Lower, Value
+from py_edge.tfjs.trace import Cplx, Value
 
 _LONGEST = 4096
 

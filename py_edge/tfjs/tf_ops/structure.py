@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from py_edge.errors import GraphError, ShapeError, UnsupportedError
 from py_edge.graph.shapes import axis_of, broadcast
 from py_edge.tensor import count
+from py_edge.tfjs.call import Call, Lower
 from py_edge.tfjs.idioms import axes
-from py_edge.tfjs.trace import Call, Cplx, Lower, Value
+from py_edge.tfjs.trace import Cplx, Value
 
 
 def parted(lower: Lower) -> Lower:

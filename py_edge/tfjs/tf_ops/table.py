@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from py_edge.tfjs.call import Lower
 from py_edge.tfjs.tf_ops import (
     control,
     convolution,
@@ -12,7 +13,6 @@ from py_edge.tfjs.tf_ops import (
     spectral,
     structure,
 )
-from py_edge.tfjs.trace import Lower
 
 OPS: dict[str, Lower] = {
     **elementwise.ROWS, **structure.ROWS, **reduction.ROWS, **convolution.ROWS, **creation.ROWS, **spectral.ROWS,
