@@ -17,7 +17,8 @@ from py_edge.errors import PyEdgeError
 from py_edge.graph import Builder, Spec
 from py_edge.tensor import Tensor
 from py_edge.tfjs.conformance import Part
-from py_edge.tfjs.kernel_rows import FlowBack, Kernel, lower
+from py_edge.tfjs.kernel_call import FlowBack, Kernel
+from py_edge.tfjs.kernel_rows import lower
 from py_edge.tfjs.recorder import Recorder
 from py_edge.tfjs.segments import Compile
 from py_edge.tfjs.trace import Cplx, DataDependent, NoEvents, Shared, Trace, Value, ids_of
