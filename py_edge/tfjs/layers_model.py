@@ -23,7 +23,8 @@ from py_edge.tfjs.limits import DEFAULT, Limits
 from py_edge.tfjs.lower_layers import Lowering, check_config, row_of
 from py_edge.tfjs.model import Model, Part, Port, Shape, Shapes, listed, part_of
 from py_edge.tfjs.naming import Scope, Source, Stored
-from py_edge.tfjs.network import Layer, Network, read_network, refs_in, share_counted
+from py_edge.tfjs.network import Layer, Network, refs_in, share_counted
+from py_edge.tfjs.read_network import read_network
 from py_edge.tfjs.trace import DataDependent
 from py_edge.tfjs.weights import Shards
 

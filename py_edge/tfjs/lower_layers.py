@@ -17,7 +17,8 @@ from py_edge.tfjs.layers.operations import is_operation, lower_operation
 from py_edge.tfjs.layers.table import LAYERS, REFUSED
 from py_edge.tfjs.limits import FOREIGN
 from py_edge.tfjs.naming import Scope, Source
-from py_edge.tfjs.network import NETWORKS, Layer, Network, Ref, Use, check_home, inner_network, plain_kind
+from py_edge.tfjs.network import NETWORKS, Layer, Network, Ref, Use
+from py_edge.tfjs.read_network import check_home, inner_network, plain_kind
 
 
 @dataclass(slots=True)

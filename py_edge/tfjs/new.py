@@ -11,7 +11,7 @@ from py_edge.tfjs.layers.call import Training
 from py_edge.tfjs.layers_model import LayersModel, input_port, lower, read_layers_model, topology_of
 from py_edge.tfjs.limits import scan_json
 from py_edge.tfjs.naming import Fresh, snake_case
-from py_edge.tfjs.network import read_network
+from py_edge.tfjs.read_network import read_network
 from py_edge.tfjs.strict_json import parse_json
 
 _GENERATOR = "py_edge"
