@@ -40,7 +40,6 @@ class Story:
     tell: Tell
     rounds: list[dict[str, Any]] = field(default_factory=list)
     asked: dict[int, tuple[int, bool]] = field(default_factory=dict)  # sequence: label, audit
-    round_trips_ms: list[float] = field(default_factory=list)
     fine_tunes_ms: list[float] = field(default_factory=list)
 
     def play(self) -> dict[str, Any]:

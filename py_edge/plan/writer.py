@@ -13,6 +13,9 @@ from py_edge.plan.scope import Scope, operand
 from py_edge.plan.site import Step
 from py_edge.plan.weights import Weights
 
+MOST_TURNS = 1_000_000
+"""Of a while loop; beyond it the run ends with PE_LOOP_LIMIT."""
+
 
 @dataclass(slots=True)
 class Writer:
@@ -56,7 +59,7 @@ class Writer:
         ]
         if node.op == "while":
             flag = operand(children[0].results[0])
-            words = [flag, *ranges, node.attrs.get("max_steps", 1_000_000), len(carry_moves)]
+            words = [flag, *ranges, MOST_TURNS, len(carry_moves)]
             return [*starts, ("while", [*words, *_flat(carry_moves)])]
         slices = [
             _stride_move(body.place[v], scope.place[whole], body.nbytes(v), body.nbytes(v))

@@ -27,7 +27,6 @@ class Limits:
     dim: int = (1 << 31) - 1
     weight_bytes: int = 2 << 30
     name_bytes: int = 512
-    loop_steps: int = 1_000_000
     elements: int = 1 << 29
     made: int = 1 << 23
 

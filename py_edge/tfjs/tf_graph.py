@@ -6,7 +6,7 @@ Inputs are "name", "name:k", inside functions "name:outarg:k", and "^name" for c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from py_edge.errors import GraphError, LimitError, ModelFormatError
@@ -45,7 +45,6 @@ class Function:
     args: list[str]
     nodes: dict[str, TfNode]
     outputs: list[Source]
-    arg_dtypes: list[str] = field(default_factory=list)
 
 
 def read_graph(
@@ -124,7 +123,8 @@ def _function(raw: Any, where: str, limits: Limits) -> Function:
     if not isinstance(raw.get("nodeDef", []), list) or not isinstance(raw.get("ret", {}), dict):
         raise GraphError("a function has nodeDef and ret", where=where)
     args = [arg.get("name", "") for arg in signature.get("inputArg", [])]
-    dtypes = [dtype_of(arg.get("type", 1), where) for arg in signature.get("inputArg", [])]
+    for arg in signature.get("inputArg", []):
+        dtype_of(arg.get("type", 1), where)
     nodes = _nodes(raw.get("nodeDef", []), f"{where}/nodeDef", limits)
     ret = raw.get("ret", {})
     outputs = []
@@ -135,7 +135,7 @@ def _function(raw: Any, where: str, limits: Limits) -> Function:
     name = signature.get("name")
     if not isinstance(name, str):
         raise GraphError("a function has a name", where=where, got=name)
-    function = Function(name, args, nodes, outputs, dtypes)
+    function = Function(name, args, nodes, outputs)
     _check_sources(nodes, set(args), where)
     return function
 

@@ -40,8 +40,6 @@ class TensorList:
 class Table:
     """A hash table: filled once by the initialiser, then only read."""
 
-    key_dtype: str
-    value_dtype: str
     entries: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -105,7 +103,6 @@ class Shared:
     functions: Mapping[str, Function]
     weights: Mapping[str, Weight]
     tables: dict[Any, Table] = field(default_factory=dict)
-    loop_steps: int = 1_000_000
     concrete: set[str] = field(default_factory=set)
     draws: int = 0
 

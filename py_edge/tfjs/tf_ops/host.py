@@ -143,7 +143,7 @@ def hash_table(c: Call) -> Value:
     tables = c.trace.shared.tables
     if name not in tables and c.node.name in tables:
         name = c.node.name
-    return tables.setdefault(name, Table(c.word("key_dtype", "string"), c.word("value_dtype", "int32")))
+    return tables.setdefault(name, Table())
 
 
 def table_import(c: Call) -> list[Value]:
