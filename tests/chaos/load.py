@@ -29,7 +29,7 @@ from py_edge.records import ERASED
 from tests.chaos.history import Id, read_events
 from tests.node.asking import first_value, question
 
-ERASED_SHARE = 0.1
+ERASED_SHARE, LATEST_ERASURE_S = 0.1, 15.0
 HURT = (httpx.HTTPError, PyEdgeError, ValueError, KeyError)  # a broken line, or half an answer
 
 
@@ -86,8 +86,8 @@ class Device:
         return True
 
     async def erase(self, sequence: int) -> None:
-        """Soon, often while it is on its way; sent until it is acknowledged."""
-        await asyncio.sleep(self.rng.random() ** 2)
+        """While it is on its way, or when it has long been answered; sent until it is acknowledged."""
+        await asyncio.sleep(LATEST_ERASURE_S * self.rng.random() ** 3)
         self.write("erase", sequence)
         while True:
             try:

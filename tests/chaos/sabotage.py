@@ -131,6 +131,14 @@ def no_erasing_above() -> None:
     outbox.send_later = only_others
 
 
+def no_overwriting() -> None:
+    """SQLite leaves the bytes of what it deletes in free pages."""
+    from py_edge.storage import sqlite
+
+    rest = tuple(each for each in sqlite.SETTINGS if each[0] != "secure_delete")
+    sqlite.SETTINGS = (*rest, ("secure_delete", "0", 0))
+
+
 def no_tombstone() -> None:
     """Of an erased question not even its id is kept."""
     from py_edge.chain import erasure
@@ -231,6 +239,9 @@ MECHANISMS = {
         no_watch, "tests/retrain/test_watch.py::test_a_version_that_breaks_its_promise_is_taken_back_once"
     ),
     "erasing-above": Mechanism(no_erasing_above, ERASING),
+    "overwriting": Mechanism(
+        no_overwriting, "tests/node/test_erasure.py::test_an_answered_question_is_erased_at_every_place"
+    ),
     "tombstone": Mechanism(no_tombstone, ERASING),
     "hop-limit": Mechanism(no_hop_limit, "tests/node/test_app.py::test_a_circle_of_nodes_is_noticed"),
 }
