@@ -81,7 +81,7 @@ def _large() -> tuple[dict[str, Any], dict[str, bytes]]:
         {"class_name": "Dense", "units": 16_384, "activation": "relu"},
         {"class_name": "Dense", "units": 10, "activation": "softmax"},
     ]
-    plan = Model(sequential((64,), layers, seed=1, name="large")).plan(1, 8, {}).to_bytes()
+    plan = Model(sequential((64,), layers, seed=1, name="large")).plan(panel=8).to_bytes()
     file = ReleaseFile("wasm.plan", len(plan), sha256(plan).hexdigest())
     facts = {"name": "device", "digest": digest_of_release((file,), {}), "files": [file.to_json()]}
     return {**facts, "metadata": {}, "released_at_ms": 0}, {"wasm.plan": plan}

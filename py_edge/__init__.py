@@ -42,6 +42,15 @@ _HOMES = {
     "PyEdgeError": "errors", "Run": "plan", "Tensor": "tensor", "certify": "confidence", "decide": "confidence",
     "finetune": "train.finetune", "fit_head": "train.heads", "fit_temperature": "confidence", "load_model": "model",
 }  # fmt: skip
+_NEED_SKLEARN = {"train.estimator", "train.heads"}
+"""Without scikit-learn their names are not listed, and asking for one says what to install."""
+
+
+def __dir__() -> list[str]:
+    """What tab completion and `help(py_edge)` show: the public names that can be had here."""
+    from importlib.util import find_spec
+
+    return [name for name in __all__ if _HOMES[name] not in _NEED_SKLEARN or find_spec("sklearn")]
 
 
 def __getattr__(name: str) -> Any:

@@ -125,6 +125,7 @@ class Model:
     def plan(
         self,
         shapes: Shapes = 1,
+        *,
         panel: int | None = None,
         meta: dict[str, Any] | None = None,
         winograd: bool = True,

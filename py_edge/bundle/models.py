@@ -36,7 +36,7 @@ def model_files(source: Path) -> tuple[str, dict[str, bytes]]:
     extra = [label for label in LABEL_FILES if (folder / label).is_file()]
     files = {path: (folder / path).read_bytes() for path in (MODEL_FILE, *shards, *extra)}
     metadata = _metadata(files)
-    files[PLAN_FILE] = model.plan(1, PANEL, dict(metadata)).to_bytes()
+    files[PLAN_FILE] = model.plan(panel=PANEL, meta=dict(metadata)).to_bytes()
     return name, {**files, RELEASE_FILE: _release(name, files, metadata)}
 
 

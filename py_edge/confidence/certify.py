@@ -70,6 +70,7 @@ def error_bound(errors: int, n: int, delta: float) -> float:
 def certify(
     confidences: Sequence[float],
     right: Sequence[bool],
+    *,
     risk: float = 0.05,
     delta: float = 0.1,
     grid: Sequence[float] = GRID,

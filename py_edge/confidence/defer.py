@@ -24,6 +24,7 @@ class Decision:
 
 def decide(
     output: Iterable[float],
+    *,
     temperature: float = 1.0,
     threshold: float = math.inf,
     labels: Sequence[str] | None = None,

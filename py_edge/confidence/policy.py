@@ -80,5 +80,7 @@ def make_policy(
         best = score(probabilities) if probabilities else None
         confidences.append(best.confidence if best else -1.0)
         right.append(best is not None and best.label_index == label)
-    found = certify(confidences, right, promise.risk, promise.delta, promise.grid, promise.rule)
+    found = certify(
+        confidences, right, risk=promise.risk, delta=promise.delta, grid=promise.grid, rule=promise.rule
+    )
     return Policy(temperature, found.threshold if found.answered else NEVER_SURE, found)

@@ -116,7 +116,7 @@ def delta(name: str, levels: int) -> bytes:
 def compile_plan(files: Mapping[str, Any], batch: int) -> bytes:
     """TF.js files (path -> bytes) as a plan file for `batch` examples at a time."""
     model = load_model({path: bytes(data) for path, data in files.items()})
-    return model.plan(batch, BROWSER_PANEL).to_bytes()
+    return model.plan(batch, panel=BROWSER_PANEL).to_bytes()
 
 
 @told

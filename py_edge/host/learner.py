@@ -80,7 +80,7 @@ class Learner:
         """The model as it is now, as a plan for one input at a time in the page's executor."""
         names: tuple[str, ...] = ("labels", "temperature", "threshold")
         known = {name: self.metadata[name] for name in names if name in self.metadata}
-        return self.model.plan(1, BROWSER_PANEL, known).to_bytes()
+        return self.model.plan(panel=BROWSER_PANEL, meta=known).to_bytes()
 
     def present(self) -> Model:
         """The model with what was learnt last, whatever a fine-tune that was broken off has left."""

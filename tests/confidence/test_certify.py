@@ -40,8 +40,10 @@ def test_bound_at_the_ends() -> None:
 def test_needs_as_many_answers_as_the_theory_says() -> None:
     """Risk 2 %, delta 0.1, no error, one coverage: 114 answers certify, 113 do not; risk 5 %: 45."""
     for risk, need in ((0.02, 114), (0.05, 45)):
-        assert certify([0.9] * need, [True] * need, risk, grid=(1.0,)).threshold == 0.9
-        assert certify([0.9] * (need - 1), [True] * (need - 1), risk, grid=(1.0,)).threshold == NEVER_SURE
+        assert certify([0.9] * need, [True] * need, risk=risk, grid=(1.0,)).threshold == 0.9
+        assert (
+            certify([0.9] * (need - 1), [True] * (need - 1), risk=risk, grid=(1.0,)).threshold == NEVER_SURE
+        )
 
 
 @pytest.mark.parametrize("rule", ["bonferroni", "fixed_sequence"])

@@ -40,4 +40,4 @@ def test_what_cannot_be_judged_is_hard(output: list[float]) -> None:
 )
 def test_nonsense_settings_are_hard(temperature: float, threshold: float) -> None:
     """A temperature or threshold that is no number never makes an answer sure."""
-    assert decide([9.0, 0.0], temperature, threshold).defer
+    assert decide([9.0, 0.0], temperature=temperature, threshold=threshold).defer

@@ -25,7 +25,9 @@ def test_policy_keeps_its_promise_on_new_answers() -> None:
     """What the policy lets the model answer is wrong at most as often as promised, and it lets it answer most."""
     outputs, truth = answers(3000)
     policy = make_policy(outputs[:300], truth[:300], promise=Promise(risk=0.05, rule="fixed_sequence"))
-    decisions = [decide(output, policy.temperature, policy.threshold) for output in outputs[300:]]
+    decisions = [
+        decide(output, temperature=policy.temperature, threshold=policy.threshold) for output in outputs[300:]
+    ]
     answered = [(d, label) for d, label in zip(decisions, truth[300:], strict=True) if not d.defer]
     assert len(answered) / len(decisions) > 0.5
     assert sum(d.label_index != label for d, label in answered) / len(answered) <= 0.05

@@ -109,6 +109,6 @@ def load_plan(files: Mapping[str, bytes], metadata: Mapping[str, Any]) -> bytes:
     """The plan that the page's executor runs."""
     return (
         load_model({p: b for p, b in files.items() if p != "memory.json"})
-        .plan(1, 8, dict(metadata))
+        .plan(panel=8, meta=dict(metadata))
         .to_bytes()
     )
