@@ -120,3 +120,20 @@ def test_a_page_on_https_is_told_that_http_is_not_allowed(page: Page, origin: Or
     assert "http://plain.test/model.plan" in message
     assert "https" in message
     page.unroute_all(behavior="ignoreErrors")
+
+
+def test_a_node_whose_answer_does_not_end_is_left_and_the_question_kept(page: Page, origin: Origin) -> None:
+    """A receipt without an end is read up to a bound; what came is told with its code, the question stays to be sent."""
+    origin.faults.active.append(Fault("endless", r"/v1/questions", times=-1))
+    page.goto(f"{origin.url}test-ask.html")
+    row: dict[str, Any] = page.evaluate(
+        """async () => {
+          const edge = await document.getElementById('edge').ready;
+          await edge.ask(new Float32Array(64));
+          for (;; await new Promise(resolve => setTimeout(resolve, 50))) {
+            const [row] = await edge.questions();
+            if (row.problem) return row;
+          }
+        }"""
+    )
+    assert (row["problem"]["code"], row["state"]) == ("E_LIMIT", "asked")

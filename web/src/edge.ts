@@ -3,7 +3,7 @@ import { Learner, type Wish } from "./learner.ts";
 import { PYTHON_BYTES, startPredictor, type Python } from "./runtime.ts";
 import { EdgeError, toProblem } from "./problem.ts";
 import type {
-  Answer, Certified, Events, ModelInfo, Policy, Prediction, PredictCalls, Problem, Progress, Question, Release, Sent, StartReport, State, Trained,
+  Answer, Certified, Events, ModelInfo, Policy, Prediction, PredictCalls, Problem, Progress, Question, Release, Sent, StartReport, State, Token, Trained,
 } from "./protocol.ts";
 import { ASSETS, BASE } from "./assets.ts";
 import { type Assets, executorsAt } from "./layout.ts";
@@ -29,6 +29,8 @@ export interface EdgeOptions {
   threads?: number | undefined;
   /** What of an input may leave the page with a question; null or nothing: all of it. The device learns from the whole input. */
   send?: ((input: Float32Array) => Sent | null | undefined | Promise<Sent | null | undefined>) | undefined;
+  /** The node's token, or what gives the present one. It goes to `origin` alone and is kept in memory only. */
+  token?: Token;
   signal?: AbortSignal;
   onprogress?: (progress: Progress) => void;
 }
@@ -55,15 +57,22 @@ export class Edge extends EventTarget {
   #channel: BroadcastChannel | null = null;
   #release: (() => void) | null = null;
   #online = false;
+  #denied = false;
   #closed = false;
   #sequence = 0;
   /** Bytes done and in all of the two parts of a start; both totals stand before the first byte is fetched. */
   readonly #bytes = { model: [0, 0], python: [0, 0] };
 
+  /** The token as it is now: a page may bring another one at any time. */
+  readonly #token = () => {
+    const { token } = this.options;
+    return typeof token === "function" ? token() : token;
+  };
+
   private constructor(options: EdgeOptions) {
     super();
     this.options = options;
-    this.source = makeSource(options.src ?? "", options.origin ?? null, options.model ?? "");
+    this.source = makeSource(options.src ?? "", options.origin ?? null, options.model ?? "", this.#token);
   }
 
   /** Resolves when the predict worker can answer. Throws EdgeError with the code of what is wrong. */
@@ -334,10 +343,13 @@ export class Edge extends EventTarget {
           this.#offered(release).catch(this.#failed);
         },
         refused: (_row, problem) => this.#emit("error", problem),
+        denied: (problem) => {
+          this.#setOnline(false, problem).catch(this.#failed);
+        },
         online: (online) => {
           this.#setOnline(online).catch(this.#failed);
         },
-      });
+      }, this.#token);
       this.#uplink.start();
     };
     const stand = () => {
@@ -404,11 +416,14 @@ export class Edge extends EventTarget {
     });
   }
 
-  async #setOnline(online: boolean): Promise<void> {
+  async #setOnline(online: boolean, denial?: Problem): Promise<void> {
     if (online === this.#online && online) return;
     this.#online = online;
+    const [denied, before] = [denial !== undefined, this.#denied];
+    this.#denied = denied;
     const { outbox, waiting } = await this.counts();
-    this.#emit("state", { online, outbox, waiting });
+    this.#emit("state", { online, denied, outbox, waiting });
+    if (denial && !before) this.#emit("error", { ...denial, remedy: "set token, of the element or in the options; questions are kept" });
   }
 
   #post(kind: string, detail?: unknown): void {

@@ -35,6 +35,8 @@ export class PyEdgeElement extends HTMLElement {
   edge: Edge | null = null;
   /** See EdgeOptions.send; set before loading, be it before this class is here. */
   declare send: EdgeOptions["send"];
+  /** See EdgeOptions.token; may change at any time. No attribute: it would stand in the page's source. */
+  declare token: EdgeOptions["token"];
   #ready = deferred<Edge>();
   #status: HTMLElement;
   #bar: HTMLProgressElement;
@@ -113,6 +115,7 @@ export class PyEdgeElement extends HTMLElement {
       audit: this.#number("audit") ?? 0,
       threads: this.#number("threads"),
       send: this.send,
+      token: () => (typeof this.token === "function" ? this.token() : this.token),
     };
     const threshold = this.#number("threshold");
     if (threshold !== undefined) options.threshold = threshold;
@@ -204,7 +207,7 @@ export class PyEdgeElement extends HTMLElement {
     }
     if (name === "trained") this.#say(`Learnt from ${(detail as Events["trained"]).examples} answers`);
     if (name === "released") this.#say(`New model, version ${(detail as Events["released"]).version}`);
-    if (name === "state" && !(detail as Events["state"]).online) this.#say("The node does not answer; questions are kept");
+    if (name === "state" && !(detail as Events["state"]).online) this.#say(`The node ${(detail as Events["state"]).denied ? "wants a token" : "does not answer"}; questions are kept`);
     if (name === "error") {
       this.#troubled = true;
       this.#bar.hidden = true;
@@ -223,7 +226,7 @@ export class PyEdgeElement extends HTMLElement {
   }
 }
 
-PyEdgeElement.prototype.send = undefined; // as a field it would wipe what a script set before the upgrade
+Object.assign(PyEdgeElement.prototype, { send: undefined, token: undefined }); // as fields they would wipe what a script set before the upgrade
 if (!customElements.get("py-edge")) customElements.define("py-edge", PyEdgeElement);
 
 declare global {

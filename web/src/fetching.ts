@@ -7,6 +7,7 @@ export interface FetchOptions {
   signal?: AbortSignal | undefined;
   onbytes?: ((count: number) => void) | undefined;
   cache?: RequestCache;
+  headers?: Record<string, string> | undefined;
   fetch?: typeof fetch;
   /** The most bytes to read where no size was promised. */
   limit?: number;
@@ -16,11 +17,11 @@ export interface FetchOptions {
 export const JSON_BYTES = 16 * 2 ** 20;
 const MOST_BYTES = 2 ** 30;
 
-/** A response that is really the asked-for file. Throws E_NETWORK, E_NOT_FOUND, E_POLICY. */
+/** A response that is really the asked-for file. Throws E_AUTH, E_NETWORK, E_NOT_FOUND, E_POLICY. */
 export async function request(url: string, options: FetchOptions = {}): Promise<Response> {
   let response: Response;
   try {
-    response = await (options.fetch ?? fetch)(url, { signal: options.signal ?? null, cache: options.cache ?? "default" });
+    response = await (options.fetch ?? fetch)(url, { signal: options.signal ?? null, cache: options.cache ?? "default", headers: options.headers ?? {} });
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new EdgeError(noAnswer(url));
@@ -34,7 +35,7 @@ export async function request(url: string, options: FetchOptions = {}): Promise<
   }
   if (!response.ok)
     throw new EdgeError({
-      code: response.status === 404 ? "E_NOT_FOUND" : "E_NETWORK",
+      code: { 401: "E_AUTH", 404: "E_NOT_FOUND" }[response.status] ?? "E_NETWORK",
       message: "the server refused", where: url, got: response.status, want: 200,
     });
   return response;

@@ -1,4 +1,4 @@
-// The page's line to a node in the tab: fetch and event streams answered by the node worker instead of the network.
+// The page's line to a node in the tab: requests answered by the node worker instead of the network.
 import { type Assets, bootFiles } from "./layout.ts";
 import { EdgeError } from "./problem.ts";
 import type { NodeReply, NodeRequest } from "./protocol.ts";
@@ -52,7 +52,6 @@ export async function startNode(assets: Assets, base: string): Promise<InPageLin
         post({ kind: "request", number, method: init.method ?? "GET", path: pathname, query: search.slice(1), headers: [...request.headers], body });
       });
     },
-    stream: (url) => new InPageStream(line, url) as unknown as EventSource,
   };
   return line;
 }
@@ -76,53 +75,5 @@ function receive(waiting: Map<number, Waiting>, data: Exclude<NodeReply, { kind:
     } catch {
       // It was cancelled by the page, which is an end too.
     }
-  }
-}
-
-/** As much of EventSource as the uplink and the pages use, over the line's fetch. */
-class InPageStream extends EventTarget {
-  readyState = 0;
-  readonly #stop = new AbortController();
-
-  constructor(line: InPageLine, url: string) {
-    super();
-    this.#run(line, url).catch(() => this.close());
-  }
-
-  close(): void {
-    this.readyState = 2;
-    this.#stop.abort();
-  }
-
-  async #run(line: InPageLine, url: string): Promise<void> {
-    try {
-      const response = await line.fetch(url, { headers: { accept: "text/event-stream" }, signal: this.#stop.signal });
-      this.readyState = 1;
-      this.dispatchEvent(new Event("open"));
-      const reader = response.body!.pipeThrough(new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>).getReader();
-      let text = "";
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) break;
-        text += value.replaceAll("\r\n", "\n");
-        const parts = text.split("\n\n");
-        text = parts.pop()!;
-        for (const part of parts) this.#tell(part);
-      }
-    } catch {
-      // Ended below like every stream that ends.
-    }
-    if (this.readyState === 2) return;
-    this.readyState = 2;
-    this.dispatchEvent(new Event("error"));
-  }
-
-  #tell(part: string): void {
-    const fields: Record<string, string> = {};
-    for (const row of part.split("\n")) {
-      const at = row.indexOf(":");
-      if (at > 0) fields[row.slice(0, at)] = row.slice(at + 1).trimStart();
-    }
-    if (fields["data"] !== undefined) this.dispatchEvent(new MessageEvent(fields["event"] ?? "message", { data: fields["data"], lastEventId: fields["id"] ?? "" }));
   }
 }

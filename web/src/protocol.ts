@@ -318,6 +318,9 @@ export type NodeReply =
   | { kind: "body"; number: number; bytes: Uint8Array<ArrayBuffer> }
   | { kind: "end"; number: number };
 
+/** The token for a node, or what gives the present one; it stays in memory and goes to that node alone. */
+export type Token = string | undefined | (() => string | undefined | Promise<string | undefined>);
+
 // ---- what the element tells the page ------------------------------------------------------------------------
 
 /** `detail` of each event `pyedge:<name>`; all plain JSON. */
@@ -330,6 +333,7 @@ export interface Events {
   learning: Learning;
   trained: { examples: number; ms: number; train_ms: number; loss: number[]; model_version: number | null };
   released: { name: string; version: number; digest: string };
-  state: { online: boolean; outbox: number; waiting: number };
+  /** denied: the node answers, and wants a token. */
+  state: { online: boolean; denied: boolean; outbox: number; waiting: number };
   error: Problem;
 }

@@ -2,9 +2,9 @@
 // Release whose files are known by digest; verified bytes are kept, so the next start needs no network.
 import { fetchBytes, JSON_BYTES, refusePacked } from "./fetching.ts";
 import { EdgeError } from "./problem.ts";
-import type { Locked, Release, ReleaseFile } from "./protocol.ts";
+import type { Locked, Release, ReleaseFile, Token } from "./protocol.ts";
 import type { Store } from "./store.ts";
-import { IN_PAGE } from "./wire.ts";
+import { bearing, IN_PAGE, parseJson } from "./wire.ts";
 
 export const PLAN_FILE = "wasm.plan";
 export const MEMORY_FILE = "memory.json";
@@ -15,12 +15,14 @@ export interface Source {
   place: string;
   /** The node's `…/v1/`, or "" when there is no node to ask. */
   api: string;
+  /** Goes with every request to the node, and with none to a folder. */
+  token?: Token;
   current(signal?: AbortSignal): Promise<Release>;
   locate(release: Release, file: ReleaseFile): Locked;
 }
 
 /** src: folder or "" ; origin: the node or "". Relative to the page. Throws E_FORMAT when both are empty. */
-export function makeSource(src: string, origin: string | null, model: string): Source {
+export function makeSource(src: string, origin: string | null, model: string, token?: Token): Source {
   const base = document.baseURI;
   const api = origin === null ? "" : origin === "in-page" ? `${IN_PAGE}v1/` : new URL("v1/", new URL(origin || ".", base).href.replace(/\/?$/, "/")).href;
   if (src) {
@@ -39,7 +41,8 @@ export function makeSource(src: string, origin: string | null, model: string): S
     place: short(api),
     name,
     api,
-    current: (signal) => readRelease(`${api}models/${name}`, signal),
+    token,
+    current: async (signal) => readRelease(`${api}models/${name}`, signal, await bearing(token)),
     locate: (_release, file) => ({ url: `${api}blobs/${file.sha256}`, size: file.size, sha256: file.sha256 }),
   };
 }
@@ -48,21 +51,13 @@ function short(url: string): string {
   return url.startsWith(`${location.origin}/`) ? url.slice(location.origin.length) : url;
 }
 
-async function readRelease(url: string, signal?: AbortSignal): Promise<Release> {
-  const bytes = await fetchBytes({ url, size: 0, sha256: "" }, { signal, cache: "no-cache", limit: JSON_BYTES });
+async function readRelease(url: string, signal?: AbortSignal, headers?: Record<string, string>): Promise<Release> {
+  const bytes = await fetchBytes({ url, size: 0, sha256: "" }, { signal, cache: "no-cache", limit: JSON_BYTES, headers });
   refusePacked(bytes, url);
-  const release = parse(bytes) as Partial<Release> | null;
+  const release = parseJson(new TextDecoder().decode(bytes)) as Partial<Release> | null;
   if (!release?.digest || !Array.isArray(release.files) || typeof release.version !== "number")
     throw new EdgeError({ code: "E_FORMAT", message: "this is not a release", where: url, remedy: "src must be a folder with release.json, made by py-edge bundle" });
   return { metadata: {}, name: "model", released_at_ms: 0, ...release } as Release;
-}
-
-function parse(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return null;
-  }
 }
 
 /** One file of a release: from the store if its verified bytes are there, else fetched, verified and kept. */
@@ -75,7 +70,7 @@ export async function fetchFile(source: Source, store: Store, release: Release, 
     return kept;
   }
   // Past the browser's own cache, which may hold the file of the release before, or a damaged one, as still fresh.
-  const bytes = await fetchBytes(source.locate(release, file), { onbytes, signal, cache: "reload" });
+  const bytes = await fetchBytes(source.locate(release, file), { onbytes, signal, cache: "reload", headers: await bearing(source.token) });
   await store.write((tables) => tables.put("blobs", file.sha256, bytes)).catch(() => undefined);
   return bytes;
 }

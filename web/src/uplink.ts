@@ -1,15 +1,18 @@
 // The line to the node: questions out of the outbox until accepted, answers in by SSE (poll where SSE does not get
 // through), acknowledged only after they are kept. One tab of many does this; the lock passes on when it closes.
 import { EdgeError, toProblem } from "./problem.ts";
-import type { Answer, Problem, Question, Receipt, Release, State } from "./protocol.ts";
+import type { Answer, Problem, Question, Receipt, Release, State, Token } from "./protocol.ts";
 import type { QuestionRow, Store } from "./store.ts";
-import { callNode, IN_PAGE, openStream } from "./wire.ts";
+import type { FetchStream } from "./stream.ts";
+import { bearing, callNode, IN_PAGE, openStream } from "./wire.ts";
 
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 300_000;
 const POLL_MS = 3_000;
 const RETRY_STREAM_MS = 30_000;
 const FORGOTTEN_MS = 3_600_000;
+/** What a node says no to now, and yes to later: without the right token, in a hurry, too slowly. */
+const LATER = new Set([401, 408, 429]);
 
 interface Outcome {
   device: string;
@@ -25,6 +28,8 @@ export interface UplinkEvents {
   ended(outcome: Outcome): Promise<void>;
   released(release: Release): void;
   refused(row: QuestionRow, problem: Problem): void;
+  /** The node wants a token, or another one; nothing is lost meanwhile. */
+  denied(problem: Problem): void;
   online(online: boolean): void;
 }
 
@@ -33,21 +38,29 @@ export class Uplink {
   readonly #device: string;
   readonly #store: Store;
   readonly #tell: UplinkEvents;
+  readonly #token: Token;
   readonly #stop = new AbortController();
-  #streams: EventSource[] = [];
+  #streams: (EventSource | FetchStream)[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #draining: Promise<void> | null = null;
   #again = false;
   #polling = false;
+  #denied = false;
   readonly #acks: number[] = [];
   #ackTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** base: the node's `…/v1/`. */
-  constructor(base: string, device: string, store: Store, tell: UplinkEvents) {
+  constructor(base: string, device: string, store: Store, tell: UplinkEvents, token?: Token) {
     this.#base = base;
     this.#device = device;
     this.#store = store;
     this.#tell = tell;
+    this.#token = token;
+  }
+
+  async #call<T>(path: string, method = "GET", body?: unknown): Promise<T> {
+    const headers = { ...(body ? { "content-type": "application/json" } : {}), ...(await bearing(this.#token)) };
+    return callNode<T>(this.#base + path, { method, headers, body: body ? JSON.stringify(body) : null });
   }
 
   start(): void {
@@ -116,11 +129,9 @@ export class Uplink {
   async #send(row: QuestionRow): Promise<number> {
     const { question } = row;
     try {
-      const receipt = await callNode<Receipt>(`${this.#base}questions/${question.device}/${question.sequence}`, {
-        method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify(question satisfies Question),
-      });
+      const receipt = await this.#call<Receipt>(`questions/${question.device}/${question.sequence}`, "PUT", question satisfies Question);
       const sent = await this.#change(row, (now) => (now.state === "asked" ? { ...now, state: "sent", sent_ms: Date.now() } : now));
-      this.#tell.online(true);
+      this.#heard();
       this.#tell.accepted(sent, receipt);
       if (receipt.answer) await this.#take(receipt.answer, receipt.event);
       return Infinity;
@@ -132,15 +143,29 @@ export class Uplink {
   async #failed(row: QuestionRow, error: unknown): Promise<number> {
     const problem = toProblem(error);
     const status = error instanceof EdgeError ? Number(problem.got) : NaN;
-    if (status >= 400 && status < 500 && status !== 429 && status !== 408) {
+    if (status >= 400 && status < 500 && !LATER.has(status)) {
       this.#tell.refused(await this.#change(row, (now) => ({ ...now, state: "dead", problem })), problem);
       return Infinity;
     }
-    this.#tell.online(false);
+    this.#unheard(error);
     const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** row.attempts);
     const next_ms = Date.now() + most * (0.5 + Math.random() / 2);
     await this.#change(row, (now) => ({ ...now, attempts: now.attempts + 1, next_ms, problem }));
     return next_ms;
+  }
+
+  #unheard(error: unknown): void {
+    const problem = toProblem(error);
+    this.#denied = problem.got === 401;
+    if (this.#denied) this.#tell.denied(problem);
+    else this.#tell.online(false);
+  }
+
+  /** The node took a call; after one that it did not take nobody waits for a back-off to end. */
+  #heard(): void {
+    if (this.#denied) this.hurry();
+    this.#denied = false;
+    this.#tell.online(true);
   }
 
   #change(row: QuestionRow, change: (row: QuestionRow) => QuestionRow): Promise<QuestionRow> {
@@ -156,9 +181,9 @@ export class Uplink {
   /** Always from the beginning: the node leaves out what was acknowledged, and nothing else may be skipped. */
   #listen(): void {
     const open = (path: string, takers: Record<string, (data: string, id: string) => void>): void => {
-      openStream(this.#base + path).then((stream) => follow(stream, path, takers)).catch(() => undefined); // the edge tells why no node starts in the tab
+      openStream(this.#base + path, this.#token).then((stream) => follow(stream, path, takers)).catch(() => undefined); // the edge tells why no node starts in the tab
     };
-    const follow = (stream: EventSource, path: string, takers: Record<string, (data: string, id: string) => void>): void => {
+    const follow = (stream: EventSource | FetchStream, path: string, takers: Record<string, (data: string, id: string) => void>): void => {
       if (this.#stop.signal.aborted) return stream.close();
       this.#streams.push(stream);
       stream.addEventListener("open", () => {
@@ -168,7 +193,7 @@ export class Uplink {
       for (const [name, take] of Object.entries(takers))
         stream.addEventListener(name, (event) => take((event as MessageEvent<string>).data, (event as MessageEvent).lastEventId));
       stream.addEventListener("error", () => {
-        this.#tell.online(false);
+        if (!this.#denied) this.#tell.online(false); // why, a call was told
         this.#poll().catch(() => this.#tell.online(false));
         if (stream.readyState !== EventSource.CLOSED) return;
         this.#streams = this.#streams.filter((other) => other !== stream);
@@ -192,14 +217,14 @@ export class Uplink {
     while (!this.#stop.signal.aborted && !this.#streams.some((stream) => stream.readyState === EventSource.OPEN)) {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       try {
-        const { answers } = await callNode<{ answers: { event: number; answer: Answer | null; outcome?: Outcome | null }[] }>(`${this.#base}answers?device=${this.#device}&after=0&limit=100`);
-        this.#tell.online(true);
+        const { answers } = await this.#call<{ answers: { event: number; answer: Answer | null; outcome?: Outcome | null }[] }>(`answers?device=${this.#device}&after=0&limit=100`);
+        this.#heard();
         for (const { event, answer, outcome } of answers) {
           if (answer) await this.#take(answer, event);
           else if (outcome) await this.#end(outcome, event);
         }
-      } catch {
-        this.#tell.online(false);
+      } catch (error) {
+        this.#unheard(error);
       }
     }
     this.#polling = false;
@@ -226,9 +251,7 @@ export class Uplink {
     this.#ackTimer = undefined;
     const events = this.#acks.splice(0);
     try {
-      await callNode(`${this.#base}answers/ack`, {
-        method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ device: this.#device, events }),
-      });
+      await this.#call("answers/ack", "POST", { device: this.#device, events });
     } catch {
       // The node pushes them again, and taking an answer twice is harmless.
     }

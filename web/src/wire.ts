@@ -1,7 +1,9 @@
 // Records on the wire: tensors as base64, a question with its digest, the request that a node understands.
 import { hex, sha256 } from "./digest.ts";
+import { readFile } from "./fetching.ts";
 import { EdgeError } from "./problem.ts";
-import type { Prediction, Problem, Question, Sent, WireTensor } from "./protocol.ts";
+import { FetchStream } from "./stream.ts";
+import type { Prediction, Problem, Question, Sent, Token, WireTensor } from "./protocol.ts";
 
 export function encodeTensor(values: Float32Array, shape: number[]): WireTensor {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
@@ -52,7 +54,6 @@ export const IN_PAGE = "https://in-page.invalid/";
 /** How a node in the tab is spoken to: its module is loaded only when one is wanted. */
 export interface InPageLine {
   fetch(url: string, init: RequestInit): Promise<Response>;
-  stream(url: string): EventSource;
 }
 
 const KEY = Symbol.for("py-edge in-page node");
@@ -64,29 +65,53 @@ export function inPageLine(start?: () => Promise<InPageLine>): Promise<InPageLin
   return shared[KEY] ?? Promise.reject(new EdgeError({ code: "E_NOT_FOUND", message: "no node runs in this tab", remedy: 'set origin="in-page" on an element of this page' }));
 }
 
+/** The header that brings it; none without a token. */
+export async function bearing(token: Token): Promise<Record<string, string>> {
+  const now = typeof token === "function" ? await token() : token;
+  return now ? { authorization: `Bearer ${now}` } : {};
+}
+
 async function nodeFetch(url: string, init: RequestInit): Promise<Response> {
   return url.startsWith(IN_PAGE) ? (await inPageLine()).fetch(url, init) : fetch(url, init);
 }
 
-export async function openStream(url: string): Promise<EventSource> {
-  return url.startsWith(IN_PAGE) ? (await inPageLine()).stream(url) : new EventSource(url);
+export async function openStream(url: string, token?: Token): Promise<EventSource | FetchStream> {
+  const headers = await bearing(token);
+  if (!headers["authorization"] && !url.startsWith(IN_PAGE)) return new EventSource(url);
+  return new FetchStream((init) => nodeFetch(url, { ...init, headers: { ...init.headers as Record<string, string>, ...headers } }));
 }
 
-/** JSON from a node. Throws EdgeError with the node's own problem, and `status` in `got`. */
+/** The most bytes of a node's answer, as py_edge.chain.upstream has it. */
+const ANSWER_BYTES = 4 << 20;
+
+/** JSON from a node. Throws EdgeError with the node's own problem and its status in `got`; E_NETWORK when none comes, E_LIMIT
+ * when it does not end. */
 export async function callNode<T>(url: string, init: RequestInit = {}, timeout_ms = 15_000): Promise<T> {
+  const signal = init.signal ?? AbortSignal.timeout(timeout_ms);
   let response: Response;
+  let text: string;
   try {
-    response = await nodeFetch(url, { ...init, signal: init.signal ?? AbortSignal.timeout(timeout_ms) });
+    response = await nodeFetch(url, { ...init, signal });
+    text = new TextDecoder().decode(await readFile(response, { url, size: 0, sha256: "" }, { limit: ANSWER_BYTES }));
   } catch (error) {
-    if (error instanceof EdgeError) throw error;
+    if (error instanceof EdgeError && error.code !== "E_NETWORK") throw error;
     throw new EdgeError({ code: "E_NETWORK", message: "the node did not answer", where: url, remedy: "the question is kept and sent again" });
   }
-  const body: unknown = await response.json().catch(() => null);
+  const body = parseJson(text);
   if (response.ok && body !== null) return body as T;
   const told = (body ?? {}) as Partial<Problem> & { detail?: string; title?: string };
   throw new EdgeError({
-    code: told.code ?? "E_NETWORK",
+    code: told.code ?? (response.status === 401 ? "E_AUTH" : "E_NETWORK"),
     message: told.detail ?? told.title ?? told.message ?? "the node answered in a way that cannot be understood",
     where: url, got: response.status,
   });
+}
+
+/** null for what is not JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
