@@ -60,7 +60,6 @@ NATIVE_ONLY = {
     "kernels/build.py",
     "train/estimator.py",
     "train/heads.py",
-    "host/native.py",
 }
 
 

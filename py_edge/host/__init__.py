@@ -1,1 +1,1 @@
-"""The only door to the platform: what a program needs of it (protocol), natively (native) and in a page (browser)."""
+"""What the pages call: learning, teaching and fine-tuning in the learn worker (browser), and the Chromium that runs them."""
