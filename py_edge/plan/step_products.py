@@ -9,6 +9,8 @@ from py_edge.plan import abi, chain
 from py_edge.plan.site import Site, Step
 from py_edge.tensor import count
 
+Shape = tuple[int, ...]
+
 
 def matmul(site: Site) -> list[Step]:
     a, b, out = (*site.ins[:2], site.outs[0])
@@ -93,47 +95,37 @@ def depthwise_conv2d(site: Site) -> list[Step]:
 def conv2d_input_grad(site: Site) -> list[Step]:
     """inputs dy, w; attrs shape = that of x."""
     dy, w, x = site.ins[0].shape, site.ins[1].shape, site.outs[0].shape
-    scratch = site.scratch(abi.scratch_input_grad(w[0] * w[1] * w[2], w[3] // site.attr("groups", 1)))
-    words = [
-        site.out,
-        site.at(0),
-        site.at(1),
-        *scratch,
-        *x,
-        *dy[1:],
-        *site.window((w[0], w[1])),
-        site.attr("groups", 1),
-    ]
-    return [("conv2d_input_grad", words)]
+    return _conv2d_grad(site, "conv2d_input_grad", abi.scratch_input_grad, x, dy, w)
 
 
 def conv2d_filter_grad(site: Site) -> list[Step]:
     """inputs x, dy; attrs shape = that of w."""
     x, dy, w = site.ins[0].shape, site.ins[1].shape, site.outs[0].shape
-    scratch = site.scratch(abi.scratch_filter_grad(w[0] * w[1] * w[2], w[3] // site.attr("groups", 1)))
-    words = [
-        site.out,
-        site.at(0),
-        site.at(1),
-        *scratch,
-        *x,
-        *dy[1:],
-        *site.window((w[0], w[1])),
-        site.attr("groups", 1),
-    ]
-    return [("conv2d_filter_grad", words)]
+    return _conv2d_grad(site, "conv2d_filter_grad", abi.scratch_filter_grad, x, dy, w)
+
+
+def _conv2d_grad(
+    site: Site, kernel: str, scratch: Callable[[int, int], int], x: Shape, dy: Shape, w: Shape
+) -> list[Step]:
+    groups = site.attr("groups", 1)
+    room = site.scratch(scratch(w[0] * w[1] * w[2], w[3] // groups))
+    window = site.window((w[0], w[1]))
+    return [(kernel, [site.out, site.at(0), site.at(1), *room, *x, *dy[1:], *window, groups])]
 
 
 def depthwise_conv2d_input_grad(site: Site) -> list[Step]:
     dy, w, x = site.ins[0].shape, site.ins[1].shape, site.outs[0].shape
-    words = [site.out, site.at(0), site.at(1), *x, w[3], *dy[1:3], *site.window((w[0], w[1]))]
-    return [("depthwise_input_grad", words)]
+    return _depthwise_grad(site, "depthwise_input_grad", x, dy, w)
 
 
 def depthwise_conv2d_filter_grad(site: Site) -> list[Step]:
     x, dy, w = site.ins[0].shape, site.ins[1].shape, site.outs[0].shape
-    words = [site.out, site.at(0), site.at(1), *x, w[3], *dy[1:3], *site.window((w[0], w[1]))]
-    return [("depthwise_filter_grad", words)]
+    return _depthwise_grad(site, "depthwise_filter_grad", x, dy, w)
+
+
+def _depthwise_grad(site: Site, kernel: str, x: Shape, dy: Shape, w: Shape) -> list[Step]:
+    window = site.window((w[0], w[1]))
+    return [(kernel, [site.out, site.at(0), site.at(1), *x, w[3], *dy[1:3], *window])]
 
 
 PRODUCTS: dict[str, Callable[[Site], list[Step]]] = {
