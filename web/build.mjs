@@ -5,7 +5,7 @@ import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
 import { minify } from "terser";
 
-const TYPED = ["py-edge", "edge", "element", "learner", "problem", "protocol", "rpc", "runtime", "source", "store", "predict"].map((name) => `${name}.d.ts`);
+const TYPED = ["py-edge", "edge", "element", "learner", "problem", "protocol", "rpc", "runtime", "source", "store", "predict", "pixels"].map((name) => `${name}.d.ts`);
 
 const PAGES = {
   "index.html": "Device", "desk.html": "Desk", "dashboard.html": "Dashboard", "stream.html": "Stream", "fleet.html": "Fleet",
@@ -32,7 +32,7 @@ const common = { bundle: true, format: "esm", target: "es2022", minify: true, le
 
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist/app", { recursive: true });
-await build({ ...common, ...fromRoot, entryPoints: ["src/py-edge.ts", "src/predict.ts", "src/sw.ts"], outdir: "dist" });
+await build({ ...common, ...fromRoot, entryPoints: ["src/py-edge.ts", "src/predict.ts", "src/pixels.ts", "src/sw.ts"], outdir: "dist" });
 await build({ ...common, ...fromApp, entryPoints: ["src/sha256.ts", "src/worker.ts", "src/crew.ts", "src/crew.worker.ts", "src/node.worker.ts", "src/inpage.ts"], outdir: "dist/app" });
 await build({
   ...common,
@@ -42,7 +42,7 @@ await build({
   external: ["../py-edge.js"],
 });
 // What a page loads first is counted in bytes, and terser finds a twentieth more than esbuild.
-for (const name of ["py-edge.js", "predict.js", "sw.js", "app/worker.js", "app/node.worker.js"]) {
+for (const name of ["py-edge.js", "predict.js", "pixels.js", "sw.js", "app/worker.js", "app/node.worker.js"]) {
   const { code } = await minify(await readFile(`dist/${name}`, "utf8"), { module: true, ecma: 2020, compress: { passes: 3 } });
   await writeFile(`dist/${name}`, code);
 }
@@ -60,4 +60,4 @@ for (const name of await readdir("dist/types")) {
   if (!TYPED.includes(name)) await rm(`dist/types/${name}`, { recursive: true });
   else await writeFile(`dist/types/${name}`, (await readFile(`dist/types/${name}`, "utf8")).replaceAll('.ts"', '.js"'));
 }
-for (const [entry, module] of Object.entries({ "py-edge": "py-edge", predict: "predict" })) await writeFile(`dist/${entry}.d.ts`, `export * from "./types/${module}.js";\n`);
+for (const [entry, module] of Object.entries({ "py-edge": "py-edge", predict: "predict", pixels: "pixels" })) await writeFile(`dist/${entry}.d.ts`, `export * from "./types/${module}.js";\n`);

@@ -1,6 +1,6 @@
 """Write the relocatable static folder: entries under fixed names, everything else in immutable hashed folders.
 
-    index.html desk.html dashboard.html py-edge.js predict.js bundle.json   always asked for anew
+    index.html desk.html dashboard.html py-edge.js predict.js pixels.js bundle.json   always asked for anew
     types/  *.d.ts                                                          TypeScript finds them beside the scripts
     app-<h>/  our workers, pages, executors and wheel                       never changes
     rt-<version>-<h>/  Pyodide                                              never changes

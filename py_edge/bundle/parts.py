@@ -37,7 +37,7 @@ def find_parts() -> Path:
     """The folder with the parts. Raises EnvironmentProblem if they were never made."""
     if (PARTS / STAMP).is_file():
         return PARTS
-    remedy = "run make build" if in_checkout() else "install py_edge from a wheel that carries its site"
+    remedy = "run make build" if in_checkout() else "install a wheel that `make wheels` wrote in a checkout"
     raise EnvironmentProblem("the parts of the site are missing", where=str(PARTS), remedy=remedy)
 
 

@@ -69,7 +69,7 @@ def _bundle(arguments: argparse.Namespace) -> int:
     from py_edge.bundle.hosting import PACKERS
     from py_edge.bundle.lock import read_lock
     from py_edge.bundle.models import model_folder
-    from py_edge.bundle.parts import in_checkout, prepare
+    from py_edge.bundle.parts import find_parts, in_checkout, prepare
     from py_edge.bundle.progress import Bar
     from py_edge.bundle.sources import Fetcher, table
     from py_edge.errors import EnvironmentProblem
@@ -78,6 +78,8 @@ def _bundle(arguments: argparse.Namespace) -> int:
         raise EnvironmentProblem("no folder is named", where="bundle", remedy="add -o DIR")
     for model in arguments.model:
         model_folder(model)  # before any work: a wrong path is said at once
+    if not in_checkout():
+        find_parts()
     lock, bar = read_lock(), Bar("runtime")
     tiers = ("runtime", *arguments.tier, *(["node"] if arguments.in_page else []))
     fetcher = Fetcher(lock, offline=arguments.offline)

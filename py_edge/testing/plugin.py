@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, sync_playwright
 
-from py_edge.bundle.collect import Bundle, collect
+from py_edge.bundle.collect import NODE_SERVED, Bundle, collect
+from py_edge.bundle.models import model_name
 from py_edge.bundle.parts import in_checkout, prepare
 from py_edge.host.chromium import chromium_flags, find_chromium
 from py_edge.node.app import create_app
@@ -119,7 +120,8 @@ def bundle(py_edge_models: Sequence[Path], tmp_path_factory: pytest.TempPathFact
     """The static site as `py-edge bundle` makes it, with your models."""
     if in_checkout():
         prepare()
-    return collect(tmp_path_factory.mktemp("bundle") / "site", models=py_edge_models)
+    front = {"src": f"models/{model_name(py_edge_models[0])}/"} if py_edge_models else NODE_SERVED
+    return collect(tmp_path_factory.mktemp("bundle") / "site", models=py_edge_models, edge=front)
 
 
 @pytest.fixture
@@ -133,14 +135,13 @@ def origin(bundle: Bundle) -> Iterator[Origin]:
 def edge(page: Page, origin: Origin) -> Callable[..., Locator]:
     """`edge(src="models/mine/", threshold=0.9)`: an otherwise empty page of `origin` with one element, ready to answer.
 
-    Gives its locator; call the element by `edge.evaluate("(edge, x) => edge.predict(new Float32Array(x))", [...])`.
+    `edge(at=chain(2)[0], origin=".", ...)` is a page of that node, which it may ask. Gives the element's locator; call the element by `edge.evaluate("(edge, x) => edge.predict(new Float32Array(x))", [...])`.
     """
 
-    def opened(**attributes: object) -> Locator:
-        page.route(
-            f"{origin.url}edge-test.html", lambda route: route.fulfill(content_type="text/html", body=EMPTY)
-        )
-        page.goto(f"{origin.url}edge-test.html")
+    def opened(*, at: Origin = origin, **attributes: object) -> Locator:
+        url = f"{at.url}edge-test.html"
+        page.route(url, lambda route: route.fulfill(content_type="text/html", body=EMPTY))
+        page.goto(url)
         plain = {name.replace("_", "-"): str(value) for name, value in attributes.items()}
         page.evaluate(OPEN, plain)
         return page.locator("py-edge")
@@ -150,14 +151,14 @@ def edge(page: Page, origin: Origin) -> Callable[..., Locator]:
 
 @pytest.fixture
 def chain(bundle: Bundle) -> Iterator[Callable[[int], list[Origin]]]:
-    """`chain(3)`: real nodes, each the parent of the one before; the first serves the bundle, the last has the desk."""
+    """`chain(3)`: real nodes, each the parent of the one before; all serve the bundle, the last one's desk is asked."""
     with ExitStack() as stack:
 
         def started(n: int) -> list[Origin]:
             nodes: list[Origin] = []
             for level in range(n, 0, -1):
                 parent = nodes[0].url if nodes else ""
-                site = str(bundle.folder) if level == 1 else ""
+                site = str(bundle.folder)
                 settings = Settings(name=f"tier-{level}", level=level, parent=parent, site_dir=site)
                 nodes.insert(0, stack.enter_context(Origin(create_app(settings))))
             return nodes

@@ -36,6 +36,7 @@ ENTRIES = {
     "fleet.html",
     "py-edge.js",
     "predict.js",
+    "pixels.js",
     "sw.js",
     "bundle.json",
 }

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import httpx
 import pytest
-from playwright.sync_api import Locator
+from playwright.sync_api import BrowserContext, Locator
 
 from py_edge.model import Model, load_model
 from py_edge.testing import Fault, Origin, faults, plugin
@@ -60,3 +60,19 @@ def test_an_edge_is_one_ready_element_with_the_asked_attributes(
     said = element.evaluate("(edge, x) => edge.predict(new Float32Array(x))", row)
     native = load_model(py_edge_models[0]).predict([row]).tolist()[0]
     assert sorted(said["probabilities"]) == pytest.approx(sorted(native), abs=1e-5)
+
+
+def test_the_documented_story_with_a_person_runs(
+    edge: Callable[..., Locator], chain: Callable[[int], list[Origin]], context: BrowserContext
+) -> None:
+    """The example of the README, its model's name aside: asked at the near node, answered at the far desk, heard at home."""
+    source = re.search(
+        r"```python\n(from py_edge\.testing.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert source
+    names: dict[str, Any] = {}
+    exec(
+        source[1].replace("models/digits", "models/iris").replace("Float32Array(64)", "Float32Array(4)"),
+        names,
+    )
+    names["test_a_person_answers"](edge, chain, context)

@@ -48,7 +48,7 @@ function noAnswer(url: string): Problem {
     return { code: "E_POLICY", message: "a page on https may not load over http", where: url, want: "https", remedy: "serve the file over https" };
   const remedy = url.startsWith("file:")
     ? "a page opened from disk cannot load files; serve the folder, e.g. python -m http.server"
-    : "check the connection and try again";
+    : `check the connection${new URL(url).origin === globalThis.origin ? "" : " and CORS"} and try again`;
   return { code: "E_NETWORK", message: "the server did not answer", where: url, remedy };
 }
 
@@ -96,11 +96,16 @@ export function refusePacked(bytes: Uint8Array, where: string): void {
 /** A module, compiled while it streams where the server names the type; given only once its bytes are the promised ones. */
 export async function compileFile(file: Locked, options: FetchOptions = {}): Promise<WebAssembly.Module> {
   const response = await requestFile(file.url, options);
-  if (response.headers.get("content-type") !== "application/wasm") return WebAssembly.compile(await readFile(response, file, options));
+  if (response.headers.get("content-type") !== "application/wasm") return WebAssembly.compile(await readFile(response, file, options)).catch(uncompiled);
   const compiling = WebAssembly.compileStreaming(file.sha256 ? response.clone() : response);
   compiling.catch(() => undefined);
   if (file.sha256) await readFile(response, file, options);
-  return compiling;
+  return compiling.catch(uncompiled);
+}
+
+/** The bytes are as promised, so it is the page or the browser that will not have them. */
+function uncompiled(error: unknown): never {
+  throw new EdgeError({ code: "E_ENVIRONMENT", message: String(error), remedy: "allow 'wasm-unsafe-eval' in Content-Security-Policy" });
 }
 
 async function readAll(response: Response, file: Locked, { onbytes, limit }: FetchOptions): Promise<Uint8Array<ArrayBuffer>> {

@@ -50,13 +50,14 @@ export interface Model {
   dispose(): void;
 }
 
-/** Load a model.json (its plan lies beside it as wasm.plan, or is compiled by Python once and kept), or a plan file.
+/** Load a model.json or the folder it lies in, named with a slash at the end (its plan lies beside it as wasm.plan, or is compiled by Python once and kept), or a plan file.
  *
  * Throws EdgeError: E_NETWORK, E_NOT_FOUND, E_POLICY, E_LIMIT, E_INTEGRITY, E_FORMAT, E_ENVIRONMENT, E_CAPACITY, and those of compiling. */
 export async function load(url: string | URL, options: LoadOptions = {}): Promise<Model> {
   const executors = options.executors ?? executorsAt(ASSETS, BASE);
   const threads = threadsHere(options.threads ?? 1);
   const address = new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href ?? import.meta.url);
+  if (address.pathname.endsWith("/")) address.pathname += "model.json";
   const source = address.pathname.endsWith(".json") ? address.href : null;
   const { signal, onprogress } = options;
   let done = 0;

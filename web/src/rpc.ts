@@ -48,6 +48,7 @@ export class Remote<T extends object> {
   readonly #open = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void; onprogress: CallOptions["onprogress"] }>();
   readonly #name: string;
   #next = 1;
+  #lost: EdgeError | null = null;
   onlost: ((problem: EdgeError) => void) | null = null;
 
   constructor(worker: Worker, name: string) {
@@ -66,6 +67,7 @@ export class Remote<T extends object> {
     args: T[C] extends (args: infer A) => unknown ? A : never,
     options: CallOptions = {},
   ): Promise<T[C] extends (args: never) => infer R ? Awaited<R> : never> {
+    if (this.#lost) return Promise.reject(this.#lost);
     const id = this.#next++;
     const { timeout_ms = 30_000, signal, onprogress, transfer = [] } = options;
     return new Promise<never>((resolve, reject) => {
@@ -78,7 +80,11 @@ export class Remote<T extends object> {
         settle(value);
       };
       this.#open.set(id, { resolve: done(resolve as (value: unknown) => void), reject: done(reject), onprogress });
-      this.#worker.postMessage({ id, call, args } satisfies Request, transfer);
+      try {
+        this.#worker.postMessage({ id, call, args } satisfies Request, transfer);
+      } catch (error) {
+        this.#fail(id, new EdgeError({ code: "E_VALUE", message: String(error), where: call, remedy: "give a Float32Array; fromPixels makes one" }));
+      }
     });
   }
 
@@ -102,7 +108,7 @@ export class Remote<T extends object> {
   }
 
   #lose(reason: string, tell = true): void {
-    const error = new EdgeError({ code: "E_WORKER", message: `the ${this.#name} stopped: ${reason}` });
+    const error = (this.#lost ??= new EdgeError({ code: "E_WORKER", message: `the ${this.#name} stopped: ${reason}` }));
     for (const id of [...this.#open.keys()]) this.#fail(id, error);
     if (tell) this.onlost?.(error);
   }

@@ -16,7 +16,10 @@ export const PYTHON_BYTES = (() => {
 })();
 
 function makeWorker(role: "predict" | "learn"): Worker {
-  return new Worker(new URL(`${ASSETS.app}worker.js#${role}`, BASE), { type: "module", name: `py-edge ${role}` });
+  const url = new URL(`${ASSETS.app}worker.js#${role}`, BASE);
+  if (url.origin !== location.origin)
+    throw new EdgeError({ code: "E_POLICY", message: "not of the page's own origin", where: url.href, want: location.origin });
+  return new Worker(url, { type: "module", name: `py-edge ${role}` });
 }
 
 export function startPredictor(): Remote<PredictCalls> {

@@ -33,9 +33,11 @@ export function payloadOf(input: Float32Array, shape: number[], sent: Sent | nul
 }
 
 /** A question with this payload; `sequence` is given by the store in the same transaction that keeps it. */
-export async function makeQuestion(model: string, payload: Pick<Question, "rung" | "input">, prediction: Prediction, labels: string[] | null, extra: Partial<Question> = {}): Promise<Omit<Question, "device" | "sequence">> {
+export async function makeQuestion(model: string, payload: Pick<Question, "rung" | "input">, prediction: Prediction, known: string[] | null, extra: Partial<Question> = {}): Promise<Omit<Question, "device" | "sequence">> {
+  // A person can only choose what has a name: classes without one are called by their number, as in a prediction.
+  const labels = known ?? prediction.probabilities.map((_, index) => String(index));
   const candidates = prediction.probabilities
-    .map((probability, index) => ({ label: labels?.[index] ?? String(index), probability }))
+    .map((probability, index) => ({ label: labels[index] ?? String(index), probability }))
     .sort((a, b) => b.probability - a.probability)
     .slice(0, 10);
   return {

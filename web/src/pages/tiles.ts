@@ -1,4 +1,5 @@
 // Tiles of 16 x 16 grey values 0..1: drawn by code as samples, read from image files, moved about for training.
+import { fromPixels } from "../pixels.ts";
 import { makeRandom } from "./points.ts";
 
 export const SIDE = 16;
@@ -26,31 +27,11 @@ export function sampleTiles(name: string, count: number, seed: number): Tile[] {
   });
 }
 
-/** The middle square of a picture as side x side RGBA bytes. Throws if the browser cannot read it. */
-async function middle(source: ImageBitmapSource, side: number): Promise<Uint8ClampedArray> {
-  const image = await createImageBitmap(source);
-  const canvas = new OffscreenCanvas(side, side);
-  const pen = canvas.getContext("2d")!;
-  const edge = Math.min(image.width, image.height);
-  pen.imageSmoothingQuality = "high";
-  pen.drawImage(image, (image.width - edge) / 2, (image.height - edge) / 2, edge, edge, 0, 0, side, side);
-  image.close();
-  return pen.getImageData(0, 0, side, side).data;
-}
-
-const grey = (data: Uint8ClampedArray, i: number) => 0.299 * data[4 * i]! + 0.587 * data[4 * i + 1]! + 0.114 * data[4 * i + 2]!;
-
 /** An image file, or what the camera sees now, as a tile: its middle square, small and grey. Throws if the browser cannot read it. */
-export async function readTile(source: ImageBitmapSource): Promise<Tile> {
-  const data = await middle(source, SIDE);
-  return Float32Array.from({ length: PIXELS }, (_, i) => grey(data, i) / 255);
-}
+export const readTile = (source: ImageBitmapSource): Promise<Tile> => fromPixels(source, [SIDE, SIDE, 1]);
 
 /** The same as Teachable Machine's nets take it: its middle square, -1..1, colours last. */
-export async function readPicture(source: ImageBitmapSource, side: number, channels: number): Promise<Float32Array> {
-  const data = await middle(source, side);
-  return Float32Array.from({ length: side * side * channels }, (_, i) => (channels === 1 ? grey(data, i) : data[4 * Math.floor(i / 3) + (i % 3)]!) / 127.5 - 1);
-}
+export const readPicture = (source: ImageBitmapSource, side: number, channels: number): Promise<Tile> => fromPixels(source, [side, side, channels], { range: [-1, 1] });
 
 /** The tile moved by whole pixels; what comes in from outside is the nearest edge. */
 export function moved(tile: Tile, dx: number, dy: number): Tile {
