@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from py_edge.confidence.calibrate import fit_temperature
-from py_edge.confidence.certify import GRID, NEVER_SURE, Certificate, Rule, certify
+from py_edge.confidence.certify import GRID, Certificate, Rule, certify
 from py_edge.confidence.scores import score, to_probabilities
 
 
@@ -83,4 +83,4 @@ def make_policy(
     found = certify(
         confidences, right, risk=promise.risk, delta=promise.delta, grid=promise.grid, rule=promise.rule
     )
-    return Policy(temperature, found.threshold if found.answered else NEVER_SURE, found)
+    return Policy(temperature, found.threshold, found)

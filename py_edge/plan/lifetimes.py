@@ -103,12 +103,10 @@ def _reusable(scope: Scope, node: Node, value: int, taken: set[int]) -> Slot | N
         slot = scope.place[variable]
         if by_element and new == value and not scope.reads.get(variable) and id(slot) not in taken:
             return slot
-    outputs = set(scope.graph.outputs.values())
     for source in node.inputs:
         slot = scope.place[source]
         free = slot.space == abi.ARENA and not isinstance(slot, View) and id(slot) not in taken
-        dying = scope.dies_here(source) and source not in outputs
-        if free and dying and _read_alike(scope, node, slot, scope.graph.specs[value]):
+        if free and scope.dies_here(source) and _read_alike(scope, node, slot, scope.graph.specs[value]):
             return slot
     return None
 
@@ -181,6 +179,5 @@ def _outlive(
     for child in children:
         for value in child.graph.outputs.values():
             child.place[value].use(time)
-        for source, target in child.moves:
-            source.use(time)
+        for _, target in child.moves:
             target.use(time)

@@ -112,5 +112,5 @@ class Scope:
             self.reads[self.root_of(value)] -= 1
 
     def dies_here(self, value: int) -> bool:
-        """After `read`: nobody reads this value again, and its slot is this scope's own."""
+        """After `read`: nobody, and no output, reads this value again, and its slot is this scope's own."""
         return self.reads[self.root_of(value)] == 0 and self.root_of(value) in self.owned

@@ -46,6 +46,21 @@ def test_needs_as_many_answers_as_the_theory_says() -> None:
         )
 
 
+def test_bonferroni_pays_for_each_coverage_it_looks_at() -> None:
+    """45 answers certify 5 % at delta 0.1 for one look; two looks at half the delta each need 59."""
+    for n, bonferroni in ((45, NEVER_SURE), (58, NEVER_SURE), (59, 0.9)):
+        given = [0.9] * n, [True] * n
+        assert certify(*given, grid=(0.9, 1.0), rule="fixed_sequence").threshold == 0.9
+        assert certify(*given, grid=(0.9, 1.0), rule="bonferroni").threshold == bonferroni
+
+
+def test_a_fixed_sequence_ends_at_its_first_failure() -> None:
+    """Ten answers of a hundred certify nothing, so the hundred are not asked; Bonferroni asks them."""
+    confidences, right = [1 - i / 200 for i in range(100)], [True] * 100
+    assert certify(confidences, right, grid=(0.1, 1.0), rule="fixed_sequence").threshold == NEVER_SURE
+    assert certify(confidences, right, grid=(0.1, 1.0), rule="bonferroni").coverage == 1.0
+
+
 @pytest.mark.parametrize("rule", ["bonferroni", "fixed_sequence"])
 def test_promise_is_kept(rule: Rule) -> None:
     """Over 400 draws the true risk at the certified threshold is above the promise in at most delta of them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,13 @@ def test_broken_outputs_certify_nothing() -> None:
     """Empty outputs count against the model."""
     with pytest.raises(Exception, match="E_CALIBRATION"):
         make_policy([[]], [0])
+
+
+def test_a_broken_output_counts_as_the_least_sure() -> None:
+    """Audits of an unknown kind on which the model gave no number take nothing from what it was sure of."""
+    outputs, truth = [[9.0, 0.0]] * 150, [0] * 150
+    policy = make_policy([*outputs, *[[math.nan, 0.0]] * 10], [*truth, *[NO_LABEL] * 10])
+    assert (policy.certificate.n, policy.certificate.answered, policy.certificate.errors) == (160, 150, 0)
 
 
 def test_promise_survives_json() -> None:

@@ -163,6 +163,33 @@ def test_updates_replace_variables_after_the_run() -> None:
     assert run.variable("m").tolist() == [0.5, 1.0]
 
 
+def test_a_variable_is_read_before_it_is_written_over() -> None:
+    """A reader after the node that gives the new value still sees the old one."""
+    b = Builder()
+    w = b.variable("w", Tensor.of([1.0, 2.0]))
+    b.graph.updates = {w: b.sub(w, 1.0)}
+    b.output("old", b.mul(w, 10.0))
+    run = Run(compile_graph(b.graph, library().panel), library())
+
+    assert run({})["old"].tolist() == [10.0, 20.0]
+    assert run.variable("w").tolist() == [0.0, 1.0]
+
+
+def test_two_results_of_one_node_have_a_place_each() -> None:
+    """A fused node with two results may write one of them over its dying input, not both."""
+    b = Builder()
+    x = b.op("neg", b.input("x", (4,)))
+    code: Any = (("square", "float32", (0,), {}), ("abs", "float32", (0,), {}))
+    square, size = b.ops("elementwise", x, code=code, results=(1, 2), outputs=(Spec((4,)), Spec((4,))))
+    b.output("square", square)
+    b.output("abs", size)
+
+    got = evaluate(b.graph, library(), {"x": [1.0, -2.0, 3.0, -4.0]})
+
+    assert got["square"].tolist() == [1.0, 4.0, 9.0, 16.0]
+    assert got["abs"].tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
 def body(build: Any, *specs: tuple[str, tuple[int, ...], str]) -> Graph:
     """A loop body from a function of its inputs."""
     b = Builder()
@@ -183,6 +210,28 @@ def test_scan_carries_and_stacks() -> None:
         for name, value in zip(("s", "last", "rows"), outs, strict=True):
             b.output(f"{name}{reverse}", value)
     inputs = {"x": np.arange(12.0).reshape(4, 3), "s": np.ones(3), "last": np.zeros(3)}
+
+    got = evaluate(b.graph, library(), inputs)
+
+    for name, want in reference.evaluate(b.graph, inputs).items():
+        assert np.asarray(got[name]).tolist() == want.tolist(), name
+
+
+def test_a_carry_that_moves_into_another_overwrites_nothing() -> None:
+    """The old value is kept apart from all rows that the body still computes after its last read."""
+    f, rows = (64,), 4
+
+    def build(b: Builder, x: int, s: int, last: int) -> dict[str, int]:
+        grown = b.add(s, x)
+        return {"s": grown, "last": s, **{f"row{i}": b.mul(x, float(i)) for i in range(rows)}}
+
+    step = body(build, ("x", f, "float32"), ("s", f, "float32"), ("last", f, "float32"))
+    b = Builder()
+    x, s, last = b.input("x", (4, 64)), b.input("s", f), b.input("last", f)
+    outs = b.ops("scan", x, s, last, body=step, n_scan=1, n_carry=2, length=4)
+    for place, value in enumerate(outs):
+        b.output(f"y{place}", value)
+    inputs = {"x": np.arange(256.0).reshape(4, 64), "s": np.ones(64), "last": np.zeros(64)}
 
     got = evaluate(b.graph, library(), inputs)
 

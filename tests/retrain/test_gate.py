@@ -57,6 +57,27 @@ def test_one_class_worse_is_refused() -> None:
     assert "class 1" in decision.reason
 
 
+def test_a_win_that_could_be_chance_is_refused() -> None:
+    """One win to none is a coin's toss; two to none are the quarter that alpha allows, unless alpha is less."""
+    assert (
+        judge(EXAMPLES, [], guesses([0]), guesses(), GateRules()).reason == "better, but it could be chance"
+    )
+    assert judge(EXAMPLES, [], guesses([0, 2]), guesses(), GateRules()).passed
+    assert not judge(EXAMPLES, [], guesses([0, 2]), guesses(), GateRules(alpha=0.2)).passed
+
+
+def test_a_class_of_few_examples_is_not_judged_alone() -> None:
+    """Three of nine lost stop nobody who wins twelve elsewhere; of ten they do."""
+    for n, passes in ((9, True), (10, False)):
+        rare = [Example(DEVICE, 1000 + i, "digits", content(float(i)), 2) for i in range(n)]
+        right = [Guess(2, [0.0, 0.0, 1.0])] * n
+        lost = [*[Guess(1, [0.0, 1.0, 0.0])] * 3, *right[3:]]
+        decision = judge(
+            [], [*EXAMPLES, *rare], [*guesses(range(12)), *right], [*guesses(), *lost], GateRules()
+        )
+        assert decision.passed == passes, decision.reason
+
+
 def test_sign_test_is_the_binomial_tail() -> None:
     """Four of four: one in sixteen; nothing to compare: certain to be chance."""
     assert sign_test(4, 0) == 1 / 16
