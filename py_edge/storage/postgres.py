@@ -239,8 +239,12 @@ class _PostgresConnection:
     def roll_back(self) -> None:
         self._cursor.execute("ROLLBACK")
 
-    def after_commit(self, idle: bool) -> None:
-        """The server checkpoints by itself."""
+    def checkpoint_is_due(self, idle: bool) -> bool:
+        """Never: the server checkpoints by itself."""
+        return False
+
+    def checkpoint(self, idle: bool) -> None:
+        """See checkpoint_is_due."""
 
     def is_disk_trouble(self, error: BaseException) -> bool:
         ours = (psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.DataError)

@@ -115,7 +115,7 @@ class _SqliteConnection:
     """The one connection that writes and checkpoints."""
 
     def __init__(self, path: Path, statements: Statements) -> None:
-        self._wal = Path(f"{path}-wal")
+        self._wal = f"{path}-wal"
         self._connection = _open(path)
         self._cursor = self._connection.cursor()
         self._statements = statements
@@ -134,16 +134,19 @@ class _SqliteConnection:
         if self._connection.in_transaction:
             self._cursor.execute("ROLLBACK")
 
-    def after_commit(self, idle: bool) -> None:
-        size = self._wal.stat().st_size if self._wal.exists() else 0
-        if size > TRUNCATE_ABOVE_BYTES or (idle and size > 0):
-            self._checkpoint("TRUNCATE")
-        elif size > PASSIVE_ABOVE_BYTES:
-            self._checkpoint("PASSIVE")
+    def checkpoint_is_due(self, idle: bool) -> bool:
+        return self._wal_bytes() > (0 if idle else PASSIVE_ABOVE_BYTES)
 
-    def _checkpoint(self, kind: str) -> None:
+    def checkpoint(self, idle: bool) -> None:
+        kind = "TRUNCATE" if idle or self._wal_bytes() > TRUNCATE_ABOVE_BYTES else "PASSIVE"
         self._cursor.execute(f"PRAGMA wal_checkpoint({kind})")
         self._cursor.fetchall()
+
+    def _wal_bytes(self) -> int:
+        try:
+            return os.stat(self._wal).st_size
+        except FileNotFoundError:
+            return 0
 
     def is_disk_trouble(self, error: BaseException) -> bool:
         ours = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.IntegrityError, sqlite3.DataError)

@@ -39,8 +39,11 @@ class Connection(Protocol):
     def roll_back(self) -> None:
         """Take everything back."""
 
-    def after_commit(self, idle: bool) -> None:
-        """Checkpoint, when it is time."""
+    def checkpoint_is_due(self, idle: bool) -> bool:
+        """Whether it is time to checkpoint; asked after every commit, so it must be quick. idle: nothing waits."""
+
+    def checkpoint(self, idle: bool) -> None:
+        """Move what is committed to its place."""
 
     def is_disk_trouble(self, error: BaseException) -> bool:
         """Whether the error comes from below, so that nothing may be acknowledged."""
@@ -62,7 +65,10 @@ class _Item:
 
 @dataclass
 class _Group:
+    """Writes for one commit; or none, and a checkpoint instead."""
+
     items: list[_Item]
+    idle: bool = False  # of a checkpoint: nothing else waits
     topics: list[str] = field(default_factory=list)
     failed: str = ""  # why nothing of it may be acknowledged
 
@@ -119,39 +125,40 @@ class GroupWriter:
         self._hand_over(group, loop)
 
     def _hand_over(self, group: _Group, loop: asyncio.AbstractEventLoop) -> None:
-        """Commit, tell everyone, checkpoint: on the thread if there is one."""
+        """Commit or checkpoint: on the thread if there is one."""
         if not self._threaded:
-            self._commit(group)
-            self._settle(group)
-            self._checkpoint(group)
-            self._end_group(loop)
+            self._carry_out(group)
+            self._end_group(group, loop)
             return
         if self._thread is None:
             self._thread = threading.Thread(
-                target=self._commit_for_ever, args=(loop,), name="py_edge-writer", daemon=True
+                target=self._carry_out_for_ever, args=(loop,), name="py_edge-writer", daemon=True
             )
             self._thread.start()
         self._handed.put(group)
 
-    def _commit_for_ever(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _carry_out_for_ever(self, loop: asyncio.AbstractEventLoop) -> None:
+        """As few steps as can be: each takes the interpreter lock from the loop."""
         while (group := self._handed.get()) is not None:
             if not self._quick:
                 self._guard(group, partial(self._run_items, group))
-            self._commit(group)
+            self._carry_out(group)
             if loop.is_closed():
                 return
-            loop.call_soon_threadsafe(self._settle, group)
-            self._checkpoint(group)
-            loop.call_soon_threadsafe(self._end_group, loop)
+            loop.call_soon_threadsafe(self._end_group, group, loop)
 
-    def _end_group(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _end_group(self, group: _Group, loop: asyncio.AbstractEventLoop) -> None:
+        """On the loop: tell everyone, then begin what is next."""
+        self._settle(group)
         self._ended_s = loop.time()
-        if self._waiting:
+        if group.items and not self._broken and self._connection.checkpoint_is_due(idle=False):
+            self._hand_over(_Group([]), loop)
+        elif self._waiting:
             self._start_group(loop)
-            return
-        self._busy = False
-        if self._rest is None:
-            self._rest = loop.call_later(IDLE_S, self._look_idle, loop)
+        else:
+            self._busy = False
+            if self._rest is None:
+                self._rest = loop.call_later(IDLE_S, self._look_idle, loop)
 
     def _look_idle(self, loop: asyncio.AbstractEventLoop) -> None:
         """Nothing was written for a while: time for the checkpoint that waits for every reader."""
@@ -161,9 +168,9 @@ class GroupWriter:
         quiet_s = loop.time() - self._ended_s
         if quiet_s < IDLE_S:
             self._rest = loop.call_later(IDLE_S - quiet_s, self._look_idle, loop)
-        elif not self._broken:
+        elif not self._broken and self._connection.checkpoint_is_due(idle=True):
             self._busy = True
-            self._hand_over(_Group([]), loop)
+            self._hand_over(_Group([], idle=True), loop)
 
     def _run_items(self, group: _Group) -> None:
         """All in one transaction; when one of them fails, all again, each behind its savepoint."""
@@ -199,18 +206,15 @@ class GroupWriter:
                 group.topics += transaction.topics
             self._connection.savepoint("RELEASE")
 
-    def _commit(self, group: _Group) -> None:
-        if group.items:
-            self._guard(group, self._connection.commit)
+    def _carry_out(self, group: _Group) -> None:
+        commit = self._connection.commit
+        self._guard(group, commit if group.items else partial(self._connection.checkpoint, group.idle))
         if group.failed:
             group.topics = []
             for item in group.items:
                 item.error = StorageError(
                     group.failed, remedy="nothing was acknowledged; look at the database"
                 )
-
-    def _checkpoint(self, group: _Group) -> None:
-        self._guard(group, partial(self._connection.after_commit, not group.items))
 
     def _guard(self, group: _Group, step: Callable[[], None]) -> None:
         """A lost line costs this group; any other trouble from below ends all acknowledging in this process."""

@@ -47,7 +47,7 @@ def no_early_acknowledgement_guard() -> None:
     """Writers are told before their commit."""
     from py_edge.storage.writer import GroupWriter
 
-    commit = GroupWriter._commit
+    commit = GroupWriter._carry_out
 
     def settle_first(self: GroupWriter, group: Any) -> None:
         for item in group.items:
@@ -57,7 +57,7 @@ def no_early_acknowledgement_guard() -> None:
         time.sleep(0.01)
         commit(self, group)
 
-    GroupWriter._commit = settle_first  # type: ignore[method-assign]
+    GroupWriter._carry_out = settle_first  # type: ignore[method-assign]
 
 
 def no_inbox_row() -> None:

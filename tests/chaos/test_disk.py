@@ -43,7 +43,7 @@ async def main():
         await store.write(lambda tx: tx.put(FACTS, row))
         os.write(1, b"ack %d\\n" % n)
         if n == 3:
-            store._writer._checkpoint(_Group([]))
+            store._writer._carry_out(_Group([]))
     await store.close()
 
 asyncio.run(main())
