@@ -22,7 +22,6 @@ MAX_SAFE_INTEGER = (1 << 53) - 1
 ITEM_SIZES = {"float32": 4, "float64": 8, "int32": 4, "uint8": 1, "int8": 1, "bool": 1}
 MAX_RANK = 8
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _UNPRINTABLE = re.compile("[\\x00-\\x1f\\ud800-\\udfff]")
 _BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -59,8 +58,9 @@ def read_json(data: bytes | str, *, limit_bytes: int = 16 << 20, where: str = "b
 
 def nesting_depth(raw: bytes) -> int:
     """An upper bound of how deep brackets nest in JSON text; exact when there are more than 64 of them."""
-    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
-        return raw.count(b"[") + raw.count(b"{")
+    opened = raw.count(b"[") + raw.count(b"{")
+    if opened <= MAX_DEPTH:
+        return opened
     depth = deepest = 0
     for byte in _STRING.sub(b"", raw).translate(None, _BRACKETS):
         depth += 1 if byte in b"[{" else -1
@@ -69,7 +69,7 @@ def nesting_depth(raw: bytes) -> int:
 
 
 def canonical_json(value: Any) -> bytes:
-    """The one spelling of a JSON value that digests are made of: sorted keys, no spaces, UTF-8."""
+    """The one spelling of a JSON value or a record that digests are made of: sorted keys, no spaces, UTF-8."""
     return _CANONICAL.encode(value).encode()
 
 
@@ -228,4 +228,13 @@ def _refuse_constant(word: str) -> Any:
     raise ModelFormatError("not a JSON number", where="body", got=word, want="a finite number")
 
 
+def _members(value: Any) -> Any:
+    if not hasattr(value, "to_json"):
+        raise TypeError(f"JSON has no {type(value).__name__}")
+    return value.to_json()
+
+
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_members
+)
 _STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)

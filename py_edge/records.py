@@ -78,24 +78,24 @@ class Record:
                 "not an object", where=where or "/", got=type(value).__name__, want="object"
             )
         found = {}
-        for name, check, has_default in cls._rows():
+        for name, check, default in cls._rows():
             if name in value:
                 found[name] = check.read(value[name], f"{where}/{name}")
-            elif not has_default:
+            elif default is not dataclasses.MISSING:
+                found[name] = default
+            else:
                 raise ModelFormatError("missing", where=f"{where}/{name}", want=dict(check.schema))
-        record = cls(**found)
+        record = object.__new__(cls)  # the __init__ of a frozen class sets field after field, which is slow
+        record.__dict__.update(found)
         record.check(where)
         return record
 
     @classmethod
-    def _rows(cls) -> list[tuple[str, Field, bool]]:
-        rows: list[tuple[str, Field, bool]] | None = cls.__dict__.get("_row_list")
+    def _rows(cls) -> list[tuple[str, Field, Any]]:
+        """Name, check and default (or dataclasses.MISSING) of each field."""
+        rows: list[tuple[str, Field, Any]] | None = cls.__dict__.get("_row_list")
         if rows is None:
-            missing = dataclasses.MISSING
-            rows = [
-                (f.name, f.metadata["check"], f.default is not missing or f.default_factory is not missing)
-                for f in dataclasses.fields(cls)
-            ]
+            rows = [(f.name, f.metadata["check"], f.default) for f in dataclasses.fields(cls)]
             cls._row_list = rows  # type: ignore[attr-defined]
         return rows
 
@@ -107,7 +107,7 @@ class Record:
         return {
             "type": "object",
             "description": (cls.__doc__ or "").strip().splitlines()[0],
-            "required": [name for name, _, has_default in rows if not has_default],
+            "required": [name for name, _, default in rows if default is dataclasses.MISSING],
             "properties": {
                 f.name: {**f.metadata["check"].schema, "description": f.metadata["meaning"]} for f in fields
             },
@@ -125,7 +125,7 @@ class Record:
 
     def canonical(self) -> bytes:
         """`canonical_json` of the record."""
-        return canonical_json(self.to_json())
+        return canonical_json(self.__dict__)
 
     def but(self, **changes: Any) -> Self:
         """The same record with other values in some fields."""
@@ -196,7 +196,7 @@ class Question(Record):
 
     def canonical(self) -> bytes:
         """See Record; the input, nearly all of it, is put in as it is: no string can hold the mark unescaped."""
-        rest = canonical_json({**self.to_json(), "input": None})
+        rest = canonical_json({**self.__dict__, "input": None})
         return rest.replace(b'"input":null', b'"input":' + canonical_payload(self.input).encode(), 1)
 
 

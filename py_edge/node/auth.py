@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from py_edge.errors import AuthError, LimitError, ModelFormatError, PyEdgeError
+from py_edge.errors import AuthError, LimitError
+from py_edge.node.headers import crooked_headers, headers_of
 from py_edge.node.settings import Settings, is_loopback
 from py_edge.node.wire import problem
 
@@ -30,26 +31,6 @@ REFUSALS = {  # reason: status, remedy
     OTHER_HOST: (403, "start the node with --hosts and that name, or send its token"),
     OTHER_ORIGIN: (403, "start the node with --origins and that origin"),
 }
-HEADERS_LIMIT_BYTES, HEADERS_LIMIT = 16_384, 100
-
-
-def crooked_headers(scope: Scope) -> PyEdgeError | None:
-    """What the parser lets pass and we do not: too many, too long, no host, or two lengths for one body."""
-    listed: list[tuple[bytes, bytes]] = scope["headers"]
-    size = len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(k) + len(v) for k, v in listed)
-    if len(listed) > HEADERS_LIMIT or size > HEADERS_LIMIT_BYTES:
-        want = f"at most {HEADERS_LIMIT} fields and {HEADERS_LIMIT_BYTES} bytes"
-        return LimitError("too many headers", where="headers", want=want)
-    if scope["http_version"] not in ("1.0", "1.1"):
-        return ModelFormatError(
-            "no such version of HTTP here", where="/", got=scope["http_version"], want="1.1"
-        )
-    names = [name for name, _ in listed]
-    if names.count(b"host") != 1 and scope["http_version"] == "1.1":
-        return ModelFormatError("one Host is wanted", where="host", got=names.count(b"host"))
-    if {b"transfer-encoding", b"content-length"} <= set(names):
-        return ModelFormatError("two lengths for one body", where="content-length")
-    return None
 
 
 class Guard:
@@ -79,9 +60,8 @@ class Guard:
         await problem(error, status, headers)(scope, receive, send)
 
     def _reason_to_refuse(self, scope: Scope) -> str:
-        # The first of each name counts, as in Starlette's Headers, whose `get` costs more than this whole dict.
-        headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
-        word = headers.get(b"authorization", "")
+        headers = headers_of(scope)
+        word = headers.get(b"authorization", b"").decode("latin-1")
         if word:
             token = word.removeprefix("Bearer ").strip()
             right = bool(self._token) and hmac.compare_digest(sha256(token.encode()).digest(), self._token)
@@ -89,13 +69,14 @@ class Guard:
         client = scope.get("client")
         if self._settings.require_token or (client is not None and not is_loopback(client[0])):
             return NO_TOKEN
-        host = headers.get(b"host", "localhost").rsplit(":", 1)[0] or "localhost"
+        host = headers.get(b"host", b"localhost").decode("latin-1").rsplit(":", 1)[0] or "localhost"
         if not is_loopback(host) and host not in self._settings.hosts:
             return OTHER_HOST
         return self._foreign_origin(headers)
 
-    def _foreign_origin(self, headers: Mapping[bytes, str]) -> str:
-        origin = headers.get(b"origin", "")
-        if not origin or origin in self._settings.origins or urlsplit(origin).netloc == headers.get(b"host"):
+    def _foreign_origin(self, headers: Mapping[bytes, bytes]) -> str:
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        ours = headers.get(b"host", b"").decode("latin-1")
+        if not origin or origin in self._settings.origins or urlsplit(origin).netloc == ours:
             return ""
         return OTHER_ORIGIN

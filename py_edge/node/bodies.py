@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from py_edge.errors import LimitError, ModelFormatError, UnsupportedError, ValueRangeError
 from py_edge.fields import MAX_DEPTH, read_json
+from py_edge.node.headers import headers_of
 
 JSON, MSGPACK, SAFETENSORS = "application/json", "application/msgpack", "application/x-safetensors"
 DTYPES = {"F32": "float32", "F64": "float64", "I32": "int32", "U8": "uint8", "I8": "int8", "BOOL": "bool"}
@@ -120,7 +121,9 @@ class MsgpackReplies:
 
 
 def _accepts_msgpack(scope: Scope) -> bool:
-    return any(MSGPACK.encode() in value for name, value in scope["headers"] if name == b"accept")
+    return b"accept" in headers_of(scope) and any(
+        MSGPACK.encode() in value for name, value in scope["headers"] if name == b"accept"
+    )
 
 
 def is_json(start: Message) -> bool:

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from py_edge.chain import seal
 from py_edge.errors import IntegrityError
 from py_edge.node.bodies import is_json
+from py_edge.node.headers import headers_of
 from py_edge.node.wire import problem
 
 NAME = seal.SEAL.encode()
@@ -22,11 +23,7 @@ class Sealing:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check, pass on, seal."""
-        borne = (
-            next((v.decode("latin-1") for n, v in scope["headers"] if n == NAME), "")
-            if _is_http(scope)
-            else ""
-        )
+        borne = headers_of(scope).get(NAME, b"").decode("latin-1") if scope["type"] == "http" else ""
         if not borne:
             await self._app(scope, receive, send)
             return
@@ -48,7 +45,7 @@ class Sealing:
 
 def seal_of(scope: Scope, body: bytes) -> str:
     """The seal that this request should bear."""
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers_of(scope).items()}
     target = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
     target = target[max(0, target.find(API)) :]
     query = scope["query_string"].decode("latin-1")
@@ -84,7 +81,3 @@ def _sealed(send: Send, borne: str) -> Send:
         await send(message)
 
     return seal_and_send
-
-
-def _is_http(scope: Scope) -> bool:
-    return bool(scope["type"] == "http")

@@ -12,7 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from py_edge.node.auth import HEADERS_LIMIT_BYTES
+from py_edge.node.headers import HEADERS_LIMIT_BYTES
 
 HEAD_S = 5.0
 BODY_PATIENCE_S = 10.0

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from py_edge.errors import LimitError, ModelFormatError, PyEdgeError, UnsupportedError, ValueRangeError
 from py_edge.fields import Field, canonical_json
 from py_edge.node.bodies import JSON, READERS
+from py_edge.node.headers import headers_of
 from py_edge.records import Record
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def node_of(request: Request) -> Node:
 
 
 def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON response that nobody keeps."""
-    return Response(canonical_json(value), status, {**NO_STORE, **(headers or {})}, "application/json")
+    """A JSON response, of a record or of plain values, that nobody keeps."""
+    body = value.canonical() if isinstance(value, Record) else canonical_json(value)
+    return Response(body, status, {**NO_STORE, **(headers or {})}, "application/json")
 
 
 def problem(error: PyEdgeError, status: int = 0, headers: Mapping[str, str] | None = None) -> Response:
@@ -50,8 +52,8 @@ def problem(error: PyEdgeError, status: int = 0, headers: Mapping[str, str] | No
 
 def header(request: Request, name: bytes, default: str = "") -> str:
     """One header; on the way of every question, where Starlette's mapping is slow to say that there is none."""
-    found = [value for key, value in request.scope["headers"] if key == name]
-    return found[0].decode("latin-1") if found else default
+    found = headers_of(request.scope).get(name)
+    return default if found is None else found.decode("latin-1")
 
 
 async def read_body(request: Request) -> Any:
@@ -62,14 +64,16 @@ async def read_body(request: Request) -> Any:
     if header(request, b"content-encoding", "identity") != "identity":
         raise UnsupportedError("send the body as it is", where="content-encoding")
     limit = node_of(request).settings.body_limit_bytes
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > limit:
-            raise LimitError(
-                "the body is too long", where="body", got=len(data), want=f"at most {limit} bytes"
-            )
-    return READERS[kind](bytes(data)) if data else None
+    parts, size, more = [], 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        size, more = size + len(parts[-1]), message.get("more_body", False)
+        if size > limit:
+            raise LimitError("the body is too long", where="body", got=size, want=f"at most {limit} bytes")
+    return READERS[kind](b"".join(parts)) if size else None
 
 
 async def read_record(request: Request, kind: type[R]) -> R:

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from py_edge.errors import StorageError
 from py_edge.storage.sql import SqlTransaction
 
-GROUP_LIMIT = 256
+GROUP_LEAST, GROUP_LIMIT = 32, 256
 IDLE_S = 2.0
 
 
@@ -118,8 +118,12 @@ class GroupWriter:
         self._connection.close()
 
     def _start_group(self, loop: asyncio.AbstractEventLoop) -> None:
-        """On the loop: take what waits; the connection is this group's until `_end_group`."""
-        group = _Group([self._waiting.popleft() for _ in range(min(GROUP_LIMIT, len(self._waiting)))])
+        """On the loop: take half of what waits, so that these are answered while the others are committed.
+
+        The connection is this group's until `_end_group`.
+        """
+        size = min(len(self._waiting), GROUP_LIMIT, max(GROUP_LEAST, len(self._waiting) // 2))
+        group = _Group([self._waiting.popleft() for _ in range(size)])
         if self._quick:
             self._guard(group, partial(self._run_items, group))
         self._hand_over(group, loop)

@@ -37,14 +37,14 @@ async def get_model(request: Request) -> Response:
     headers = {"etag": f'"{release.digest}"', "cache-control": "no-cache"}
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
-    return reply(release.to_json(), 200, headers)
+    return reply(release, 200, headers)
 
 
 async def get_version(request: Request) -> Response:
     """A given release."""
     name, version = path_word(request, "name", NAME), _version(request)
     release = await node_of(request).store.read(lambda tx: version_of(tx, name, version))
-    return reply(release.to_json(), 200, {"etag": f'"{release.digest}"'})
+    return reply(release, 200, {"etag": f'"{release.digest}"'})
 
 
 async def list_versions(request: Request) -> Response:
@@ -77,7 +77,7 @@ async def post_rollback(request: Request) -> Response:
     to = VERSION.read(body.get("to_version"), "/to_version")
     reason = REASON.read(body.get("reason", ""), "/reason")
     release = await node.store.write(lambda tx: roll_back(tx, name, to, node.clock.now_ms(), reason))
-    return reply(release.to_json(), 201)
+    return reply(release, 201)
 
 
 async def post_retrain(request: Request) -> Response:

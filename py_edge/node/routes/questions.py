@@ -24,7 +24,7 @@ async def put_question(request: Request) -> Response:
         raise ModelFormatError("the body is about another question", where="/device", got=question.id)
     receipt, new = await node.tier.ask(question, asker)
     node.crowd += new
-    return reply(receipt.to_json(), 202 if new else 200)
+    return reply(receipt, 202 if new else 200)
 
 
 async def get_question(request: Request) -> Response:
@@ -38,7 +38,7 @@ async def cancel_question(request: Request) -> Response:
     device, sequence = question_id(request)
     await read_object(request)
     receipt = await node_of(request).tier.cancel(device, sequence, asker_of(request, device))
-    return reply(receipt.to_json())
+    return reply(receipt)
 
 
 async def erase_question(request: Request) -> Response:
@@ -47,7 +47,7 @@ async def erase_question(request: Request) -> Response:
     device, sequence = question_id(request)
     rates: Rates = request.app.state.rates
     rates.check(asker_of(request, device))
-    return reply((await node.tier.erase(device, sequence)).to_json())
+    return reply(await node.tier.erase(device, sequence))
 
 
 async def erase_device(request: Request) -> Response:
