@@ -9,7 +9,7 @@ from py_edge.node.app import API
 from py_edge.node.settings import load_settings
 
 README = (Path(__file__).parents[2] / "py_edge/node/README.md").read_text()
-DEVICES = ("questions", "answers", "examples", "models", "blobs")
+DEVICES = ("devices", "questions", "answers", "examples", "models", "blobs")
 
 
 def block(kind: str) -> str:
