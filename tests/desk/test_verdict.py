@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from py_edge.desk.verdict import CastVote, Rules, chance_of_right, find_verdict, right_on_gold
+from py_edge.desk.verdict import CastVote, Rules, chance_of_right, find_verdict, right_on_gold, standing_votes
 
 ONE = Rules()
 MANY = Rules(least=2, most=5, sure=0.95)
@@ -109,3 +109,9 @@ def test_agreement_tells_who_is_right() -> None:
     assert chance["a"] == chance["b"] > 0.95
     assert chance["c"] < 0.05
     assert right_on_gold([*votes, CastVote(5, "e", "cannot_tell", -1)], 4) == {"a": 0, "b": 0, "c": 1, "e": 0}
+
+
+def test_behind_a_vote_taken_back_the_one_before_stands() -> None:
+    """Label 3, then 5, and 5 taken back: 3 is what this person says."""
+    votes = [label(1, "a", 3), label(2, "a", 5), CastVote(3, "a", "skip", -1, undoes=2)]
+    assert standing_votes(votes) == [label(1, "a", 3)]
