@@ -101,6 +101,15 @@ def _hard(page: Page, digits: Digits, start: int = 600) -> tuple[list[float], in
     raise AssertionError("the device is sure of everything")
 
 
+def test_the_chain_is_the_one_that_the_node_tells_of(page: Page, demo: Page, bundle: Bundle) -> None:
+    """Its own name and nobody above it where it has no parent; with a parent somebody is above it."""
+    expect(demo.locator("#chain li")).to_have_text(["device", "site", "person"])
+    settings = Settings(site_dir=str(bundle.folder), name="harbour", level=2, parent="http://127.0.0.1:9/")
+    with Origin(create_app(settings)) as node:
+        page.goto(f"{node.url}?learn=off&src=models/device/")
+        expect(page.locator("#chain li")).to_have_text(["device", "harbour", "cloud", "person"])
+
+
 def test_a_person_answers_at_the_desk_and_the_answer_comes_home(
     demo: Page, context: BrowserContext, tattler: Any, node: Origin, digits: Digits
 ) -> None:

@@ -1,6 +1,7 @@
 // The story on one page: a picture, what the device thinks, who answered, how the questions become fewer.
 import type { PyEdgeElement } from "../element.ts";
 import type { Answer, Events, LearnOptions, Prediction } from "../protocol.ts";
+import { callNode } from "../wire.ts";
 import { type Series, ShareChart } from "./chart.ts";
 import { byId, el, percent, placeOf, telling } from "./dom.ts";
 import { registerOffline } from "./offline.ts";
@@ -36,6 +37,8 @@ if (element.getAttribute("origin") === "in-page") {
   byId("asked-node").textContent = "the node in this tab";
   document.querySelector("#chain [data-place=cloud]")!.remove();
 }
+/** The tier of the node that this page asks; what answers from above it is further up. */
+let level = 1;
 const rounds: Round[] = [];
 const answers: Answer[] = [];
 const timings = { first_prediction_ms: 0, python_ready_ms: 0, round_trip_ms: [] as number[] };
@@ -76,6 +79,16 @@ function showPlace(kind: string | null): void {
     if (on) node.setAttribute("aria-current", "step");
     else node.removeAttribute("aria-current");
   }
+}
+
+const placeNode = (kind: "site" | "cloud") => document.querySelector<HTMLElement>(`#chain [data-place=${kind}]`);
+
+/** The chain as it is: the node by its own name, and no node above it where it has no parent. */
+async function showChain(api: string): Promise<void> {
+  const status = await callNode<{ name: string; level: number; parent: { url: string } | null }>(`${api}status`);
+  level = status.level;
+  placeNode("site")!.textContent = status.name;
+  if (!status.parent) placeNode("cloud")?.remove();
 }
 
 function showModel(): void {
@@ -139,7 +152,8 @@ element.addEventListener("pyedge:answered", (event) => {
   const answer = (event as CustomEvent<Events["answered"]>).detail;
   answers.push(answer);
   const entry = asked.get(answer.sequence);
-  const { name, kind } = placeOf(answer.source, answer.tier);
+  const { name, kind } = placeOf(answer.source, answer.tier, level);
+  if (kind === "cloud") placeNode("cloud")?.replaceChildren(name);
   if (entry) {
     if (!answer.repeated) timings.round_trip_ms.push(performance.now() - entry.begin);
     entry.row.querySelector(".what")!.textContent = answer.label === null ? "no label fits" : `it is ${answer.label}`;
@@ -182,6 +196,8 @@ const firstPrediction = element.ready.then(async (edge) => {
   timings.first_prediction_ms = performance.timeOrigin + performance.now() - begin_ms;
   showModel();
   useDesk(query.get("desk") ?? edge.source.api);
+  // Where nobody tells, the chain keeps its general names.
+  if (edge.source.api && element.getAttribute("origin") !== "in-page") showChain(edge.source.api).catch(() => undefined);
   return { device: edge.device, first_prediction_ms: timings.first_prediction_ms, model_version: edge.info!.version };
 });
 firstPrediction.catch(() => byId("says").replaceChildren("The model could not be loaded; see the line below."));

@@ -45,9 +45,9 @@ export const telling = (say: (text: string) => unknown) => (action: () => Promis
 
 export const percent = (share: number) => `${Math.round(share * 100)}\u00a0%`;
 
-/** Who answered, in words and as the colour class of the look. */
-export function placeOf(source: string, tier: number): { name: string; kind: "device" | "site" | "cloud" | "person" } {
+/** Who answered, in words and as the colour class of the look. level: the tier of the nearest node. */
+export function placeOf(source: string, tier: number, level: number): { name: string; kind: "device" | "site" | "cloud" | "person" } {
   if (source === "device") return { name: "this device", kind: "device" };
   if (source === "person" || tier >= 99) return { name: "a person", kind: "person" };
-  return { name: source, kind: tier <= 1 ? "site" : "cloud" };
+  return { name: source, kind: tier <= level ? "site" : "cloud" };
 }
