@@ -1,6 +1,6 @@
 """Ops whose result sizes depend on data: run in Python between compiled segments, on concrete tensors.
 
-Each row: how inputs and attributes become a function of concrete values. The functions are in host_functions.py.
+Each row: how inputs and attributes become a function of concrete values. The functions are in host_selection, host_ragged and host_strings.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import partial
 from py_edge.errors import UnsupportedError
 from py_edge.tfjs.call import Call, Lower
 from py_edge.tfjs.idioms import axes
-from py_edge.tfjs.tf_ops import host_functions as functions
+from py_edge.tfjs.tf_ops import host_ragged, host_selection, host_strings
 from py_edge.tfjs.tf_ops.hashes import fingerprint64, siphash
 from py_edge.tfjs.trace import Table, Value
 
@@ -23,7 +23,7 @@ def non_max_suppression(version: int) -> Lower:
         score = c.real(4) if c.n > 4 else float("-inf")
         sigma = c.real(5) if c.n > 5 else 0.0
         padded = c.flag("pad_to_max_output_size")
-        run = partial(functions.non_max_suppression, limit, iou, score, sigma, padded)
+        run = partial(host_selection.non_max_suppression, limit, iou, score, sigma, padded)
         indices, scores, count = c.host(run, [c.id(0), c.id(1)])
         kept: dict[int, list[Value]] = {4: [indices, count], 5: [indices, scores, count]}
         return kept.get(version, [indices])
@@ -35,16 +35,16 @@ def where(c: Call) -> Value:
     if c.n == 3:
         return c.b.op("select", c.id(0), c.id(1), c.id(2))
     x = c.x if c.dtype() in ("bool", "string") else axes.cast(c.b, c.x, "bool")
-    return c.host(functions.where, [x])[0]
+    return c.host(host_selection.where, [x])[0]
 
 
 def unique(c: Call) -> list[Value]:
     axis = c.whole(1) if c.n > 1 and c.b.spec(c.id(1)).size else 0
-    return list(c.host(partial(functions.unique, axis), [c.x]))
+    return list(c.host(partial(host_selection.unique, axis), [c.x]))
 
 
 def list_diff(c: Call) -> list[Value]:
-    return list(c.host(functions.list_diff, c.ids(0, 2)))
+    return list(c.host(host_selection.list_diff, c.ids(0, 2)))
 
 
 def bound(side: str) -> Lower:
@@ -76,7 +76,7 @@ def top_k(c: Call) -> list[Value]:
 
 def sparse(name: str) -> Lower:
     def lower(c: Call) -> list[Value]:
-        return list(c.host(getattr(functions, name), c.ids()))
+        return list(c.host(getattr(host_ragged, name), c.ids()))
 
     return lower
 
@@ -84,33 +84,33 @@ def sparse(name: str) -> Lower:
 def ragged_gather(c: Call) -> list[Value]:
     """nested splits..., values, indices -> nested splits..., values."""
     nested = c.typed("PARAMS_RAGGED_RANK", int, c.n - 2)
-    return list(c.host(partial(functions.ragged_gather, nested), c.ids()))
+    return list(c.host(partial(host_ragged.ragged_gather, nested), c.ids()))
 
 
 def ragged_to_tensor(c: Call) -> Value:
     types = tuple(c.row("row_partition_types"))
-    return c.host(partial(functions.ragged_to_tensor, types), c.ids())[0]
+    return c.host(partial(host_ragged.ragged_to_tensor, types), c.ids())[0]
 
 
 # strings
 
 
 def string_split(c: Call) -> list[Value]:
-    return list(c.host(partial(functions.string_split, c.flag("skip_empty", True)), c.ids(0, 2)))
+    return list(c.host(partial(host_strings.string_split, c.flag("skip_empty", True)), c.ids(0, 2)))
 
 
 def string_ngrams(c: Call) -> list[Value]:
     widths = tuple(int(w) for w in c.row("ngram_widths"))
     run = partial(
-        functions.string_ngrams, c.word("separator").encode(), widths, c.word("left_pad").encode(),
+        host_strings.string_ngrams, c.word("separator").encode(), widths, c.word("left_pad").encode(),
         c.word("right_pad").encode(), c.typed("pad_width", int, 0), c.flag("preserve_short_sequences"),
     )  # fmt: skip
     return list(c.host(run, c.ids(0, 2)))
 
 
 def regex_replace(c: Call) -> Value:
-    pattern = functions.compile_pattern(c.word("pattern"), c.node.where)
-    run = partial(functions.regex_replace, pattern, c.word("rewrite"), c.flag("replace_global", True))
+    pattern = host_strings.compile_pattern(c.word("pattern"), c.node.where)
+    run = partial(host_strings.regex_replace, pattern, c.word("rewrite"), c.flag("replace_global", True))
     return c.host(run, [c.x])[0]
 
 
@@ -118,13 +118,13 @@ def hash_bucket(c: Call) -> Value:
     """FarmHash, or SipHash where a key is given."""
     key = c.row("key")
     hash_ = partial(siphash, key0=int(key[0]), key1=int(key[1])) if len(key) == 2 else fingerprint64
-    return c.host(partial(functions.hash_bucket, c.typed("num_buckets", int, 1), hash_), [c.x])[0]
+    return c.host(partial(host_strings.hash_bucket, c.typed("num_buckets", int, 1), hash_), [c.x])[0]
 
 
 def as_string(c: Call) -> Value:
     if c.dtype() != "int32":
         raise UnsupportedError("other than whole numbers as text", where=c.node.where, got=c.dtype())
-    return c.host(functions.as_string, [c.x])[0]
+    return c.host(host_strings.as_string, [c.x])[0]
 
 
 # hash tables
@@ -155,7 +155,7 @@ def table_import(c: Call) -> list[Value]:
 def table_find(c: Call) -> Value:
     table = _table(c)
     default = c.trace.known(c.id(2))[0]
-    run = partial(functions.table_find, table.entries, default, c.dtype(2))
+    run = partial(host_strings.table_find, table.entries, default, c.dtype(2))
     return c.host(run, [c.id(1)])[0]
 
 

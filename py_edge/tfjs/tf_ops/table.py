@@ -9,13 +9,14 @@ from py_edge.tfjs.tf_ops import (
     creation,
     elementwise,
     host,
+    image,
     reduction,
     spectral,
     structure,
 )
 
 OPS: dict[str, Lower] = {
-    **elementwise.ROWS, **structure.ROWS, **reduction.ROWS, **convolution.ROWS, **creation.ROWS, **spectral.ROWS,
+    **elementwise.ROWS, **structure.ROWS, **reduction.ROWS, **convolution.ROWS, **image.ROWS, **creation.ROWS, **spectral.ROWS,
     **control.ROWS, **host.ROWS,
 }  # fmt: skip
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
