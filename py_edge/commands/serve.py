@@ -11,8 +11,11 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from py_edge.errors import PyEdgeError
+
 if TYPE_CHECKING:
     from py_edge.node.node import Parts
+    from py_edge.node.settings import Settings
 
 _LOOK_S = 5.0
 _METAVARS = {str: "TEXT", int: "N", float: "X", tuple: "A,B"}
@@ -51,15 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGTERM or ctrl-C."""
+    """Serve until SIGTERM or ctrl-C; 2 if a setting is wrong."""
     from py_edge.node.serve import serve
-    from py_edge.node.settings import Settings, check_range, load_settings
 
-    check_range("threshold", arguments.threshold, 0, most=1)
-    flags: dict[str, Any] = {
-        field.name: getattr(arguments, field.name) for field in dataclasses.fields(Settings)
-    }
-    settings = load_settings(flags, file=arguments.config)
+    try:
+        settings = _settings(arguments)
+        parts = _parts(arguments, settings.threads)
+    except PyEdgeError as error:
+        print(f"py-edge: {error}", file=sys.stderr)
+        return 2
 
     def say(url: str) -> None:
         print(f"{settings.name} answers at {url}", file=sys.stderr)
@@ -69,7 +72,18 @@ def run(arguments: argparse.Namespace) -> int:
         if settings.parent:
             threading.Thread(target=_look_for, args=(settings.parent,), daemon=True).start()
 
-    return serve(settings, _parts(arguments, settings.threads), on_ready=say)
+    return serve(settings, parts, on_ready=say)
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """Flags, environment and file together. Raises EnvironmentProblem: a name or a value that no setting has."""
+    from py_edge.node.settings import Settings, check_range, load_settings
+
+    check_range("threshold", arguments.threshold, 0, most=1)
+    flags: dict[str, Any] = {
+        field.name: getattr(arguments, field.name) for field in dataclasses.fields(Settings)
+    }
+    return load_settings(flags, file=arguments.config)
 
 
 def _parts(arguments: argparse.Namespace, threads: int) -> Parts:

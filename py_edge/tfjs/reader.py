@@ -84,7 +84,7 @@ class FolderReader:
     def _missing(self, name: str) -> ModelFormatError | NotFoundError:
         if name == self.model_file and (self._folder / "saved_model.pb").exists():
             return UnsupportedError("this is a SavedModel", where=str(self._folder), want="a TF.js model.json", remedy="py-edge convert")  # fmt: skip
-        place = str(self._folder) if name == MODEL_FILE else name
+        place = str(self._folder if name == MODEL_FILE else self._folder / name)
         return _missing(name, self.model_file, place)
 
     def _open(self, name: str) -> int:

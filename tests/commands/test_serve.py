@@ -44,13 +44,15 @@ def test_a_node_serves_and_stops(tmp_path: Path) -> None:
         (["--threshold", "5"], "threshold: out of range"),
         (["--host", "0.0.0.0"], "token"),
         (["--config", "/nowhere.toml"], "nowhere.toml"),
+        (["--model", "/nowhere"], "/nowhere"),
+        (["--token", "short"], "16 characters"),
     ],
 )
 def test_wrong_settings_are_one_sentence(
     given: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is wrong and what to do, exit code not 0, no traceback."""
-    assert main(["serve", *given]) != 0
+    """What is wrong and what to do, exit code 2, no traceback."""
+    assert main(["serve", *given]) == 2
     said = capsys.readouterr().err.strip()
     assert words in said
     assert "\n" not in said
