@@ -8,8 +8,7 @@ import time
 
 from py_edge.train.checkpoint import Folder, Generations
 from py_edge.train.finetune import finetune
-from tests.train.small import SmallModel
-from tests.train.test_finetune import blobs
+from tests.train.small import SmallModel, blobs
 
 
 def main(folder: str, every: int = 3) -> str:

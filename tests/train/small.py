@@ -66,3 +66,11 @@ class SmallModel:
         )
         b.graph.updates[counter] = b.add(counter, b.scalar(1, "int32"))
         return b.mul(b.mul(x, kept), 1 / (1 - self.dropout))
+
+
+def blobs(n: int, classes: int = 3, size: int = 4, seed: int = 1) -> tuple[Tensor, Tensor]:
+    """Gaussian clouds around the corners."""
+    rng = random.Random(seed)
+    labels = [i % classes for i in range(n)]
+    rows = [rng.gauss(2.0 * (c == j), 0.5) for c in labels for j in range(size)]
+    return Tensor.from_flat(rows, (n, size)), Tensor.from_flat(labels, (n,), "int32")

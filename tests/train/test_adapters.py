@@ -16,7 +16,7 @@ from py_edge.tfjs import sequential
 from py_edge.tfjs.conformance import read_npy
 from py_edge.train.adapters import Adapted, Adapters
 from py_edge.train.finetune import finetune
-from tests.train.test_finetune import blobs
+from tests.train.small import blobs
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "models"
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "conformance" / "converted"

@@ -12,8 +12,7 @@ from py_edge.tensor import Tensor
 from py_edge.train.finetune import finetune
 from py_edge.train.optimizers import Optimizer, optimizer
 from tests.train.reference_run import ReferenceRun
-from tests.train.small import SmallModel
-from tests.train.test_finetune import blobs
+from tests.train.small import SmallModel, blobs
 
 BAD: dict[str, dict[str, Any]] = {
     "L119 unknown loss": {"loss": "nonsense"},

@@ -10,8 +10,7 @@ from py_edge.errors import IntegrityError, StorageError
 from py_edge.train.checkpoint import Folder, Generation, Generations
 from py_edge.train.finetune import finetune
 from py_edge.train.history import History, Progress
-from tests.train.small import SmallModel
-from tests.train.test_finetune import blobs
+from tests.train.small import SmallModel, blobs
 
 
 class Killed(Exception):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from py_edge.model import Model
@@ -14,15 +12,7 @@ from py_edge.train.history import Progress
 from py_edge.train.keras_like import KerasLike
 from py_edge.train.rehearsal import Reservoir
 from tests.train.reference_run import ReferenceRun
-from tests.train.small import SmallModel
-
-
-def blobs(n: int, classes: int = 3, size: int = 4, seed: int = 1) -> tuple[Tensor, Tensor]:
-    """Gaussian clouds around the corners."""
-    rng = random.Random(seed)
-    labels = [i % classes for i in range(n)]
-    rows = [rng.gauss(2.0 * (c == j), 0.5) for c in labels for j in range(size)]
-    return Tensor.from_flat(rows, (n, size)), Tensor.from_flat(labels, (n,), "int32")
+from tests.train.small import SmallModel, blobs
 
 
 def test_whole_net_learns() -> None:

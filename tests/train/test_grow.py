@@ -11,7 +11,7 @@ from py_edge.tfjs import sequential
 from py_edge.train.finetune import finetune
 from py_edge.train.grow import grow_head
 from py_edge.train.rehearsal import Reservoir
-from tests.train.test_finetune import blobs
+from tests.train.small import blobs
 
 LAYERS = [
     {"class_name": "Dense", "units": 8, "activation": "relu"},

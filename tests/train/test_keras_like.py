@@ -17,7 +17,7 @@ from py_edge.tfjs.new import build
 from py_edge.train.callbacks import Callback, EarlyStopping
 from py_edge.train.keras_like import KerasLike
 from py_edge.train.optimizers import optimizer
-from tests.train.test_finetune import blobs
+from tests.train.small import blobs
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 SUMMARIES: dict[str, Any] = json.loads((GOLDEN / "summary.json").read_text())

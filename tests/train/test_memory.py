@@ -9,8 +9,7 @@ import pytest
 
 from py_edge.train.finetune import finetune
 from py_edge.train.rehearsal import Reservoir
-from tests.train.small import SmallModel
-from tests.train.test_finetune import blobs
+from tests.train.small import SmallModel, blobs
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")

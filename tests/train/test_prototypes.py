@@ -8,7 +8,7 @@ from py_edge.errors import IntegrityError, ShapeError, TrainingError
 from py_edge.model import Model
 from py_edge.tfjs import sequential
 from py_edge.train.prototypes import Prototypes, head_features
-from tests.train.test_finetune import blobs
+from tests.train.small import blobs
 
 
 def test_a_few_examples_are_enough() -> None:
