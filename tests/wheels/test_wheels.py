@@ -30,9 +30,11 @@ f"{library().name} {y} {'numpy' in sys.modules}"
 """
 
 
-@pytest.fixture(scope="module", params=ABIS)
+@pytest.fixture(
+    scope="module", params=[ABIS[0], *(pytest.param(abi, marks=pytest.mark.slow) for abi in ABIS[1:])]
+)
 def wheel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel for one Pyodide ABI."""
+    """A wheel for one Pyodide ABI; the older one is tried with the slow tests."""
     return build_wheel(request.param, tmp_path_factory.mktemp("wheels"))
 
 
