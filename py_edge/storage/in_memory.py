@@ -8,6 +8,7 @@ must not be changed by who gets them.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from hashlib import sha256 as _sha256
 from typing import Any, Protocol
@@ -317,3 +318,7 @@ class MemoryBlobs:
     def has(self, sha256: str) -> bool:
         """See ports.BlobStore."""
         return sha256 in self._blobs
+
+    def room_bytes(self) -> int:
+        """See ports.BlobStore."""
+        return sys.maxsize

@@ -114,6 +114,9 @@ class BlobStore(Protocol):
     def has(self, sha256: str) -> bool:
         """Whether they are here."""
 
+    def room_bytes(self) -> int:
+        """How much more may be kept."""
+
 
 class JobQueue(Protocol):
     """Work to be done once, by whoever takes it first; a lease that ran out frees it."""
