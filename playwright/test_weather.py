@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -197,8 +198,8 @@ def test_a_full_disk_is_told_and_the_page_goes_on(page: Page, own: Origin) -> No
 
 
 def test_a_model_over_the_quota_does_not_cost_the_old_one(page: Page, own: Origin) -> None:
-    """The browser has no room for a new release: it answers while the page is open, E_STORAGE is told, and without a
-    network the next start has the old one."""
+    """The browser has no room for a new release: it answers while the page is open and E_STORAGE is told; the next starts,
+    with a network or without, have the old one and do not fetch the new one again until a day has passed."""
     session = page.context.new_cdp_session(page)
     quota = {"origin": own.url.rstrip("/"), "quotaSize": 2_000_000}
     session.send("Storage.overrideQuotaForOrigin", quota)
@@ -209,10 +210,23 @@ def test_a_model_over_the_quota_does_not_cost_the_old_one(page: Page, own: Origi
     assert page.evaluate(START, "models/device/") == "ready"
     assert page.evaluate(VERSION) == 2
     assert [one["code"] for one in page.evaluate("() => errors")] == ["E_STORAGE"]
+    own.faults.log.clear()
+    for _ in range(2):
+        page.reload()
+        assert page.evaluate(START, "models/device/") == "ready"
+        assert page.evaluate(VERSION) == 1
+        assert [one["code"] for one in page.evaluate("() => errors")] == ["E_STORAGE"]
+    assert [path for _, path in own.faults.log if path.endswith("wasm.plan")] == []
     own.faults.active.append(Fault("drop", r"models/device/"))
     page.reload()
     assert page.evaluate(START, "models/device/") == "ready"
-    assert page.evaluate(VERSION) == 1
+    assert (page.evaluate(VERSION), page.evaluate("() => errors")) == (1, [])
+    own.faults.clear()
+    session.send("Storage.overrideQuotaForOrigin", quota | {"quotaSize": 100_000_000})
+    page.clock.set_fixed_time(datetime.now(UTC) + timedelta(hours=25))
+    page.reload()
+    assert page.evaluate(START, "models/device/") == "ready"
+    assert (page.evaluate(VERSION), page.evaluate("() => errors")) == (2, [])
 
 
 def test_storage_wiped_under_an_open_page_loses_no_identity(page: Page, own: Origin, tattler: Any) -> None:

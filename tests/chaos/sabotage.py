@@ -88,6 +88,7 @@ def no_id_check() -> None:
     def seen_before(tx: Any, question: Any) -> Any:
         return tx.get(QUESTIONS, question.device, question.sequence)
 
+    put("py_edge.chain.inbox.is_known", lambda tx, digest: True)
     put("py_edge.chain.inbox.seen_before", seen_before)
     put("py_edge.chain.tier.seen_before", seen_before)
 
@@ -265,13 +266,14 @@ def run(mechanism: Mechanism, name: str) -> bool:
 
 def main() -> int:
     """Every mechanism, or the named ones; 0 when each test is green with it and red without it."""
-    missed = 0
-    for name in sys.argv[1:] or MECHANISMS:
+    missed, names = 0, sys.argv[1:] or list(MECHANISMS)
+    for name in names:
         mechanism = MECHANISMS[name]
         before, after = run(mechanism, ""), run(mechanism, name)
         missed += not before or after
         verdict = "noticed" if before and not after else f"MISSED (with: {before}, without: {after})"
         print(f"{name:30} {verdict:10} {mechanism.test}", flush=True)
+    print(f"{len(names) - missed} of {len(names)} mechanisms are noticed when they are missing")
     return 1 if missed else 0
 
 

@@ -9,7 +9,7 @@ import { ASSETS, BASE } from "./assets.ts";
 import { type Assets, executorsAt } from "./layout.ts";
 import type { Remote } from "./rpc.ts";
 import { fence, nextEpoch } from "./lead.ts";
-import { keepRelease, makeSource, PLAN_FILE, type Source } from "./source.ts";
+import { didNotFit, keepRelease, makeSource, PLAN_FILE, type Source } from "./source.ts";
 import { deviceId, openStore, type QuestionRow, releaseOf, type Store, type Tuned } from "./store.ts";
 import { Uplink } from "./uplink.ts";
 import { decodeTensor, IN_PAGE, inPageLine, type InPageLine, makeQuestion, payloadOf } from "./wire.ts";
@@ -243,6 +243,10 @@ export class Edge extends EventTarget {
       release = kept;
     }
     if (kept && kept.version > release.version && kept.name === release.name && this.source.api) release = kept;
+    if (kept && kept.digest !== release.digest && (await didNotFit(this.#store, release))) {
+      this.#noRoom(release);
+      release = kept;
+    }
     try {
       await this.#use(release);
     } catch (error) {
@@ -276,13 +280,17 @@ export class Edge extends EventTarget {
       this.release = before;
       throw error;
     }
-    if (!(await keepRelease(this.#store, release))) this.#emit("error", { code: "E_STORAGE", message: "the browser has no room for this release; the one before is kept", where: `${release.name} ${release.version}` });
+    if (!(await keepRelease(this.#store, release))) this.#noRoom(release);
     if (before && before.digest !== release.digest) this.#emit("released", { name: release.name, version: release.version, digest: release.digest });
+  }
+
+  #noRoom(release: Release): void {
+    this.#emit("error", { code: "E_STORAGE", message: "the browser has no room for this release; the one before is kept", where: `${release.name} ${release.version}` });
   }
 
   async #offered(release: Release): Promise<void> {
     if (release.name !== this.source.name || release.digest === this.release?.digest) return;
-    if (this.release && release.version <= this.release.version) return;
+    if (this.release && (release.version <= this.release.version || (await didNotFit(this.#store, release)))) return;
     const take = async () => {
       await this.#use(release);
       this.#post("released");
@@ -458,7 +466,7 @@ export class Edge extends EventTarget {
       for (const row of await tables.all("questions")) await tables.delete("questions", row.sequence);
       for (const row of await tables.all("examples")) await tables.delete("examples", row.sequence);
       for (const file of this.release?.files ?? []) await tables.delete("blobs", file.sha256);
-      for (const key of ["device", "sequence", "taught", "release", "tuned", "epoch", "lesson"]) await tables.delete("pointers", key);
+      for (const key of ["device", "sequence", "taught", "release", "tuned", "epoch", "lesson", "unkept"]) await tables.delete("pointers", key);
     });
     this.close();
   }

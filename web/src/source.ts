@@ -8,6 +8,12 @@ import { bearing, IN_PAGE, parseJson } from "./wire.ts";
 
 export const PLAN_FILE = "wasm.plan";
 export const MEMORY_FILE = "memory.json";
+const TRY_AGAIN_MS = 86_400_000;
+
+interface Unkept {
+  digest: string;
+  at_ms: number;
+}
 
 export interface Source {
   name: string;
@@ -75,13 +81,22 @@ export async function fetchFile(source: Source, store: Store, release: Release, 
   return bytes;
 }
 
+/** Whether this release did not fit within the last day. No browser tells truly how much room there is. */
+export async function didNotFit(store: Store, release: Release): Promise<boolean> {
+  const unkept = (await store.read((tables) => tables.get("pointers", "unkept"))) as Unkept | undefined;
+  return unkept?.digest === release.digest && Math.abs(Date.now() - unkept.at_ms) < TRY_AGAIN_MS;
+}
+
 /** Make this release the current one of the store and drop bytes that nobody needs any more. False where the browser
- * had no room for its plan: the old release stays for a start without a network. */
+ * had no room for its plan: the old release stays for the next starts, and this one is not fetched for a day. */
 export function keepRelease(store: Store, release: Release): Promise<boolean> {
   return store.write(async (tables) => {
     const old = (await tables.get("pointers", "release")) as Release | undefined;
     const plan = release.files.find((file) => file.path === PLAN_FILE);
-    if (old && plan && old.digest !== release.digest && !(await tables.get("blobs", plan.sha256))) return false;
+    if (old && plan && old.digest !== release.digest && !(await tables.get("blobs", plan.sha256))) {
+      await tables.put("pointers", "unkept", { digest: release.digest, at_ms: Date.now() } satisfies Unkept);
+      return false;
+    }
     const needed = new Set(release.files.map((file) => file.sha256));
     for (const file of old?.files ?? []) if (!needed.has(file.sha256)) await tables.delete("blobs", file.sha256);
     await tables.put("pointers", "release", release);
