@@ -182,3 +182,13 @@ ERROR_BY_CODE = {
         EnvironmentProblem,
     )
 }  # fmt: skip
+
+
+def refusal(said: Any, where: str) -> PyEdgeError:
+    """The error in a node's problem+json as ours, with its code; NetworkError if the answer is something else."""
+    facts = said if isinstance(said, dict) else {}
+    kind = ERROR_BY_CODE.get(str(facts.get("code")), NetworkError)
+    return kind(
+        f"the node refused: {facts.get('detail', 'it does not say why')}", where=str(facts.get("where") or where),
+        got=facts.get("got"), want=facts.get("want"), remedy=str(facts.get("remedy") or ""),
+    )  # fmt: skip

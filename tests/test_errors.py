@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import py_edge.errors
-from py_edge.errors import ERROR_BY_CODE, LimitError, PyEdgeError, ShapeError
+from py_edge.errors import ERROR_BY_CODE, LimitError, PyEdgeError, ShapeError, refusal
 
 
 def test_the_sentence_has_all_parts() -> None:
@@ -35,3 +35,17 @@ def test_every_class_has_its_own_code() -> None:
 
     assert {kind.code: kind for kind in kinds} == ERROR_BY_CODE
     assert len({kind.code for kind in kinds}) == len(kinds)
+
+
+def test_what_a_node_refuses_keeps_its_code_and_remedy() -> None:
+    """A node's problem becomes the same error here; an answer that is no problem of ours is E_NETWORK with the place."""
+    told = refusal(
+        {"code": "E_AUTH", "detail": "who are you", "where": "/v1/status", "remedy": "send its token"}, "x"
+    )
+    assert str(told) == "/v1/status: the node refused: who are you; send its token [E_AUTH]"
+    others: list[object] = [None, [], {"code": "nonsense"}]
+    for other in others:
+        assert (refusal(other, "http://x").code, refusal(other, "http://x").where) == (
+            "E_NETWORK",
+            "http://x",
+        )

@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from py_edge.errors import ModelFormatError, NetworkError
+from py_edge.errors import ModelFormatError, NetworkError, refusal
 from py_edge.fields import read_json
 
 
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _call(arguments: argparse.Namespace, route: str, body: Any = None) -> dict[str, Any]:
-    """Raises NetworkError with what the node said."""
+    """Raises what the node said, or NetworkError."""
     headers = {"content-type": "application/json"}
     if arguments.token:
         headers["authorization"] = f"Bearer {arguments.token}"
@@ -53,12 +53,16 @@ def _call(arguments: argparse.Namespace, route: str, body: Any = None) -> dict[s
             found: dict[str, Any] = read_json(answer.read(), limit_bytes=1 << 30)
             return found
     except urllib.error.HTTPError as error:
-        said = read_json(error.read() or b"{}")
-        raise NetworkError(
-            f"the node refused: {said.get('detail', error.reason)}", where=str(said.get("where") or url),
-            got=said.get("got"), want=said.get("want"),
-        ) from error  # fmt: skip
+        raise refusal(_problem(error), f"{url}: {error.code}") from error
     except (urllib.error.URLError, OSError) as error:
         raise NetworkError(
             f"no node answers: {error}", where=url, remedy="start it, or give another --node"
         ) from error
+
+
+def _problem(error: urllib.error.HTTPError) -> Any:
+    """What came with a refusal; a proxy's page tells nothing."""
+    try:
+        return read_json(error.read())
+    except ModelFormatError:
+        return None

@@ -14,10 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Erase, and say how much went. Raises NetworkError with what the node said."""
+    """Erase, and say how much went. Raises what the node said, or NetworkError."""
     import httpx
 
-    from py_edge.errors import NetworkError
+    from py_edge.errors import NetworkError, refusal
     from py_edge.records import DEVICE
 
     device = DEVICE.read(arguments.device, "DEVICE")
@@ -31,10 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise NetworkError(f"the node did not answer: {error}", where=arguments.url) from error
     if response.is_error:
-        raise NetworkError(
-            f"the node refused: {said.get('detail', response.reason_phrase)}", where=str(said.get("where") or path),
-            got=said.get("got"), want=said.get("want"),
-        )  # fmt: skip
+        raise refusal(said, path)
     what = f"{device}:{arguments.sequence}" if one else f"{said['erased']} of {device}"
     print(f"erased here: {what}; every node above is told as soon as it can be reached", file=sys.stderr)
     return 0

@@ -87,7 +87,9 @@ def test_the_verb_moves_files(start: Start, tmp_path: Path, capsys: pytest.Captu
     assert until_answers(node.http, DEVICE)[0]["answer"]["label"] is None
     file.write_text(json.dumps([annotated(task, "eleven") for task in tasks]))
     assert main(["desk", "import", str(file), "--node", node.url]) == 1
-    assert "eleven" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "eleven" in said
+    assert "[E_VALUE]" in said
 
 
 def test_a_picture_is_a_png_of_the_right_size() -> None:
