@@ -11,17 +11,16 @@ if TYPE_CHECKING:
     from py_edge.model import Model, load_model
     from py_edge.plan import Plan, Run
     from py_edge.tensor import Tensor
-    from py_edge.train.estimator import EdgeClassifier, EdgeRegressor
+    from py_edge.train.estimator import EdgeClassifier as EdgeClassifier
+    from py_edge.train.estimator import EdgeRegressor as EdgeRegressor
     from py_edge.train.finetune import finetune
-    from py_edge.train.heads import EdgeFeatures, fit_head
+    from py_edge.train.heads import EdgeFeatures as EdgeFeatures
+    from py_edge.train.heads import fit_head as fit_head
     from py_edge.train.keras_like import KerasLike
 
 __version__ = "0.1.0"
-__all__ = [
+__all__ = [  # without what needs scikit-learn, so that a star asks for nothing
     "Decision",
-    "EdgeClassifier",
-    "EdgeFeatures",
-    "EdgeRegressor",
     "Graph",
     "KerasLike",
     "Model",
@@ -32,7 +31,6 @@ __all__ = [
     "certify",
     "decide",
     "finetune",
-    "fit_head",
     "fit_temperature",
     "load_model",
 ]

@@ -137,10 +137,10 @@ def test_importing_the_package_loads_no_numpy() -> None:
 
 
 def test_a_public_name_without_its_library_says_what_to_install() -> None:
-    """Every public name can be looked up; where scikit-learn is missing, the error names the extra."""
-    missing = "import sys; sys.modules['sklearn'] = None; sys.modules['sklearn.base'] = None; import py_edge; py_edge.EdgeClassifier"
+    """Every public name can be looked up; without scikit-learn a star import works, and what needs it names the extra."""
+    missing = "import sys; sys.modules['sklearn'] = sys.modules['sklearn.base'] = None\nfrom py_edge import *; load_model; import py_edge; py_edge.EdgeClassifier"
     done = subprocess.run([sys.executable, "-c", missing], capture_output=True, text=True, check=False)
 
-    assert all(hasattr(py_edge, name) for name in py_edge.__all__)
+    assert all(hasattr(py_edge, name) for name in [*py_edge.__all__, *py_edge._HOMES])
     assert "EdgeClassifier: sklearn" in done.stderr
     assert "pip install 'py_edge[sklearn]'" in done.stderr
