@@ -48,7 +48,7 @@ def __dir__() -> list[str]:
     """What tab completion and `help(py_edge)` show: the public names that can be had here."""
     from importlib.util import find_spec
 
-    return [name for name in __all__ if _HOMES[name] not in _NEED_SKLEARN or find_spec("sklearn")]
+    return [name for name in sorted(_HOMES) if _HOMES[name] not in _NEED_SKLEARN or find_spec("sklearn")]
 
 
 def __getattr__(name: str) -> Any:
