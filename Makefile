@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install check test browser-test screenshots build demo slow-test wheels bench bench-models conformance experiments chaos sabotage kills fuzz-api fuzz sanitize clean
+.PHONY: help install check test browser-test screenshots build story-picture demo slow-test wheels bench bench-models conformance experiments chaos sabotage kills fuzz-api fuzz sanitize clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -29,6 +29,10 @@ web/node_modules/.package-lock.json: web/package-lock.json
 build: install web/node_modules/.package-lock.json ## Build the kernels, fetch the locked browser runtime, bundle the site.
 	@$(BIN)/python -m py_edge.kernels.build
 	@$(BIN)/py-edge bundle --prepare
+
+story-picture: build ## The README's picture of the story, made anew.
+	@$(BIN)/py-edge demo --headless --once --rounds 6 --pictures .demo/pictures $(ARGS)
+	@cp .demo/pictures/round-06.png web/pictures/story.png
 
 demo: build ## Play the story: two nodes, the page, the desk.
 	@$(BIN)/py-edge demo $(ARGS)

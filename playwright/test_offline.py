@@ -144,6 +144,24 @@ def test_a_tab_of_the_bundle_before_goes_on_until_it_is_reloaded(
         assert {path.split("/")[0] + "/" for path in tab.evaluate(SCRIPTS)} == {app}
 
 
+def test_a_tab_whose_bundle_is_gone_says_so_when_it_first_wants_python(
+    browser: Browser, own: Origin, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a service worker the host alone has the files: E_GONE with what to do, and a button that does it."""
+    page = browser.new_page(service_workers="block")
+    page.goto(f"{own.url}index.html?src=models/device/&learn=off")
+    page.evaluate(LABEL)
+    _publish_next(own_folder(own), model_folder, tmp_path / "parts", monkeypatch)
+    code = "() => document.getElementById('edge').edge.learner().then(() => '', error => error.code)"
+    assert page.evaluate(code) == "E_GONE"
+    expect(page.get_by_text(NEW_VERSION)).to_be_visible()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Reload").click()
+    assert page.evaluate(LABEL) in [str(digit) for digit in range(10)]
+    assert page.evaluate(code) == ""
+    page.close()
+
+
 def _code_of(origin: Origin) -> tuple[str, list[str]]:
     """The folder of our code in the bundle that is served, and what of it is kept for offline at once."""
     index = json.loads((own_folder(origin) / "bundle.json").read_text())

@@ -33,7 +33,7 @@ const common = { bundle: true, format: "esm", target: "es2022", minify: true, le
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist/app", { recursive: true });
 await build({ ...common, ...fromRoot, entryPoints: ["src/py-edge.ts", "src/predict.ts", "src/pixels.ts", "src/sw.ts"], outdir: "dist" });
-await build({ ...common, ...fromApp, entryPoints: ["src/sha256.ts", "src/worker.ts", "src/crew.ts", "src/crew.worker.ts", "src/node.worker.ts", "src/inpage.ts"], outdir: "dist/app" });
+await build({ ...common, ...fromApp, entryPoints: ["src/sha256.ts", "src/worker.ts", "src/crew.ts", "src/crew.worker.ts", "src/node.worker.ts", "src/inpage.ts", "src/uplink.ts"], outdir: "dist/app" });
 await build({
   ...common,
   ...fromApp,

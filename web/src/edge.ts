@@ -11,7 +11,7 @@ import type { Remote } from "./rpc.ts";
 import { fence, nextEpoch } from "./lead.ts";
 import { didNotFit, keepRelease, makeSource, PLAN_FILE, type Source } from "./source.ts";
 import { deviceId, openStore, type QuestionRow, releaseOf, type Store, type Tuned } from "./store.ts";
-import { Uplink } from "./uplink.ts";
+import type { Uplink } from "./uplink.ts";
 import { decodeTensor, IN_PAGE, inPageLine, type InPageLine, makeQuestion, payloadOf } from "./wire.ts";
 
 export interface EdgeOptions {
@@ -36,6 +36,8 @@ export interface EdgeOptions {
 }
 
 type Name = keyof Events;
+const RETRY_MS = 3_000;
+
 /** Load the module of the node in the tab, which most pages never need. */
 async function startInPage(): Promise<InPageLine> {
   const { startNode } = (await import(new URL(`${ASSETS.app}inpage.js`, BASE).href)) as { startNode(assets: Assets, base: string): Promise<InPageLine> };
@@ -339,9 +341,13 @@ export class Edge extends EventTarget {
         this.#heard(event.data).catch(this.#failed);
       });
     }
+    const line = this.#loadLine();
+    line.catch(() => undefined); // only once closed
     let turn = 0; // of standing for the lead; what an earlier one has begun no longer counts
     const lead = async (mine: number) => {
       const store = fence(this.#store, await nextEpoch(this.#store), () => stepDown(mine));
+      if (this.#closed || mine !== turn) return;
+      const { Uplink } = await line;
       if (this.#closed || mine !== turn) return;
       this.#uplink = new Uplink(this.source.api, this.device, store, {
         accepted: (row, receipt) => this.#emit("escalated", { device: this.device, sequence: row.sequence, state: receipt.state, place: String(receipt.place ?? ""), estimate_s: receipt.estimate_s }),
@@ -382,6 +388,18 @@ export class Edge extends EventTarget {
     };
     if (locks) stand();
     else lead(turn).catch(this.#failed);
+  }
+
+  /** The module of the line to the node, which a page that asks nobody does not need. */
+  async #loadLine(): Promise<typeof import("./uplink.ts")> {
+    for (;;)
+      try {
+        return (await import(new URL(`${ASSETS.app}uplink.js`, BASE).href)) as typeof import("./uplink.ts");
+      } catch (error) {
+        if (this.#closed) throw error;
+        this.#setOnline(false).catch(this.#failed);
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
   }
 
   async #heard({ kind, detail }: { kind: string; detail?: unknown }): Promise<void> {

@@ -66,7 +66,11 @@ export class Learner {
       if (this.#loadedDigest !== this.#edge.release!.digest) await this.load(python);
       return python;
     })();
-    this.#ready.catch(() => (this.#ready = this.#python = null));
+    this.#ready.catch((error: unknown) => {
+      this.#ready = this.#python = null;
+      const problem = toProblem(error);
+      if (problem.code === "E_GONE" && !this.#closed) this.#tell.emit("error", problem); // no call of the page's can mend this
+    });
     return this.#ready;
   }
 

@@ -28,7 +28,7 @@ export function sentence(problem: Problem): string {
 
 /** Any thrown thing as a Problem. */
 export function toProblem(thrown: unknown): Problem {
-  if (thrown instanceof EdgeError) return thrown.problem;
+  if (thrown instanceof Error && "problem" in thrown) return thrown.problem as Problem; // of whichever module's EdgeError
   if (thrown instanceof DOMException && thrown.name === "AbortError") return { code: "E_ABORTED", message: "stopped" };
   if (thrown instanceof DOMException && thrown.name === "QuotaExceededError")
     return { code: "E_STORAGE", message: "the browser's storage is full", remedy: "free space, or Erase everything" };

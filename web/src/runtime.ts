@@ -51,6 +51,12 @@ export function startPython(onprogress?: (progress: Progress) => void): Promise<
   return python;
 }
 
+/** Whether the host has dropped this page's bundle, as it does when the next but one is published. */
+async function isGone(): Promise<boolean> {
+  const { url } = bootFiles(ASSETS, BASE).wheel;
+  return fetch(url, { method: "HEAD", cache: "no-store" }).then(({ status }) => status === 404, () => false);
+}
+
 async function launch(): Promise<Python> {
   const remote = new Remote<LearnCalls>(makeWorker("learn"), "learn worker");
   let tellLost!: () => void;
@@ -88,6 +94,7 @@ async function launch(): Promise<Python> {
     return { report, lost, call, install };
   } catch (error) {
     remote.close();
+    if (await isGone()) throw new EdgeError({ code: "E_GONE", message: "the host has a newer version in place of this page's files", where: ASSETS.app, remedy: "reload the page" });
     throw error instanceof EdgeError ? error : new EdgeError({ code: "E_WORKER", message: String(error), where: "learn worker" });
   }
 }

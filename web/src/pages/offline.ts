@@ -1,9 +1,13 @@
-// Pages of the bundle work offline: register the service worker, tell of a new version. `?nosw` removes it.
+// Pages of the bundle work offline: register the service worker, tell of a new version, also where a file of the old is gone. `?nosw` removes it.
+import type { Problem } from "../protocol.ts";
 import { el } from "./dom.ts";
 
 /** Registered after the page has loaded, so that it never stands in the way of the first answer. Where a browser forbids it
  * (a sandboxed frame, storage denied) the page goes without. */
 export function registerOffline(done?: () => void): void {
+  addEventListener("pyedge:error", (event) => {
+    if ((event as CustomEvent<Problem>).detail.code === "E_GONE") offer();
+  });
   register().finally(done).catch(() => undefined);
 }
 
@@ -25,7 +29,11 @@ async function register(): Promise<void> {
   });
 }
 
+let offered = false;
+
 function offer(): void {
+  if (offered) return;
+  offered = true;
   const reload = el("button", { type: "button", onclick: () => location.reload() }, "Reload");
   document.body.prepend(el("p", { class: "card row", role: "status" }, "A new version of this page is here.", reload));
 }
