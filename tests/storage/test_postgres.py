@@ -134,10 +134,10 @@ def test_a_node_survives_its_database_server(postgres: PostgresServer, tmp_path:
     asking = threading.Thread(target=keep_asking)
     asking.start()
     try:
-        until(lambda: len(acknowledged) > 20)
+        until(lambda: len(acknowledged) > 20, 60)
         postgres.restart()
         so_far = len(acknowledged)
-        until(lambda: len(acknowledged) > so_far + 20, 30)
+        until(lambda: len(acknowledged) > so_far + 20, 90)
         over.set()
         asking.join(30)
         assert refused
