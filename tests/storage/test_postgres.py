@@ -8,6 +8,7 @@ import itertools
 import socket
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -203,21 +204,30 @@ def test_a_server_that_does_not_answer_is_given_up_soon(postgres: PostgresServer
 
 
 def test_erasing_leaves_no_row_with_the_content(postgres: PostgresServer, tmp_path: Path) -> None:
-    """Answered at the desk, then erased: no table of the database has the payload or its digest."""
+    """Answered at the desk, then erased, one question and all of a device with a restart of the server in between: no
+    table of the database has a payload or its digest."""
     url = postgres.new_database()
     node = LiveNode(Settings(data=str(tmp_path), port=0, database=url))
-    asked = question(1, 1234.5678)
+    asked, others = question(1, 1234.5678), [question(number, 1234.5 + number) for number in range(2, 62)]
     try:
-        ask(node.http, asked)
-        assert work_desk(node.http, first_value) == 1
+        for each in (asked, *others):
+            ask(node.http, each)
+        assert work_desk(node.http, first_value) == 61
         assert node.http.delete(f"/v1/questions/{asked.device}/1").json()["state"] == "erased"
         assert ask(node.http, asked).status_code == 410
+        postgres.restart()
+        device = f"/v1/devices/{asked.device}"
+        done = until(lambda: (reply := node.http.delete(device)).status_code == 200 and reply, 30)
+        assert done.json()["erased"] > 0
+        assert node.http.delete(device).json() == {"erased": 0}
+        assert {ask(node.http, each).status_code for each in others} == {410}
     finally:
         node.stop()
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         rows = [
             (table, row) for table in METADATA.tables for row in connection.execute(f"SELECT * FROM {table}")
         ]
-    assert [table for table, _ in rows if table in ("questions", "votes")] == ["questions", "votes"]
-    words = (asked.input["data"], asked.digest[:32])
+    counts = Counter(table for table, _ in rows)
+    assert (counts["questions"], counts["votes"]) == (61, 61)
+    words = [word for each in (asked, *others) for word in (each.input["data"], each.digest[:32])]
     assert [row for row in rows if any(word in str(row) for word in words)] == []
