@@ -4,7 +4,7 @@
  * A param is an int32, a float's bits, or an operand: a byte offset, a multiple of 16, plus the space in its two low
  * bits (arena, weights, blob; NONE = -1). Each struct below is one kernel's params in order; every field is int32_t.
  * Kernels write outputs, read inputs, allocate nothing, do no I/O, call no libc; outputs never overlap inputs unless said.
- * plan/steps.py packs these structs; tests/kernels hold both sides together. float32 unless said. Images NHWC.
+ * plan/step_*.py pack these structs; tests/kernels hold both sides together. float32 unless said. Images NHWC.
  */
 #ifndef PE_H
 #define PE_H
@@ -19,7 +19,7 @@ enum pe_type { PE_F32 = 0, PE_I32 = 1, PE_BOOL = 2 };
 /* pe_run returns PE_OK or -(status * 65536 + index of the step within the range, at most 65535). */
 enum pe_status { PE_OK = 0, PE_BAD_CODE = 1, PE_BAD_INDEX = 2, PE_BAD_PARAM = 3, PE_LOOP_LIMIT = 4, PE_LOST = 5 };
 
-/* Scratch of product steps in floats, the same for every build (plan/steps.py computes the same): A blocks of 64 rows,
+/* Scratch of product steps in floats, the same for every build (plan/abi.py computes the same): A blocks of 64 rows,
  * and the packed B where it is not packed at init. K = KH KW C / groups, N = O / groups for convolutions. */
 #define PE_ROUND32(n) (((n) + 31) / 32 * 32)
 #define PE_SCRATCH_PACKED(K) (64 * (K))
