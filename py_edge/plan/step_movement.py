@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from py_edge.errors import ShapeError
+from py_edge.graph.graph import Spec
 from py_edge.graph.shapes import axis_of
 from py_edge.plan import abi, chain
 from py_edge.plan.site import Site, Step
@@ -123,38 +124,19 @@ def _gathered(site: Site, shape: tuple[int, ...], indices: tuple[int, ...]) -> l
 
 
 def gather(site: Site) -> list[Step]:
-    sizes = _gathered(site, site.ins[0].shape, site.ins[1].shape)
-    return [
-        (
-            "gather",
-            [
-                site.out,
-                site.at(0),
-                site.at(1),
-                ITEM_BYTES[site.ins[0].dtype],
-                *sizes,
-                int(site.attr("clip", False)),
-            ],
-        )
-    ]
+    return _along_axis(site, "gather", site.ins[0], ITEM_BYTES[site.ins[0].dtype])
 
 
 def scatter_add(site: Site) -> list[Step]:
     """inputs updates, indices; attrs shape, axis, batch_dims."""
-    sizes = _gathered(site, site.outs[0].shape, site.ins[1].shape)
-    return [
-        (
-            "scatter_add",
-            [
-                site.out,
-                site.at(0),
-                site.at(1),
-                abi.TYPE[site.ins[0].dtype],
-                *sizes,
-                int(site.attr("clip", False)),
-            ],
-        )
-    ]
+    return _along_axis(site, "scatter_add", site.outs[0], abi.TYPE[site.ins[0].dtype])
+
+
+def _along_axis(site: Site, kernel: str, whole: Spec, kind: int) -> list[Step]:
+    """whole: what the indices point into; kind: what the kernel wants to know of its items."""
+    sizes = _gathered(site, whole.shape, site.ins[1].shape)
+    words = [site.out, site.at(0), site.at(1), kind, *sizes, int(site.attr("clip", False))]
+    return [(kernel, words)]
 
 
 MOVEMENT: dict[str, Callable[[Site], list[Step]]] = {

@@ -236,14 +236,15 @@ class SqlTransaction:
         self.topics.append(topic)
 
     def _run(self, table: Table, statement: Statement, parameters: Mapping[str, Any]) -> None:
-        if table.name in self._held:
-            self.write_held()
-        self._cursor.execute(statement.text, statement.values(parameters))
+        self._execute(table, statement.text, statement.values(parameters))
 
     def _write_row(self, statement: Statement, table: Table, row: Row) -> None:
+        self._execute(table, statement.text, _values(statement, table, row))
+
+    def _execute(self, table: Table, text: str, values: tuple[Any, ...]) -> None:
         if table.name in self._held:
             self.write_held()
-        self._cursor.execute(statement.text, _values(statement, table, row))
+        self._cursor.execute(text, values)
 
 
 def _values(statement: Statement, table: Table, row: Row) -> tuple[Any, ...]:
