@@ -7,8 +7,8 @@ from py_edge.graph.shapes import axis_of
 from py_edge.tensor import Tensor
 from py_edge.tfjs.call import Call, Lower
 from py_edge.tfjs.idioms import arithmetic, axes
+from py_edge.tfjs.tf_ops.complex_parts import parted
 from py_edge.tfjs.tf_ops.convolution import epilogue
-from py_edge.tfjs.tf_ops.structure import parted
 from py_edge.tfjs.trace import Value
 
 

@@ -10,14 +10,16 @@ from py_edge.tfjs.tf_ops import (
     elementwise,
     host,
     image,
+    indexing,
+    movement,
     reduction,
     spectral,
     structure,
 )
 
 OPS: dict[str, Lower] = {
-    **elementwise.ROWS, **structure.ROWS, **reduction.ROWS, **convolution.ROWS, **image.ROWS, **creation.ROWS, **spectral.ROWS,
-    **control.ROWS, **host.ROWS,
+    **elementwise.ROWS, **structure.ROWS, **movement.ROWS, **indexing.ROWS, **reduction.ROWS, **convolution.ROWS, **image.ROWS,
+    **creation.ROWS, **spectral.ROWS, **control.ROWS, **host.ROWS,
 }  # fmt: skip
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 REFUSED = {
