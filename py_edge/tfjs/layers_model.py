@@ -18,12 +18,12 @@ from py_edge.errors import (
 from py_edge.graph import Builder, Graph
 from py_edge.tensor import Tensor
 from py_edge.tfjs.layers.call import Sym, Training
-from py_edge.tfjs.layers.operations import is_operation, operation_of
 from py_edge.tfjs.limits import DEFAULT, Limits
 from py_edge.tfjs.lower_layers import Lowering, check_config, row_of
 from py_edge.tfjs.model import Model, Part, Port, Shape, Shapes, listed, part_of
 from py_edge.tfjs.naming import Scope, Source, Stored
 from py_edge.tfjs.network import Layer, Network, refs_in, share_counted
+from py_edge.tfjs.operations.table import is_operation, operation_of
 from py_edge.tfjs.read_network import read_network
 from py_edge.tfjs.trace import DataDependent
 from py_edge.tfjs.weights import Shards

@@ -13,11 +13,11 @@ from py_edge.graph import Builder
 from py_edge.tfjs.initializers import CONSTRAINTS, REGULARIZERS, check_initializer, check_one_of
 from py_edge.tfjs.layers.call import Call, Lower, Sym, Training
 from py_edge.tfjs.layers.lookup import ROWS as ON_STRINGS
-from py_edge.tfjs.layers.operations import is_operation, lower_operation
 from py_edge.tfjs.layers.table import LAYERS, REFUSED
 from py_edge.tfjs.limits import FOREIGN
 from py_edge.tfjs.naming import Scope, Source
 from py_edge.tfjs.network import NETWORKS, Layer, Network, Ref, Use
+from py_edge.tfjs.operations.table import is_operation, lower_operation
 from py_edge.tfjs.read_network import check_home, inner_network, plain_kind
 
 

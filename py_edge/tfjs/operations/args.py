@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from py_edge.errors import GraphError, ShapeError, UnsupportedError
 from py_edge.tfjs.layers.call import Call, Sym
 from py_edge.tfjs.static_values import StaticValues
+
+Operation = Callable[["Args"], "int | list[int]"]
 
 
 class Args:
