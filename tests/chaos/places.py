@@ -35,6 +35,7 @@ class NodeProcess:
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
     command: list[str] = field(default_factory=list)
+    again_after: tuple[int, ...] = ()  # exit codes after which it is started again, as its service would
 
     @property
     def name(self) -> str:
@@ -60,12 +61,19 @@ class NodeProcess:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
 
+    def start_again(self) -> None:
+        """If it ended by itself, which it may with some exit codes only; else it is told with its last words."""
+        assert self.process is not None
+        code = self.process.poll()
+        if code is not None:
+            assert code in self.again_after, f"{self.name} ended: {self.log.read_text()[-2000:]}"
+            self.start()
+
     def until_ready(self) -> None:
-        """Wait until it answers from here; a node that ended by itself is told with its last words."""
+        """Wait until it answers from here."""
         end = time.monotonic() + START_S
         while time.monotonic() < end:
-            assert self.process is not None
-            assert self.process.poll() is None, f"{self.name} ended: {self.log.read_text()[-2000:]}"
+            self.start_again()
             try:
                 if httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False).status_code == 200:
                     return

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
+import sqlalchemy as sa
+
+START_S = 60.0
 
 
 def find_binaries() -> Path | None:
@@ -25,55 +32,89 @@ class PostgresServer:
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
         self._folder = Path(tempfile.mkdtemp(prefix="pyedge-pg-"))
-        self._user = _plain_user()
+        self._data = f"{self._folder}/data"
+        plain = pwd.getpwnam(_plain_user())
+        self._user: dict[str, Any] = (
+            {"user": plain.pw_uid, "group": plain.pw_gid} if os.geteuid() == 0 else {}
+        )
         self._count = 0
 
     def __enter__(self) -> PostgresServer:
-        if os.geteuid() == 0:
-            entry = pwd.getpwnam(self._user)
-            os.chown(self._folder, entry.pw_uid, entry.pw_gid)
-        self._run("initdb", "-D", self._data, "-A", "trust", "-U", "py_edge", "--no-sync", "-E", "UTF8")
-        options = f"-c listen_addresses='' -c unix_socket_directories={self._folder} -c max_connections=50"
-        self._run("pg_ctl", "-D", self._data, "-w", "-s", "-l", f"{self._folder}/log", "-o", options, "start")
+        if self._user:
+            os.chown(self._folder, self._user["user"], self._user["group"])
+        made = self._run(
+            "initdb", "-D", self._data, "-A", "trust", "-U", "py_edge", "--no-sync", "-E", "UTF8"
+        )
+        assert made.wait(60) == 0, (self._folder / "log").read_text()
+        self.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-s", "stop")
+        self._stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def new_database(self) -> str:
-        """The URL of a new empty database."""
+    def new_database(self, like: str = "") -> str:
+        """The URL of a new database: empty, or a copy of one that nobody uses."""
         self._count += 1
         name = f"test_{self._count}"
         with psycopg.connect(self._plain_url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            template = sa.make_url(like).database if like else "template1"
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return f"postgresql+psycopg://{self._plain_url(name).removeprefix('postgresql://')}"
+
+    def start(self) -> None:
+        """Returns when it answers; after a kill it recovers first."""
+        options = f"listen_addresses= unix_socket_directories={self._folder} max_connections=50".split()
+        self._process = self._run(
+            "postgres", "-D", self._data, *(w for each in options for w in ("-c", each))
+        )
+        self.until_ready()
+
+    def until_ready(self) -> None:
+        """Wait until it answers."""
+        end = time.monotonic() + START_S
+        while True:
+            try:
+                psycopg.connect(self._plain_url("postgres")).close()
+                return
+            except psycopg.OperationalError:
+                assert time.monotonic() < end, (self._folder / "log").read_text()[-2000:]
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        """SIGKILL to every one of its processes."""
+        first = self._process.pid
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        self._process.kill()
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
+        self._process.wait(20)
 
     def restart(self) -> None:
         """Cut every connection, as a crash of the server does."""
-        self._run(
-            "pg_ctl", "-D", self._data, "-m", "immediate", "-s", "-w", "restart", "-l", f"{self._folder}/log"
-        )
+        self._stop()
+        self.start()
 
     @property
     def socket(self) -> Path:
         """Where it listens."""
         return self._folder / ".s.PGSQL.5432"
 
-    @property
-    def _data(self) -> str:
-        return f"{self._folder}/data"
+    def _stop(self) -> None:
+        """At once and without a checkpoint: the next start recovers."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(60)
 
     def _plain_url(self, name: str) -> str:
         return f"postgresql://py_edge@/{name}?host={self._folder}"
 
-    def _run(self, program: str, *words: str) -> None:
-        user = {"user": self._user, "group": pwd.getpwnam(self._user).pw_gid} if os.geteuid() == 0 else {}
-        done = subprocess.run(
-            [self._binaries / program, *words], cwd=self._folder, stdin=subprocess.DEVNULL, check=False,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, **user,  # type: ignore[call-overload]
-        )  # fmt: skip
-        assert done.returncode == 0, f"{program} {' '.join(words)}: {done.returncode}"
+    def _run(self, program: str, *words: str) -> subprocess.Popen[bytes]:
+        with (self._folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [self._binaries / program, *words], cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, **self._user,
+            )  # fmt: skip
 
 
 def _plain_user() -> str:
