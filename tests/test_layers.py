@@ -55,8 +55,7 @@ BROWSER = [
     "host",
 ]
 NATIVE_ONLY = {
-    "kernels/reference.py",
-    "kernels/reference_windows.py",
+    *(f"kernels/{path.name}" for path in (ROOT / "kernels").glob("reference*.py")),
     "kernels/build.py",
     "train/estimator.py",
     "train/heads.py",

@@ -6,13 +6,13 @@ A convolution is a sum over the taps of its window; its gradients are the transp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Attrs = Mapping[str, Any]
+from py_edge.kernels.reference_elementwise import Array, Attrs
+
 Tap = tuple[int, int, tuple[slice, ...]]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from py_edge.kernels import reference
+from py_edge.kernels import reference_elementwise as reference
 from tests.kernels.cases import Array, Case, Rng, padded, quiet
 
 UNARY = [

@@ -6,7 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from py_edge.kernels import reference
+from py_edge.kernels import (
+    reference,
+    reference_elementwise,
+    reference_moves,
+    reference_random,
+    reference_rows,
+)
 from py_edge.kernels import reference_windows as windows
 from tests.kernels.cases import NONE, Array, Case, Rng, padded
 from tests.kernels.cases_products import pick
@@ -78,7 +84,7 @@ def arg_reduce(rng: Rng, panel: int) -> Case:
         x = np.where(rng.random(shape) < 0.1, np.float32(np.nan), x).astype(np.float32)
     kind = ("max", "min")[int(rng.integers(0, 2))]
     case = Case(f"arg_reduce {kind} {shape}", panel)
-    dst = case.result(reference.arg_reduce(x, {"kind": kind, "axis": 1}), np.int32)
+    dst = case.result(reference_rows.arg_reduce(x, {"kind": kind, "axis": 1}), np.int32)
     case.step("reduce", dst, case.put(x, x.dtype), 7 if kind == "max" else 8, 0 if floating else 1, *shape)
     return case
 
@@ -107,7 +113,7 @@ def softmax(rng: Rng, panel: int) -> Case:
         x[:, 0] = -np.inf
     case = Case(f"softmax {x.shape} log={log}", panel)
     with np.errstate(all="ignore"):
-        want = reference.softmax(x.astype(np.float64), bool(log))
+        want = reference_rows.softmax(x.astype(np.float64), bool(log))
     place = case.put(x)
     in_place = bool(rng.integers(0, 2))
     if in_place:
@@ -124,7 +130,7 @@ def adam(rng: Rng, panel: int) -> Case:
     betas = {"beta_1": float(rng.choice([0.0, 0.9])), "beta_2": 0.999}
     case = Case(f"adam {n} in place={in_place}", panel)
     arrays = (weight, gradient, m, v, np.float32(0.01 * rng.random()), np.float32(1e-7))
-    want = reference.adam([np.asarray(x, np.float64) for x in arrays], betas)
+    want = reference_elementwise.adam([np.asarray(x, np.float64) for x in arrays], betas)
     places = [case.put(x) for x in arrays]
     targets = [places[0], *places[2:4]] if in_place else [case.space(4 * n) for _ in want]
     for target, value in zip(targets, want, strict=True):
@@ -146,7 +152,7 @@ def normalize(rng: Rng, panel: int) -> Case:
         "scale": scale is not None,
         "offset": offset is not None,
     }
-    dst = case.result(reference.normalize([x.astype(np.float64), *extra], attrs), spread=True)
+    dst = case.result(reference_rows.normalize([x.astype(np.float64), *extra], attrs), spread=True)
     places = [NONE if v is None else case.put(v) for v in (scale, offset)]
     case.step("normalize", dst, case.put(x), places, rows, n, 1e-3, rms)
     return case
@@ -157,7 +163,7 @@ def top_k(rng: Rng, panel: int) -> Case:
     k = int(rng.integers(0, n + 1))
     x = rng.integers(-20, 20, (rows, n)).astype(np.float32 if floating else np.int32)
     case = Case(f"top_k {x.shape} {k}", panel)
-    values, indices = reference.top_k(x, {"k": k})
+    values, indices = reference_rows.top_k(x, {"k": k})
     places = [case.result(values, x.dtype), case.result(indices, np.int32)]
     case.step("top_k", places, case.put(x, x.dtype), case.space(4 * n), int(not floating), rows, n, k)
     return case
@@ -188,7 +194,7 @@ def gather(rng: Rng, panel: int) -> Case:
     bytes_, dtype = [(1, np.uint8), (4, np.float32), (8, np.int64)][int(rng.integers(0, 3))]
     x = rng.integers(0, 100, (batch, outer, axis, inner)).astype(dtype)
     case = Case(f"gather {x.shape} {count}", panel)
-    dst = case.result(reference.gather(x, indices, {"axis": 2, "batch_dims": 1, "clip": clip}), dtype)
+    dst = case.result(reference_moves.gather(x, indices, {"axis": 2, "batch_dims": 1, "clip": clip}), dtype)
     case.step(
         "gather",
         dst,
@@ -211,7 +217,7 @@ def scatter_add(rng: Rng, panel: int) -> Case:
     u = rng.integers(-9, 9, (batch, outer, count, inner)).astype(np.float32 if floating else np.int32)
     attrs = {"axis": 2, "batch_dims": 1, "clip": clip, "shape": (batch, outer, axis, inner)}
     case = Case(f"scatter_add {u.shape}", panel)
-    dst = case.result(reference.scatter_add(u, indices, attrs), u.dtype)
+    dst = case.result(reference_moves.scatter_add(u, indices, attrs), u.dtype)
     case.step("scatter_add", dst, case.put(u, u.dtype), case.put(indices, np.int32), int(not floating), batch, outer, axis,
               inner, count, clip)  # fmt: skip
     return case
@@ -262,7 +268,7 @@ def random(rng: Rng, panel: int) -> Case:
     counter, seed = int(rng.integers(-(2**31), 2**31)), int(rng.integers(-(2**31), 2**31))
     attrs = {"shape": (n,), "kind": ("uniform", "normal", "bernoulli")[kind], "seed": seed, "alpha": 0.3}
     case = Case(f"random {attrs}", panel)
-    dst = case.result(reference.random(np.asarray(counter), attrs))
+    dst = case.result(reference_random.random(np.asarray(counter), attrs))
     case.step("random", dst, case.put([counter], np.int32), seed, n, kind, 0.3)
     return case
 

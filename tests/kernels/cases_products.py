@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from py_edge.kernels import reference
+from py_edge.kernels import reference_elementwise
 from py_edge.kernels import reference_windows as windows
 from tests.kernels.cases import NONE, Array, Case, Rng
 from tests.kernels.cases_elementwise import UNARY
@@ -53,7 +53,7 @@ def tail(rng: Rng, y: Array, case: Case, columns: int) -> tuple[Array, list[int]
         added = rng.normal(size=y.shape).astype(np.float32)
         residual = case.put(added)
     y = y + added if before else y
-    y = y if act == "copy" else np.asarray(reference.elementwise(act, [y], {"alpha": alpha}))
+    y = y if act == "copy" else np.asarray(reference_elementwise.elementwise(act, [y], {"alpha": alpha}))
     y = y if before else y + added
     return y, [bias, residual], [UNARY.index(act), alpha, before]
 
