@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from py_edge.errors import (
-    GraphError,
-    ModelFormatError,
-    PolicyError,
-    PyEdgeError,
-    UnsupportedError,
-)
+from py_edge.errors import GraphError, ModelFormatError, PolicyError, PyEdgeError, UnsupportedError
 from py_edge.graph import Builder, Graph, Spec
 from py_edge.tensor import Tensor
 from py_edge.tfjs.call import Run
 from py_edge.tfjs.control_flow.branches import Restart
+from py_edge.tfjs.hash_tables import filled_tables, read_initializer
 from py_edge.tfjs.limits import DEFAULT, Limits
 from py_edge.tfjs.loops import match_loops
 from py_edge.tfjs.model import Model, Port, Shapes, listed, part_of
-from py_edge.tfjs.tf_attributes import dtype_of, shape_of
-from py_edge.tfjs.tf_graph import Function, Source, TfNode, parse_source, read_graph
+from py_edge.tfjs.signature import input_ports, output_ports, output_sources
+from py_edge.tfjs.tf_graph import Function, Source, TfNode, read_graph
 from py_edge.tfjs.tf_ops.table import OPS, PLACEHOLDERS, REFUSED
 from py_edge.tfjs.trace import Cplx, DataDependent, Events, NoEvents, Shared, Table, Trace, Value
 from py_edge.tfjs.weights import Shards, Weight
@@ -123,7 +117,7 @@ def read_graph_model(
     """The model, checked: every op known, every input there. shards: asked for only when every op is known.
     inspect: problems are listed, not raised."""
     nodes, functions = read_graph(document.get("modelTopology"), "/modelTopology", limits)
-    initial = _initializer(document, limits)
+    initial = read_initializer(document, limits)
     problems = [*find_problems(nodes, functions), *find_problems(*initial)]
     if problems and not inspect:
         raise problems[0]
@@ -133,9 +127,9 @@ def read_graph_model(
         raise ModelFormatError("signature is an object", where="/signature", got=signature)
     metadata = document.get("userDefinedMetadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    inputs, defaults = _inputs(nodes, signature)
-    sources = _outputs(nodes, signature, metadata)
-    tables = {} if problems else _tables(document, initial, functions, weights, signature)
+    inputs, defaults = input_ports(nodes, signature)
+    sources = output_sources(nodes, signature, metadata)
+    tables = {} if problems else filled_tables(document, initial, functions, weights, signature)
     matched = match_loops(nodes)
     functions = {name: replace(f, nodes=match_loops(f.nodes)) for name, f in functions.items()}
     parts = [
@@ -145,7 +139,7 @@ def read_graph_model(
     constants = {name: w.shape for name, w in weights.items() if isinstance(w, Tensor)}
     parts.append(part_of("constants", "Const", constants))
     plain = {key: value for key, value in document.items() if key != "weightsManifest"}
-    outputs = _ports(sources, signature)
+    outputs = output_ports(sources, signature)
     model = GraphModel(
         "graph-model", inputs, outputs, weights, parts, metadata, listed(problems), plain, stored, matched, functions,
         sources, tables, defaults,
@@ -178,141 +172,3 @@ def _check(model: GraphModel, nodes: Mapping[str, TfNode], weights: Mapping[str,
         if isinstance(value, int) and port.shape == (None,):
             spec = trace.b.spec(value)
             model.outputs[index] = Port(port.name, spec.shape, spec.dtype)
-
-
-def _inputs(nodes: Mapping[str, TfNode], signature: Mapping[str, Any]) -> tuple[list[Port], frozenset[str]]:
-    """The signature's inputs by node name, or all placeholders; resources stay hidden. A node that leaves a size open
-    wins over a signature that does not."""
-    told = _entries(signature, "inputs")
-    names: dict[str, Any] = {}
-    for key, entry in told.items():
-        source = parse_source(str(entry.get("name", key)), f"/signature/inputs/{key}")
-        if source.name not in nodes:
-            raise GraphError(
-                "the signature names an absent tensor",
-                where=f"/signature/inputs/{key}",
-                got=entry.get("name"),
-            )
-        names[source.name] = entry
-    if not names:
-        names = {n.name: {} for n in nodes.values() if n.op in PLACEHOLDERS}
-    names |= {n.name: {} for n in nodes.values() if n.op == "PlaceholderWithDefault" and n.name not in names}
-    ports = []
-    for name, entry in names.items():
-        node = nodes[name]
-        where = f"{node.where} node '{name}'"
-        dtype = dtype_of(entry["dtype"], where) if "dtype" in entry else node.attrs.get("dtype", "float32")
-        if dtype in ("resource", "variant"):
-            continue
-        shape = node.attrs.get("shape")
-        if shape is None and isinstance(entry.get("tensorShape"), dict):
-            shape = shape_of(entry["tensorShape"], where)
-        ports.append(Port(name, tuple(shape) if shape is not None else (None,), dtype))
-    defaults = frozenset(n.name for n in nodes.values() if n.op == "PlaceholderWithDefault")
-    return sorted(ports, key=lambda port: _natural(port.name)) if told else ports, defaults
-
-
-def _natural(name: str) -> list[Any]:
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
-
-
-def _entries(signature: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
-    raw = signature.get(key) or {}
-    if not isinstance(raw, dict) or not all(isinstance(entry, dict) for entry in raw.values()):
-        raise ModelFormatError("a signature maps names to tensors", where=f"/signature/{key}", got=raw)
-    return raw
-
-
-def _outputs(
-    nodes: Mapping[str, TfNode], signature: Mapping[str, Any], metadata: Mapping[str, Any]
-) -> dict[str, Source]:
-    """Output name -> tensor. Names: structured keys, else the signature's, else nodes that nobody reads."""
-    found: dict[str, Source] = {}
-    for key, entry in _entries(signature, "outputs").items():
-        where = f"/signature/outputs/{key}"
-        source = parse_source(str(entry.get("name", key)), where)
-        if source.name not in nodes:
-            raise GraphError("the signature names an absent tensor", where=where, got=entry.get("name"))
-        found[key.removesuffix(":0")] = source
-    if not found:
-        read = {s.name for node in nodes.values() for s in node.inputs} | {
-            c for node in nodes.values() for c in node.controls
-        }
-        found = {
-            n.name: Source(n.name)
-            for n in nodes.values()
-            if n.name not in read and n.op not in ("NoOp", "Const", "Assert")
-        }
-    if not found:
-        raise GraphError("a graph without outputs", where="/modelTopology")
-    if all(re.fullmatch(r"Identity(_\d+)?", s.name) for s in found.values()) and _entries(
-        signature, "outputs"
-    ):
-        found = dict(sorted(found.items(), key=lambda item: _natural(item[1].name)))
-    keys = metadata.get("structuredOutputKeys")
-    if isinstance(keys, list) and len(keys) == len(found) and all(isinstance(key, str) for key in keys):
-        ordered = sorted(found.values(), key=lambda s: _natural(s.name))
-        found = dict(zip(sorted(keys), ordered, strict=True))
-    return found
-
-
-def _ports(sources: Mapping[str, Source], signature: Mapping[str, Any]) -> list[Port]:
-    by_source = {
-        str(e.get("name", k)).removesuffix(":0"): e for k, e in _entries(signature, "outputs").items()
-    }
-    ports = []
-    for name, source in sources.items():
-        entry = by_source.get(source.name, {})
-        shape = shape_of(entry["tensorShape"], name) if isinstance(entry.get("tensorShape"), dict) else None
-        dtype = dtype_of(entry["dtype"], name) if "dtype" in entry else "float32"
-        ports.append(Port(name, tuple(shape) if shape is not None else (None,), dtype))
-    return ports
-
-
-def _initializer(
-    document: Mapping[str, Any], limits: Limits
-) -> tuple[dict[str, TfNode], dict[str, Function]]:
-    """The graph that is run once at load, or an empty one."""
-    raw = document.get("modelInitializer")
-    if not isinstance(raw, dict) or not raw.get("node"):
-        return {}, {}
-    return read_graph(raw, "/modelInitializer", limits)
-
-
-def _tables(
-    document: Mapping[str, Any], initial: tuple[Mapping[str, TfNode], Mapping[str, Function]],
-    functions: Mapping[str, Function], weights: Mapping[str, Weight], signature: Mapping[str, Any],
-) -> dict[Any, Table]:  # fmt: skip
-    """Run modelInitializer; its tables reach the model by resourceId, or by the name of the same node."""
-    nodes, own = initial
-    if not nodes:
-        return {}
-    shared = Shared({**functions, **own}, weights)
-    run = Run(Trace(Builder(), shared, NoEvents()), nodes, {}, OPS)
-    acting = [
-        n.name
-        for n in nodes.values()
-        if n.op.startswith(("HashTable", "LookupTableImport", "InitializeTable"))
-    ]
-    run.pull([Source(name) for name in acting if nodes[name].op.startswith("HashTable")])
-    for name in acting:
-        if not nodes[name].op.startswith("HashTable"):
-            for source in nodes[name].inputs:
-                run.pull([source])
-            run.run_node(name)
-    tables: dict[Any, Table] = dict(shared.tables)
-    for name in acting:
-        value = run.done[name][0] if run.done.get(name) else None
-        if isinstance(value, Table):
-            tables[name] = value
-    by_id = {}
-    for entry in _entries(document.get("initializerSignature") or {}, "outputs").values():
-        if entry.get("resourceId") is not None:
-            source = parse_source(str(entry.get("name", "")), "/initializerSignature")
-            value = run.pull([source])[0]
-            if isinstance(value, Table):
-                by_id[str(entry["resourceId"])] = value
-    for entry in _entries(signature, "inputs").values():
-        if entry.get("resourceId") is not None and str(entry["resourceId"]) in by_id:
-            tables[str(entry.get("name", "")).removesuffix(":0")] = by_id[str(entry["resourceId"])]
-    return tables

@@ -4,6 +4,7 @@
 Idea: FoundationDB's simulation, TigerBeetle's VOPR. Standard library only.
 """
 
-from py_edge.chain.simulate.history import Outcome, Plan, run_history
+from py_edge.chain.simulate.history import Outcome, run_history
+from py_edge.chain.simulate.world import Plan
 
 __all__ = ["Outcome", "Plan", "run_history"]
