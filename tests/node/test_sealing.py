@@ -116,6 +116,20 @@ def test_each_event_of_a_stream_is_sealed_and_a_damaged_one_ends_it(app: Starlet
             link._check_event({**event, name: value}, borne, "/")
 
 
+async def _trouble_with(reply: bytes, has_sealed: bool = False) -> str:
+    """What a child says of a parent that answers these bytes; '' when it believes them."""
+    with raw_server(reply) as url:
+        link = HttpNetwork(url)
+        link._seals = has_sealed
+        try:
+            await link.request("GET", "/v1/status")
+        except NetworkError as error:
+            return error.message
+        finally:
+            await link.close()
+    return ""
+
+
 @pytest.mark.parametrize(
     ("fields", "trouble"),
     [((), ""), ((f"{seal.SEAL}: {'0' * 64}",), "the reply was damaged on its way")],
@@ -124,37 +138,14 @@ def test_a_parent_without_seals_is_believed_and_a_wrong_seal_never(
     fields: tuple[str, ...], trouble: str
 ) -> None:
     """A parent that does not know of seals is no worse than before."""
-
-    async def story() -> str:
-        with raw_server(head("content-type: application/json", length(2), *fields) + b"{}") as url:
-            link = HttpNetwork(url)
-            try:
-                await link.request("GET", "/v1/status")
-            except NetworkError as error:
-                return error.message
-            finally:
-                await link.close()
-        return ""
-
-    assert asyncio.run(story()) == trouble
+    reply = head("content-type: application/json", length(2), *fields) + b"{}"
+    assert asyncio.run(_trouble_with(reply)) == trouble
 
 
 def test_once_sealed_always_sealed() -> None:
     """From a parent that has sealed, a refusal without a seal is not a judgement."""
-
-    async def story() -> str:
-        with raw_server(head("content-type: text/plain", length(2), status="400 Bad Request") + b"no") as url:
-            link = HttpNetwork(url)
-            link._seals = True
-            try:
-                await link.request("GET", "/v1/status")
-            except NetworkError as error:
-                return error.message
-            finally:
-                await link.close()
-        return ""
-
-    assert asyncio.run(story()) == "the reply bears no seal"
+    reply = head("content-type: text/plain", length(2), status="400 Bad Request") + b"no"
+    assert asyncio.run(_trouble_with(reply, has_sealed=True)) == "the reply bears no seal"
 
 
 def test_a_pushed_answer_is_sealed_as_its_reader_wants_it(start: Start) -> None:
