@@ -30,6 +30,10 @@ COMMANDS = {
     "convert": "make a TF.js model of an .h5, a .keras or a SavedModel",
     "inspect": "tell what a model consists of and what is unsupported",
 }
+EXIT_CODES = """\
+py-edge COMMAND --help tells its arguments and an example. Exit code 0: done; 1: an error, in one sentence with its code
+and remedy; 2: wrong usage or, for serve, a wrong setting; 130: ctrl-C. People read stderr, machines stdout (--json)."""
+AS_WRITTEN = argparse.RawDescriptionHelpFormatter
 
 
 def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
@@ -37,14 +41,19 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="py-edge",
         description="Small models that run and keep learning in a web page, and ask when unsure.",
+        epilog=EXIT_CODES,
+        formatter_class=AS_WRITTEN,
     )
     parser.add_argument("--version", action="version", version=f"py-edge {__version__}")
     verbs = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, line in COMMANDS.items():
-        verb = verbs.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
+        verb = verbs.add_parser(
+            name, help=line, description=line[0].upper() + line[1:] + ".", formatter_class=AS_WRITTEN
+        )
         if name == chosen:
             module = importlib.import_module(f"py_edge.commands.{name.replace('-', '_')}")
             module.add_arguments(verb)
+            verb.epilog = f"example:\n  {module.EXAMPLE}"
             verb.set_defaults(run=module.run)
     return parser
 
@@ -80,8 +89,6 @@ def _extra(command: str | None) -> str:
         "serve": "node",
         "backup": "node",
         "restore": "node",
-        "dead-letters": "node",
-        "erase": "node",
         "bundle": "build",
     }.get(command or "", "demo")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from py_edge.cli import COMMANDS, main
+from py_edge.cli import COMMANDS, build_parser, main
 from py_edge.tfjs.new import sequential
 from py_edge.tfjs.save import save_model
 
@@ -48,11 +49,13 @@ def test_help_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each verb of the list has its module and tells its arguments."""
+    """Each verb of the list has its module, tells its arguments and shows a call of itself that its parser takes."""
     with pytest.raises(SystemExit) as ended:
         main([name, "--help"])
     assert ended.value.code == 0
-    assert f"py-edge {name}" in capsys.readouterr().out
+    usage, _, example = capsys.readouterr().out.partition("example:\n")
+    assert usage.startswith(f"usage: py-edge {name}")
+    assert build_parser(name).parse_args(shlex.split(example)[1:]).command == name
 
 
 def test_wrong_usage_is_two(capsys: pytest.CaptureFixture[str]) -> None:

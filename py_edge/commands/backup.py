@@ -6,10 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
+EXAMPLE = "py-edge backup /srv/node /srv/copy"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, help="the node's folder (--data)")
-    parser.add_argument("target", type=Path, help="a new folder")
+    parser.add_argument("data", type=Path, metavar="DATA", help="the node's folder (--data)")
+    parser.add_argument("target", type=Path, metavar="TARGET", help="a new folder")
 
 
 def run(arguments: argparse.Namespace) -> int:

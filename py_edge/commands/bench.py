@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+EXAMPLE = "py-edge bench --quick --only A1,T3"
 PARTS = ("latency", "threads", "start", "native", "products", "overhead", "training", "training-native")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import py_edge
 
+EXAMPLE = "py-edge bundle -o site --model models/digits --origin https://node.example"
 TIERS = ("numpy", "sklearn")
 NO_MODEL = "no model is in it: the front page cannot answer until the bundle is made with --model; all other pages work"
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+EXAMPLE = "py-edge conformance --only op_graphs,layer_names"
 DEFAULT = Path("../shared/conformance")
 _SCRIPT = Path(__file__).parent / "conformance_script.py"
 
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         default=DEFAULT,
+        metavar="DIR",
         help="folder with converted/, layers/, random/, real/, *.jsonl.gz",
     )
     parser.add_argument(

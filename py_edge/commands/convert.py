@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+EXAMPLE = "py-edge convert digits.keras models/digits --install"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -16,11 +18,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--environment", type=Path, default=Path.home() / ".cache" / "py_edge" / "tensorflow",
-        help="virtual environment with TensorFlow and tensorflowjs",
+        metavar="DIR", help="virtual environment with TensorFlow and tensorflowjs",
     )  # fmt: skip
     parser.add_argument("--install", action="store_true", help="make that environment first (about 1.5 GB)")
     parser.add_argument(
-        "--option", action="append", default=[], help="a further flag of tensorflowjs_converter"
+        "--option",
+        action="append",
+        default=[],
+        metavar="FLAG",
+        help="a further flag of tensorflowjs_converter",
     )
 
 

@@ -5,53 +5,54 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
+from typing import Any
+
+from py_edge.commands.node_client import add_token_argument, ask_node
+from py_edge.errors import NetworkError, PyEdgeError
+
+EXAMPLE = "py-edge dead-letters http://127.0.0.1:8600 --replay all"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", help="the node, such as http://127.0.0.1:8600")
-    parser.add_argument("--token", default="", help="the node's token")
-    parser.add_argument("--replay", metavar="NUMBER", help="send this one again, or `all`")
-    parser.add_argument("--json", action="store_true", help="everything, payload included, as JSON")
+    parser.add_argument("url", metavar="URL", help="the node whose parent refused")
+    add_token_argument(parser)
+    parser.add_argument("--replay", type=number, metavar="NUMBER", help="send this one again, or `all`")
+    parser.add_argument("--json", action="store_true", help="everything, payload included, as JSON on stdout")
+
+
+def number(text: str) -> int | str:
+    """`all`, or the number of a dead letter. Raises ValueError."""
+    return text if text == "all" else int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List, or send again."""
-    import httpx
-
-    from py_edge.errors import NetworkError
-
-    headers = {"authorization": f"Bearer {arguments.token}"} if arguments.token else {}
-    try:
-        with httpx.Client(base_url=arguments.url, headers=headers, timeout=30, trust_env=False) as http:
-            response = http.get("/v1/dead-letters")
-            response.raise_for_status()
-            letters = response.json()["dead_letters"]
-            if arguments.replay:
-                return _replay(http, letters, arguments.replay)
-    except (httpx.HTTPError, ValueError, KeyError) as error:
-        raise NetworkError(f"the node did not answer: {error}", where=arguments.url) from error
+    """List, or send again: 1 when one of them cannot be. Raises as ask_node does."""
+    ask = partial(ask_node, arguments.url, token=arguments.token)
+    if arguments.replay and arguments.replay != "all":
+        return 0 if _replayed(ask, arguments.replay) else 1
+    letters = ask("/v1/dead-letters")["dead_letters"]
+    if arguments.replay:
+        sent = [_replayed(ask, letter["number"]) for letter in letters]
+        return 0 if all(sent) else 1
     if arguments.json:
         print(json.dumps(letters))
         return 0
     for letter in letters:
-        print(
-            f"{letter['number']}\t{letter['device']}:{letter['sequence']}\t{letter['status']}\t{letter['reason'][:80]}"
-        )
+        of = f"{letter['device']}:{letter['sequence']}"
+        print(f"{letter['number']}\t{of}\t{letter['status']}\t{letter['reason'][:80]}")
     print(f"{len(letters)} dead letters", file=sys.stderr)
     return 0
 
 
-def _replay(http: object, letters: list[dict[str, object]], which: str) -> int:
-    import httpx
-
-    assert isinstance(http, httpx.Client)
-    numbers = [letter["number"] for letter in letters] if which == "all" else [which]
-    failed = 0
-    for number in numbers:
-        response = http.post(f"/v1/dead-letters/{number}/replay")
-        failed += response.status_code != 202
-        print(
-            f"{number}: {'queued' if response.status_code == 202 else response.json()['detail']}",
-            file=sys.stderr,
-        )
-    return 1 if failed else 0
+def _replayed(ask: Any, letter: int) -> bool:
+    """Send one again and say so; what the node has against it is said too, and the others still have their turn."""
+    try:
+        ask(f"/v1/dead-letters/{letter}/replay", method="POST")
+    except NetworkError:
+        raise
+    except PyEdgeError as error:
+        print(f"{letter}: {error}", file=sys.stderr)
+        return False
+    print(f"{letter}: queued", file=sys.stderr)
+    return True

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+EXAMPLE = "py-edge demo --headless --once --rounds 3"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -14,15 +16,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="end after the story instead of staying up")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured; - for stdout")
     parser.add_argument(
-        "--seed", type=int, default=0, help="decides writers, pictures, first weights (default 0)"
+        "--seed",
+        type=int,
+        metavar="N",
+        default=0,
+        help="decides writers, pictures, first weights (default 0)",
     )
-    parser.add_argument("--rounds", type=_within(1), default=10, help="rounds of questions (default 10)")
     parser.add_argument(
-        "--questions", type=_within(1), default=200, help="questions in a round (default 200)"
+        "--rounds", type=_within(1), metavar="N", default=10, help="rounds of questions (default 10)"
+    )
+    parser.add_argument(
+        "--questions", type=_within(1), metavar="N", default=200, help="questions in a round (default 200)"
     )
     parser.add_argument(
         "--port",
         type=_within(0, 65534),
+        metavar="N",
         default=0,
         help="port of the site node, the cloud takes the next; 0 takes free ones",
     )

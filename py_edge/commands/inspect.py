@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+EXAMPLE = "py-edge inspect models/digits"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="folder of a model, or its model.json")

@@ -8,14 +8,24 @@ from pathlib import Path
 
 from py_edge.commands.arrays import read_arrays, write_arrays
 
+EXAMPLE = "py-edge predict models/digits --input images.npy --output probabilities.npy"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="folder of a model, or its model.json")
     parser.add_argument(
-        "--input", type=Path, required=True, help=".npy for one tensor, .npz keyed by name otherwise"
+        "--input",
+        type=Path,
+        metavar="FILE",
+        required=True,
+        help=".npy for one tensor, .npz keyed by name otherwise",
     )
     parser.add_argument(
-        "--output", type=Path, required=True, help=".npy for one tensor, .npz keyed by name otherwise"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        required=True,
+        help=".npy for one tensor, .npz keyed by name otherwise",
     )
 
 

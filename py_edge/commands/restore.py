@@ -6,10 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
+EXAMPLE = "py-edge restore /srv/copy /srv/node-again"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, help="a folder that `py-edge backup` wrote")
-    parser.add_argument("data", type=Path, help="the new node's folder (--data)")
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="a folder that `py-edge backup` wrote")
+    parser.add_argument("data", type=Path, metavar="DATA", help="the new node's folder (--data)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from py_edge.node.node import Parts
     from py_edge.node.settings import Settings
 
+EXAMPLE = "py-edge serve --data /srv/node --model models/digits --parent https://cloud.example"
 _LOOK_S = 5.0
 _METAVARS = {str: "TEXT", int: "N", float: "X", tuple: "A,B"}
 
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the model answers alone when its probability is at least this (default: what the model's file says)",
     )
     parser.add_argument(
-        "--config", type=Path, help="settings as a TOML file; flags and PY_EDGE_* win over it"
+        "--config", type=Path, metavar="FILE", help="settings as a TOML file; flags and PY_EDGE_* win over it"
     )
 
 
