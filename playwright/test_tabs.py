@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from py_edge.bundle.collect import Bundle
+from py_edge.chain.ports import Guess
 from py_edge.node.app import create_app
 from py_edge.node.node import Parts, SystemClock
 from py_edge.node.settings import Settings
+from py_edge.records import Question
 from py_edge.testing import Origin
 
 pytestmark = pytest.mark.browser
@@ -96,10 +99,10 @@ def node(bundle: Bundle, clock: LaterClock) -> Iterator[Origin]:
 
 
 @pytest.fixture
-def open_tab(context: BrowserContext, node: Origin, tattler: Any) -> Callable[..., Page]:
-    """Open one more tab of the device, perhaps with a script that runs first."""
+def open_tab_at(context: BrowserContext, tattler: Any) -> Callable[..., Page]:
+    """Open one more tab of the device at a node, perhaps with a script that runs first."""
 
-    def opened(script: str = "") -> Page:
+    def opened(node: Origin, script: str = "") -> Page:
         tab = context.new_page()
         tattler.watch(tab)
         tab.add_init_script(HEAR + script)
@@ -108,6 +111,12 @@ def open_tab(context: BrowserContext, node: Origin, tattler: Any) -> Callable[..
         return tab
 
     return opened
+
+
+@pytest.fixture
+def open_tab(open_tab_at: Callable[..., Page], node: Origin) -> Callable[..., Page]:
+    """Open one more tab at the node."""
+    return lambda script="": open_tab_at(node, script)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -213,6 +222,35 @@ def test_a_device_that_was_away_for_a_month(
     late = open_tab(f"const now = Date.now; Date.now = () => now() + {MONTH_MS};")
     until(lambda: status(node)["unacknowledged"] == 0 and late.evaluate("() => effects") == [1])
     assert late.evaluate(KEPT)["examples"] == [1]
+
+
+@dataclass
+class Unsure:
+    """A model that always thinks the same and never believes it."""
+
+    threshold: float = 0.9
+    labels: tuple[str, ...] = tuple("0123456789")
+
+    def answer(self, question: Question) -> Guess:
+        """See chain.ports.Answerer."""
+        return Guess(0, [0.1] * 10)
+
+
+def test_a_node_that_lost_its_disk_still_gives_the_final_answer(
+    open_tab_at: Callable[..., Page], bundle: Bundle
+) -> None:
+    """Its provisional answer had the number that its final one has, now that it counts anew: the final one has its effect."""
+    settings, hurried = Settings(site_dir=str(bundle.folder)), "{ patience_ms: 1 }"
+    with Origin(create_app(settings, Parts(answerer=Unsure()))) as first:
+        tab = open_tab_at(first)
+        tab.evaluate(ASK.replace("{ audit: true }", hurried), IMAGE)
+        until(lambda: tab.evaluate("() => effects") == [1] and tab.evaluate(KEPT)["questions"] == ["sent"])
+        tab.close()
+    with Origin(create_app(settings), port=first.port) as second:
+        late = open_tab_at(second, f"const now = Date.now; Date.now = () => now() + {MONTH_MS};")
+        vote(second, 1)
+        until(lambda: late.evaluate("() => effects") == [1])
+        assert late.evaluate(KEPT) == {"questions": ["answered"], "examples": [1], "epoch": 2}
 
 
 def status(node: Origin) -> dict[str, Any]:

@@ -16,13 +16,18 @@ PERSON_TIER = 99
 
 
 def take_home(tx: Transaction, origin: str, answer: Answer, now_ms: int) -> bool:
-    """An answer arrived from above: note it, and let it take effect unless it was here before or is overtaken."""
+    """An answer arrived from above: note it, and let it take effect unless it was here before or is overtaken.
+
+    A parent that lost its disk numbers anew: the first final word counts, whatever its number.
+    """
     row = tx.get(QUESTIONS, answer.device, answer.sequence)
-    known = {"origin": origin, "device": answer.device, "sequence": answer.sequence}
-    if row is None or not tx.insert(INBOX, known | {"revision": answer.revision, "at_ms": now_ms}):
+    if row is None:
         return False
+    known = {"origin": origin, "device": answer.device, "sequence": answer.sequence}
+    new = tx.insert(INBOX, known | {"revision": answer.revision, "at_ms": now_ms})
     newer = (("revision", ">", answer.revision), *((name, "=", value) for name, value in known.items()))
-    return tx.count(INBOX, *newer) == 0 and settle(tx, row, answer, now_ms)
+    first_word = not answer.provisional and (row["revision"] == 0 or bool(row["provisional"]))
+    return (first_word or (new and tx.count(INBOX, *newer) == 0)) and settle(tx, row, answer, now_ms)
 
 
 def settle(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> bool:

@@ -42,6 +42,8 @@ def ask_again(tx: Transaction, now_ms: int) -> int:
     A parent that lost its disk, or was restored from an older backup, knows them again; any other sees the same ids.
     """
     rows = tx.select(QUESTIONS, ("state", "in", PENDING), ("changed_at_ms", "<=", now_ms - FORGOTTEN_MS))
+    # What changed later than now was written by a clock that ran ahead: nobody knows how long it waits.
+    rows += tx.select(QUESTIONS, ("state", "in", PENDING), ("changed_at_ms", ">", now_ms))
     waiting = {(row["device"], row["sequence"]) for row in tx.select(OUTBOX)}
     once = {row["digest"]: row for row in reversed(rows)}.values()
     forgotten = [row for row in once if (row["device"], row["sequence"]) not in waiting]

@@ -64,6 +64,7 @@ class Tier:
     owner: str = ""  # the node at whose desk a question ends: ours, or what the parent said last
     shred: Shred | None = None  # lets a desk erase what it keeps of a content
     erased_at_once: int = 50  # questions of a device in one transaction
+    _asked_again_ms: int = 0
 
     async def ask(self, question: Question, asker: str) -> tuple[Receipt, bool]:
         """Take a question in; gives the receipt and whether it is new. Raises ConflictError, PolicyError."""
@@ -183,6 +184,15 @@ class Tier:
             return len(late)
 
         return await self.store.write(work)
+
+    async def ask_again(self) -> None:
+        """Once an hour, and at the start: does the parent still know what it took?"""
+        now = self.clock.now_ms()
+        # A clock that was set back may show a time before the last look.
+        if self._asked_again_ms <= now < self._asked_again_ms + outbox.FORGOTTEN_MS:
+            return
+        self._asked_again_ms = now
+        await self.store.write(lambda tx: outbox.ask_again(tx, now))
 
     async def history(self, device: str, sequence: int, asker: str = "") -> dict[str, Any]:
         """Everything known about one question. Raises NotFoundError, GoneError."""

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from py_edge.chain import outbox
 from py_edge.chain.inbox import Escalate
 from py_edge.chain.listener import Listener
 from py_edge.chain.ports import Answerer, Chance, Clock, Network
@@ -92,7 +91,6 @@ class Node:
         self.crowd = 0  # questions that wait here, refreshed every second
         self.started_ms = self.clock.now_ms()
         self.loaded_version = 0
-        self.asked_again_ms = 0
         self.network: Network | None = None
         self.upstream: Upstream | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -193,10 +191,10 @@ class Node:
             from py_edge.node.network import HttpNetwork
 
             network = HttpNetwork(self.settings.parent, self.settings.name, self.settings.parent_token)
-        upstream = Upstream(self.tier, network, self.bus)
-        listener = Listener(
-            self.tier, network, f"device=*&node={self.settings.name}", connected=upstream.reconnected
-        )  # fmt: skip
+        origin = self.settings.parent or "parent"  # another parent numbers its answers anew
+        upstream = Upstream(self.tier, network, self.bus, origin)
+        who = f"device=*&node={self.settings.name}"
+        listener = Listener(self.tier, network, who, origin, upstream.reconnected)
         upstream.acknowledge = listener.acknowledge
         owned = frozenset(owned.name for owned in self.parts.owned)
         follower = Follower(network, self.store, self.blobs, self.clock, self.chance, owned)
@@ -220,17 +218,10 @@ class Node:
     async def _keep_house(self) -> None:
         while not self.store.trouble:
             await self.tier.expire()
-            await self._ask_again()
+            if self.upstream is not None:
+                await self.tier.ask_again()
             self.crowd, self.pace_s = await self.store.read(_look_at_queue)
             await self.clock.sleep(HOUSEKEEPING_S)
-
-    async def _ask_again(self) -> None:
-        """Once an hour, and at the start: does the parent still know what it took?"""
-        now = self.clock.now_ms()
-        if self.upstream is None or now < self.asked_again_ms + outbox.FORGOTTEN_MS:
-            return
-        self.asked_again_ms = now
-        await self.store.write(lambda tx: outbox.ask_again(tx, now))
 
     async def _go_on_erasing(self) -> None:
         await self.tier.go_on_erasing()

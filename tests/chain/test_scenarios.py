@@ -277,6 +277,37 @@ def test_15_an_older_word_after_a_newer_one_changes_nothing() -> None:
     asyncio.run(story())
 
 
+def test_another_parent_numbers_its_answers_anew() -> None:
+    """Moved to another parent: its first revision is news, unless it says the same."""
+
+    async def story() -> None:
+        tier = tier_of(MemoryStore())
+        await tier.ask(question(1), DEVICE)
+        said = Answer(DEVICE, 1, 1, label="8", label_index=8, source="person", tier=99)
+        other = said.but(label="3", label_index=3)
+        heard = [await tier.bring_home(*each) for each in (("a", [said]), ("b", [said]), ("c", [other]))]
+        assert heard == [1, 0, 1]
+        history = await tier.history(DEVICE, 1)
+        assert [(each["revision"], each["label"]) for each in history["answers"]] == [(1, "8"), (2, "3")]
+
+    asyncio.run(story())
+
+
+def test_a_parent_that_lost_its_disk_has_the_final_word() -> None:
+    """Its provisional answer was number 1; now that it counts anew its final one is number 1 too, and it has its effect once."""
+
+    async def story() -> None:
+        tier = tier_of(MemoryStore())
+        await tier.ask(question(1), DEVICE)
+        idea = Answer(DEVICE, 1, 1, label="8", label_index=8, source="cloud", tier=2, provisional=True)
+        said = idea.but(label="3", label_index=3, source="person", tier=99, provisional=False)
+        heard = [await tier.bring_home("parent", [each]) for each in (idea, idea, said, said)]
+        assert heard == [1, 0, 1, 0]
+        assert (await tier.history(DEVICE, 1))["state"] == "answered"
+
+    asyncio.run(story())
+
+
 def test_16_words_of_a_newer_version_are_understood_once(start: Start) -> None:
     """Unknown fields in question, receipt and answer are passed over: accepted once, and not asked for again."""
     cloud = start("cloud", level=2, data="memory:")

@@ -17,6 +17,7 @@ from py_edge.storage.tables import QUESTIONS
 HISTORIES = int(os.environ.get("PY_EDGE_HISTORIES", "40"))
 PARTS = 8
 ERASING = int(os.environ.get("PY_EDGE_HISTORIES", "8"))
+LOSING = int(os.environ.get("PY_EDGE_HISTORIES", "10"))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -40,6 +41,14 @@ def test_what_is_erased_in_bad_weather_is_gone_everywhere() -> None:
     no place keeps their content, and equal questions of others end well."""
     plan = Plan(erasures=0.33, leaving=0.33, devices=3)
     outcomes = [run_history(seed, plan) for seed in range(ERASING)]
+    assert [(outcome.seed, outcome.troubles) for outcome in outcomes if outcome.troubles] == []
+
+
+def test_lost_disks_and_other_parents_end_well() -> None:
+    """Half of the nodes have models; every second kill of a node takes its disk, or gives it another parent as well: each
+    question is asked again and ends with a final answer, once, at its own device."""
+    plans = Plan(models=0.6, losses=0.5), Plan(models=0.6, losses=0.3, moves=0.5, devices=3)
+    outcomes = [run_history(seed, plans[seed % 2]) for seed in range(LOSING)]
     assert [(outcome.seed, outcome.troubles) for outcome in outcomes if outcome.troubles] == []
 
 

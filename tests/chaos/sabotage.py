@@ -165,6 +165,11 @@ def no_retry() -> None:
     retry.kind_of = lambda response: retry.DONE if response.status < 300 else retry.REFUSED
 
 
+def no_asking_again() -> None:
+    """What a parent forgot is never asked again."""
+    put("py_edge.chain.outbox.ask_again", lambda tx, now_ms: 0)
+
+
 def no_turns() -> None:
     """Writers of several processes on one PostgreSQL do not wait for each other."""
     from py_edge.storage import postgres
@@ -233,6 +238,9 @@ MECHANISMS = {
     ),
     "lease-expiry": Mechanism(
         no_lease_expiry, "tests/chaos/test_mechanisms.py::test_an_expired_lease_frees_its_task"
+    ),
+    "asking-again": Mechanism(
+        no_asking_again, "tests/chain/test_simulate.py::test_lost_disks_and_other_parents_end_well"
     ),
     "turns": Mechanism(no_turns, "tests/storage/test_postgres.py::test_a_check_and_its_write_are_one"),
     "jitter": Mechanism(no_jitter, "tests/chaos/test_mechanisms.py::test_a_crowd_disperses"),

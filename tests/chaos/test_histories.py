@@ -1,7 +1,7 @@
 """Many simulated histories on all cores; one that ends badly names its seed, which replays bit for bit.
 
 300 by default, 10^4 with `make chaos`, 10^5 with CHAOS=long. Seeds begin where those of tests/chain end. In every third
-history questions and whole devices are erased as well.
+history questions and whole devices are erased as well, in every third nodes lose their disk or get another parent.
 """
 
 from __future__ import annotations
@@ -15,13 +15,20 @@ import pytest
 from py_edge.chain.simulate import Outcome, Plan, run_history
 from tests.chaos.scale import SCALE
 
-ERASING = Plan(erasures=0.33, leaving=0.33, devices=3)
+PLANS = (
+    Plan(erasures=0.33, leaving=0.33, devices=3),
+    Plan(),
+    Plan(models=0.6),
+    Plan(erasures=0.33, leaving=0.33, devices=3, models=0.6),
+    Plan(models=0.6, losses=0.5),
+    Plan(models=0.6, losses=0.3, moves=0.5, devices=3),
+)
 
 
 def live(seed: int) -> Outcome:
     """One history; what it raises is a trouble too."""
     try:
-        return run_history(seed, None if seed % 3 else ERASING)
+        return run_history(seed, PLANS[seed % len(PLANS)])
     except Exception as error:
         return Outcome(seed, [repr(error)])
 

@@ -414,7 +414,7 @@ export class Edge extends EventTarget {
   async #answered(answer: Answer, store: Store): Promise<void> {
     const fresh = await store.write(async (tables) => {
       const row = await tables.get("questions", answer.sequence);
-      if (!row || answer.device !== this.device || (row.answer && row.answer.revision >= answer.revision)) return false;
+      if (!row || answer.device !== this.device || !isNews(answer, row.answer)) return false;
       await tables.put("questions", answer.sequence, { ...row, answer, state: answer.provisional ? row.state : "answered", answered_ms: Date.now() });
       if (answer.label_index !== null && !answer.provisional)
         await tables.put("examples", answer.sequence, {
@@ -488,6 +488,11 @@ export class Edge extends EventTarget {
     });
     this.close();
   }
+}
+
+/** A higher revision; or the first final word after one that was not, for a node that lost its disk numbers anew. */
+function isNews(answer: Answer, before: Answer | null): boolean {
+  return !before || answer.revision > before.revision || (before.provisional && !answer.provisional);
 }
 
 export { EdgeError };

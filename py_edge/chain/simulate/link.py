@@ -69,10 +69,15 @@ class Link:
             raise NetworkError("refused")
         query = dict(parse_qsl(path.partition("?")[2]))
         asker = f"node:{query['node']}" if "node" in query else query["device"]
-        after, starts, silent_since = int(query["after"]), self.parent.starts, self._now()
-        with self.parent.store.bus.listen(f"asker:{asker}") as waiter:
+        after, parent, starts, silent_since = (
+            int(query["after"]),
+            self.parent,
+            self.parent.starts,
+            self._now(),
+        )
+        with parent.store.bus.listen(f"asker:{asker}") as waiter:
             while True:
-                if self.parent.starts != starts or not self.parent.up:
+                if parent.starts != starts or not parent.up:
                     raise NetworkError("the other side went away")
                 if self._now() - silent_since > SILENCE_S:
                     raise NetworkError("silence")
@@ -80,7 +85,7 @@ class Link:
                     await asyncio.sleep(1.0)
                     continue
                 silent_since = self._now()
-                for delivery in await self.parent.tier.deliveries(asker, after, 8):
+                for delivery in await parent.tier.deliveries(asker, after, 8):
                     after = delivery.event
                     await asyncio.sleep(self.rng.random() * self.faults.slow_s)
                     if self.rng.random() < self.faults.break_stream:
@@ -139,6 +144,11 @@ class Link:
         return asyncio.get_running_loop().time()
 
 
+def asker_of(child: Place) -> str:
+    """Under which name a parent knows it."""
+    return f"node:{child.name}" if child.level else child.name
+
+
 async def guard(work: Coroutine[Any, Any, Any], place: Place, starts: int) -> Any:
     """Let a request live no longer than its server."""
     task = asyncio.create_task(work)
@@ -158,7 +168,7 @@ async def door(place: Place, child: Place, method: str, path: str, body: bytes |
     """What the routes of a node do, without HTTP."""
     bare, _, query_text = path.partition("?")
     parts, query = bare.strip("/").split("/"), dict(parse_qsl(query_text))
-    asker = f"node:{child.name}" if child.level else child.name
+    asker = asker_of(child)
     if parts[1] == "questions" and method == "PUT":
         receipt, _ = await place.tier.ask(Question.from_json(read_json(body or b"")), asker)
         return receipt.to_json()

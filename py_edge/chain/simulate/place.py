@@ -9,7 +9,7 @@ from typing import Any
 
 from py_edge.chain.answers import PERSON_TIER, settle
 from py_edge.chain.listener import Listener
-from py_edge.chain.ports import Network
+from py_edge.chain.ports import Answerer, Guess, Network
 from py_edge.chain.simulate.faults import Faults
 from py_edge.chain.states import PENDING
 from py_edge.chain.tier import Tier, to_parent
@@ -77,10 +77,30 @@ def truth(digest: str) -> int:
     return int(digest[:8], 16) % 10
 
 
+class Model:
+    """A model at a node: what it is sure of is right; of the rest it has an idea, or none."""
+
+    threshold = 0.9
+    labels = tuple("0123456789")
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+
+    def answer(self, question: Question) -> Guess:
+        """See chain.ports.Answerer."""
+        kind = self.rng.random()
+        label = truth(question.digest) if kind < 0.3 else self.rng.randrange(10)
+        confidence = 0.95 if kind < 0.3 else 0.4 if kind < 0.9 else float("nan")
+        return Guess(label, [confidence if n == label else (1 - confidence) / 9 for n in range(10)])
+
+
 class Place:
     """A device, a node, or the top with its person."""
 
     house_s = 1.0
+    slip_chance = 0.1
+    answerer: Answerer | None = None
+    origin = "parent"  # which parent it is, by name
 
     def __init__(self, name: str, level: int, rng: random.Random, top: bool = False) -> None:
         self.name, self.level, self.rng, self.top = name, level, rng, top
@@ -102,14 +122,15 @@ class Place:
             self.clock,
             self.rng,
             keep if self.top else to_parent,
+            self.answerer,
             erased_at_once=2,
         )
         self.up, self.starts = True, self.starts + 1
         loops: list[Coroutine[Any, Any, None]] = [self._keep_house()]
         if self.network is not None:
-            upstream = Upstream(self.tier, self.network, self.store.bus)
+            upstream = Upstream(self.tier, self.network, self.store.bus, self.origin)
             who = f"device=*&node={self.name}" if self.level else f"device={self.name}"
-            listener = Listener(self.tier, self.network, who, connected=upstream.reconnected)
+            listener = Listener(self.tier, self.network, who, self.origin, upstream.reconnected)
             upstream.acknowledge = listener.acknowledge
             loops += [upstream.run(), listener.run()]
         if self.top:
@@ -134,6 +155,8 @@ class Place:
         await self.tier.go_on_erasing()
         while True:
             await self.tier.expire()
+            if self.network is not None:
+                await self.tier.ask_again()
             await asyncio.sleep(self.house_s)
 
     async def _person(self) -> None:
@@ -144,7 +167,7 @@ class Place:
             if row is None:
                 continue
             seen = truth(row["digest"])
-            slip = self.rng.random() < 0.1
+            slip = self.rng.random() < self.slip_chance
             label = (seen + 1) % 10 if slip else seen
             answer = Answer(
                 device=row["device"], sequence=row["sequence"], revision=1, label_index=label, label=str(label),

@@ -9,8 +9,8 @@ from typing import Any
 
 from py_edge.chain.identity import make_question
 from py_edge.chain.simulate.faults import HEALED, draw_faults
-from py_edge.chain.simulate.link import Link, guard
-from py_edge.chain.simulate.place import Place
+from py_edge.chain.simulate.link import Link, asker_of, guard
+from py_edge.chain.simulate.place import Model, Place
 from py_edge.errors import ConflictError, NotFoundError, PyEdgeError
 from py_edge.records import TERMINAL, Question
 from py_edge.storage.ports import Transaction
@@ -18,6 +18,7 @@ from py_edge.storage.tables import DELIVERIES, OUTBOX, QUESTIONS
 
 CHAOS_S = 120.0
 QUIET_LIMIT_S = 7_200.0
+QUIET_AFTER_LOSSES_S = 20_000.0  # what a parent forgot is asked again after an hour
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Plan:
     deadlines: bool = True
     erasures: float = 0.0  # share of questions that their device erases some time after
     leaving: float = 0.0  # share of devices that at some time erase everything they have asked so far
+    models: float = 0.0  # share of nodes with a model; then half of the questions are in a hurry
+    losses: float = 0.0  # share of the kills of a node that take its disk as well
+    moves: float = 0.0  # share of the kills of a node after which it starts with another parent
 
 
 @dataclass
@@ -62,6 +66,11 @@ class World:
             place.name = f"{self.rng.getrandbits(128):032x}"
             place.disk.rows["facts", ("device",)] = {"name": "device", "value": place.name}
             self.links.append(self._link(place, self.nodes[0]))
+        for place in self.nodes[:-1]:
+            if plan.models and self.rng.random() < plan.models:
+                place.answerer = Model(self.rng)
+        if plan.losses or plan.moves:
+            self.nodes[-1].slip_chance = 0.0  # a slip that is forgotten is never corrected
 
     @property
     def places(self) -> list[Place]:
@@ -103,6 +112,7 @@ class World:
                 self.kills += 1
                 self.log.append(("kill", place.name))
                 await place.kill()
+                self._strike(place)
         elif what == 1:
             self.rng.choice(self.links).cut = True
         elif what == 2:
@@ -111,6 +121,19 @@ class World:
         elif what == 3:
             years = self.rng.choice((-10, -0.001, 0, 0.001, 10))
             self.rng.choice(self.places).clock.wrong_ms = int(years * 365 * 86_400_000)
+
+    def _strike(self, place: Place) -> None:
+        """A node that was killed may lose its disk, or be told of another parent, any one above it."""
+        if place not in self.nodes:
+            return
+        if self.plan.losses and self.rng.random() < self.plan.losses:
+            self.log.append(("lost", place.name))
+            place.disk.rows.clear()
+        if self.plan.moves and not place.top and self.rng.random() < self.plan.moves:
+            (link,) = [link for link in self.links if link.child is place]
+            link.parent = self.rng.choice(self.nodes[place.level :])
+            place.origin = link.parent.name
+            self.log.append(("moved", place.name, place.origin))
 
     async def _revive(self, chance: float) -> None:
         for place in self.places:
@@ -143,6 +166,8 @@ class World:
         if self.plan.deadlines and self.rng.random() < 0.15:
             now = place.clock.now_ms()
             details = {"deadline_ms": now + self.rng.randrange(1, 60_000)}
+        if self.plan.models and self.rng.random() < 0.5:
+            details["patience_ms"] = 100
         store, tier = place.store, place.tier
         try:
             question = await store.write(
@@ -211,7 +236,8 @@ class World:
                     place.disk.failed = True
 
     async def _settle_down(self) -> None:
-        end = asyncio.get_running_loop().time() + QUIET_LIMIT_S
+        limit_s = QUIET_AFTER_LOSSES_S if self.plan.losses or self.plan.moves else QUIET_LIMIT_S
+        end = asyncio.get_running_loop().time() + limit_s
         while asyncio.get_running_loop().time() < end:
             await self._revive(chance=1.0)
             await asyncio.sleep(5.0)
@@ -231,8 +257,13 @@ class World:
         found = [f"the person has not corrected {digest}" for digest in sorted(top.slips & said)]
         found += ["a device has not erased yet" for eraser in self.erasers if not eraser.done()]
         for place in self.places:
+            near = {asker_of(link.child) for link in self.links if link.parent is place} | {place.name}
             left = await place.store.read(
-                lambda tx: (tx.count(OUTBOX), tx.count(DELIVERIES), tx.tally(QUESTIONS, "state"))
+                lambda tx, near=near: (  # type: ignore[misc]
+                    tx.count(OUTBOX),
+                    tx.count(DELIVERIES, ("asker", "in", tuple(sorted(near)))),
+                    tx.tally(QUESTIONS, "state"),
+                )
             )
             waiting = {state: n for state, n in left[2].items() if state not in TERMINAL}
             if left[0] or left[1] or waiting:
