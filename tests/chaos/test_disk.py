@@ -7,7 +7,6 @@ call N, for N from 1 until the run no longer reaches it. By default every fifth 
 from __future__ import annotations
 
 import asyncio
-import random
 import shutil
 import subprocess
 import sys
@@ -15,14 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from py_edge.chain.erasure import HOLD_CONTENT
-from py_edge.chain.tier import Tier
-from py_edge.node.node import SystemClock
-from py_edge.storage.ports import Reading
 from py_edge.storage.sqlite import SqliteStore
-from py_edge.storage.tables import DELIVERIES, FACTS, OUTBOX, QUESTIONS
+from py_edge.storage.tables import FACTS
+from tests.chaos.erasing import ASKED, ask_four, erasing_script, whole_erasures
 from tests.chaos.scale import SCALE
-from tests.node.asking import DEVICE, question
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERY = SCALE.every
@@ -48,26 +43,7 @@ async def main():
 
 asyncio.run(main())
 """
-ASKED = [question(number, 1234.5 + number) for number in range(1, 5)]
-ERASE = f"""
-import asyncio, os, random, sys
-from pathlib import Path
-from py_edge.storage.sqlite import SqliteStore
-from py_edge.chain.tier import Tier
-from py_edge.node.node import SystemClock
-
-async def main():
-    store = SqliteStore(Path(sys.argv[1]), threaded=False)
-    tier = Tier("site", 1, store, SystemClock(), random.Random(0), erased_at_once=2)
-    await tier.erase("{DEVICE}", 1)
-    os.write(1, b"ack 1\\n")
-    await tier.erase_device("{DEVICE}")
-    for n in range(2, 5):
-        os.write(1, b"ack %d\\n" % n)
-    await store.close()
-
-asyncio.run(main())
-"""
+ERASE = erasing_script("SqliteStore(Path(sys.argv[1]), threaded=False)")
 
 pytestmark = [
     pytest.mark.slow,
@@ -111,20 +87,8 @@ def test_no_acknowledged_row_is_lost(call: str, fault: str, empty: Path, tmp_pat
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with four waiting questions."""
     folder = tmp_path_factory.mktemp("asked")
-
-    async def make() -> None:
-        store = SqliteStore(folder / "node.db")
-        for each in ASKED:
-            await make_tier(store).ask(each, DEVICE)
-        await store.close()
-
-    asyncio.run(make())
+    ask_four(lambda: SqliteStore(folder / "node.db"))
     return folder
-
-
-def make_tier(store: SqliteStore) -> Tier:
-    """A tier with a parent; nobody sends."""
-    return Tier("site", 1, store, SystemClock(), random.Random(0))
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -137,7 +101,7 @@ def test_what_was_erased_stays_erased(call: str, fault: str, asked: Path, tmp_pa
         folder = tmp_path / f"{point}"
         shutil.copytree(asked, folder)
         acknowledged, hit = run_with_fault(folder / "node.db", call, fault, point, ERASE)
-        gone = asyncio.run(read_gone(folder / "node.db"))
+        gone = whole_erasures(lambda: SqliteStore(folder / "node.db"))  # noqa: B023
         assert set(acknowledged) <= gone, f"{call} {fault} at {point}"
         written = b"".join(path.read_bytes() for path in folder.glob("node.db*"))
         found = {each.sequence for each in ASKED if each.input["data"].encode() in written}
@@ -147,29 +111,6 @@ def test_what_was_erased_stays_erased(call: str, fault: str, asked: Path, tmp_pa
         if not hit:
             break
     assert reached >= 1
-
-
-async def read_gone(path: Path) -> set[int]:
-    """Which questions a new process finds erased, after it has ended what was begun; the others are whole."""
-    store = SqliteStore(path)
-    await make_tier(store).go_on_erasing()
-
-    def look(tx: Reading) -> set[int]:
-        gone = set()
-        for row in tx.select(QUESTIONS):
-            mine = (("device", "=", DEVICE), ("sequence", "=", row["sequence"]))
-            kept = {table.name: tx.count(table, *mine) for table in HOLD_CONTENT if table is not DELIVERIES}
-            (sending,) = [each["kind"] for each in tx.select(OUTBOX, *mine)]
-            assert sum(kept.values()) == kept[OUTBOX.name]
-            assert (row["body"] == "", sending) == (
-                (True, "erase") if row["state"] == "erased" else (False, "question")
-            )
-            gone |= {row["sequence"]} if row["state"] == "erased" else set()
-        return gone
-
-    found = await store.read(look)
-    await store.close()
-    return found
 
 
 @pytest.mark.parametrize("call", CALLS[:2])
