@@ -19,6 +19,7 @@ from typing import Any, cast
 import psycopg
 import sqlalchemy as sa
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import TransactionStatus
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from py_edge.errors import StorageError
@@ -125,7 +126,7 @@ class PostgresStore:
         return connection
 
     def _migrate(self, url: str) -> None:
-        engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+        engine = sa.create_engine(url, poolclass=sa.pool.NullPool, connect_args=LINE)
         with engine.connect() as turn, engine.connect() as connection:
             turn.execute(sa.text(f"SELECT pg_advisory_lock({TURN})"))
             migrate(connection)
@@ -210,6 +211,8 @@ class _PostgresConnection:
     def begin(self) -> SqlTransaction:
         if self._connection.closed:
             self._connect_again()
+        elif self._connection.info.transaction_status != TransactionStatus.IDLE:
+            self.roll_back()  # a group was given up
         self._cursor.execute("BEGIN")
         self._cursor.execute(f"SELECT pg_advisory_xact_lock({TURN})")
         self._topics: list[str] = []
@@ -251,8 +254,11 @@ class _PostgresConnection:
         return isinstance(error, psycopg.Error) and not isinstance(error, ours)
 
     def is_lost(self, error: BaseException) -> bool:
-        """The server recovers what it has confirmed; a commit that broke off was confirmed to nobody."""
-        return isinstance(error, psycopg.OperationalError) and self._connection.closed
+        """The server recovers what it has confirmed; a commit that broke off was confirmed to nobody. Who waited too
+        long for a turn has lost nothing else."""
+        return isinstance(error, psycopg.errors.QueryCanceled) or (
+            isinstance(error, psycopg.Error) and self._connection.closed
+        )
 
     def close(self) -> None:
         self._connection.close()

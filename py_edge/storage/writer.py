@@ -49,7 +49,7 @@ class Connection(Protocol):
         """Whether the error comes from below, so that nothing may be acknowledged."""
 
     def is_lost(self, error: BaseException) -> bool:
-        """Whether only the line to a server broke: this group is refused, and the next `begin` connects anew."""
+        """Whether only the line to a server broke, or its patience: this group is refused, the next `begin` starts afresh."""
 
     def close(self) -> None:
         """Let go of the file."""

@@ -1,7 +1,7 @@
 """A node on PostgreSQL, or the server's process that works for it, is killed at every statement of an erasure.
 
 Before the statement is sent, or after it was answered, for statement N from 1 until the run no longer reaches it; a
-COMMIT is one of them. By default every fifteenth N; `make chaos` takes every one.
+COMMIT is one of them. By default every thirtieth N; `make chaos` takes every one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.chaos.scale import SCALE
 from tests.storage.postgres_server import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERY = 1 if SCALE.every == 1 else 3 * SCALE.every
+EVERY = 1 if SCALE.every == 1 else 6 * SCALE.every
 FIRST = min(EVERY, 9)  # the ninth stands in the middle of the first erasure
 DIE = """
     import itertools, psycopg, signal

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,31 @@ class PostgresServer:
         """Cut every connection, as a crash of the server does."""
         self._stop()
         self.start()
+
+    @contextlib.contextmanager
+    def configured(self, **settings: str) -> Iterator[None]:
+        """With other settings, which do not need a restart, for new connections."""
+        with psycopg.connect(self._plain_url("postgres"), autocommit=True) as connection:
+            for name, value in settings.items():
+                connection.execute(f"ALTER SYSTEM SET {name} = {value}")
+            self._reload(settings)
+            try:
+                yield
+            finally:
+                connection.execute("ALTER SYSTEM RESET ALL")
+                self._reload(dict.fromkeys(settings, "on"))
+
+    def _reload(self, wanted: Mapping[str, str]) -> None:
+        """Have the configuration read again; returns when a new connection shows it."""
+        self._process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + START_S
+        for name, value in wanted.items():
+            while True:
+                with psycopg.connect(self._plain_url("postgres")) as connection:
+                    if connection.execute(f"SHOW {name}").fetchone() == (value,):
+                        break
+                assert time.monotonic() < end, name
+                time.sleep(0.02)
 
     @property
     def socket(self) -> Path:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from py_edge.errors import StorageError
 from py_edge.node.settings import Settings
 from py_edge.storage import postgres as body
-from py_edge.storage.ports import Transaction
+from py_edge.storage.ports import Reading, Transaction
 from py_edge.storage.postgres import PostgresStore
 from py_edge.storage.sql import METADATA
 from py_edge.storage.tables import FACTS
@@ -154,19 +154,102 @@ def test_a_node_survives_its_database_server(postgres: PostgresServer, tmp_path:
         node.stop()
 
 
-def test_a_newer_schema_and_an_unsafe_server_are_refused(
-    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One sentence with a remedy, before anything is written."""
+def test_a_newer_schema_is_refused(postgres: PostgresServer) -> None:
+    """One sentence, before anything is written."""
     url = postgres.new_database()
     asyncio.run(PostgresStore(url).close())
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(StorageError, match="newer than this py_edge"):
         PostgresStore(url)
+
+
+@pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
+def test_a_server_that_may_forget_is_refused(postgres: PostgresServer, setting: str) -> None:
+    """Switched off in its configuration: no node starts on it, and the sentence says what to turn on."""
+    url = postgres.new_database()
+    with postgres.configured(**{setting: "off"}), pytest.raises(StorageError, match=setting) as caught:
+        PostgresStore(url)
+    assert (caught.value.got, caught.value.want) == ("off", "on")
+    asyncio.run(PostgresStore(url).close())
+
+
+def test_a_commit_waits_for_the_disk_whatever_the_server_says(postgres: PostgresServer) -> None:
+    """With synchronous_commit off for everybody our connections have it on, and their timeouts."""
+    shown = ("synchronous_commit", "statement_timeout", "idle_in_transaction_session_timeout")
+
+    async def story() -> None:
+        store = PostgresStore(postgres.new_database())
+
+        def read(tx: Reading) -> list[str]:
+            cursor = tx._cursor._cursor  # type: ignore[attr-defined]
+            return [cursor.execute(f"SHOW {name}").fetchone()[0] for name in shown]
+
+        assert await store.write(read) == await store.read(read) == ["on", "30s", "1min"]
+        await store.close()
+
+    with postgres.configured(synchronous_commit="off"):
+        asyncio.run(story())
+
+
+def test_a_connection_that_would_forget_is_refused(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should our own wish not be heeded, it is noticed."""
     monkeypatch.setattr(body, "TIMEOUTS", "-c synchronous_commit=off")
     with pytest.raises(StorageError, match="synchronous_commit"):
         PostgresStore(postgres.new_database())
+
+
+def test_who_waits_too_long_for_its_turn_is_refused_and_may_ask_again(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process holds the turn for longer than a statement may take: that write is refused, the node lives on."""
+    url = postgres.new_database()
+    monkeypatch.setattr(
+        body, "TIMEOUTS", body.TIMEOUTS.replace("statement_timeout=30000", "statement_timeout=300")
+    )
+
+    async def story() -> None:
+        store = PostgresStore(url)
+        with psycopg.connect(url.replace("+psycopg", "")) as other:
+            other.execute(f"SELECT pg_advisory_xact_lock({body.TURN})")
+            with pytest.raises(StorageError, match="statement timeout"):
+                await store.write(lambda tx: tx.put(FACTS, {"name": "a", "value": "1"}))
+        assert not store.trouble
+        await store.write(lambda tx: tx.put(FACTS, {"name": "b", "value": "1"}))
+        assert await store.read(lambda tx: [row["name"] for row in tx.select(FACTS)]) == ["b"]
+        await store.close()
+
+    asyncio.run(story())
+
+
+def test_a_writer_that_stands_still_loses_its_turn(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Idle inside of a transaction for too long: the server ends it, so another process has its turn."""
+    url = postgres.new_database()
+    timeout = "idle_in_transaction_session_timeout="
+    monkeypatch.setattr(body, "TIMEOUTS", body.TIMEOUTS.replace(f"{timeout}60000", f"{timeout}300"))
+
+    def stand_still(tx: Transaction) -> None:
+        tx.put(FACTS, {"name": "a", "value": "1"})
+        time.sleep(3)
+
+    async def story() -> None:
+        one, two = PostgresStore(url), PostgresStore(url)
+        still = asyncio.create_task(one.write(stand_still))
+        await asyncio.sleep(0.1)
+        await two.write(lambda tx: tx.put(FACTS, {"name": "b", "value": "1"}))
+        assert not still.done()
+        with pytest.raises(StorageError):
+            await still
+        await one.write(lambda tx: tx.put(FACTS, {"name": "c", "value": "1"}))
+        assert await two.read(lambda tx: [row["name"] for row in tx.select(FACTS)]) == ["b", "c"]
+        await one.close()
+        await two.close()
+
+    asyncio.run(story())
 
 
 def test_a_password_is_never_shown() -> None:
