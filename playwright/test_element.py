@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from py_edge.bundle.collect import Bundle
+from py_edge.node.app import create_app
+from py_edge.node.settings import Settings
 from py_edge.testing import Fault, Origin
 
 pytestmark = pytest.mark.browser
@@ -40,29 +43,28 @@ const wrong: number = said.label;
 """
 
 
-def _readme_html() -> str:
+def _readme(language: str) -> str:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(r"<!-- snippet: html -->\n```html\n(.*?)```", text, re.DOTALL)
+    found = re.search(rf"<!-- snippet: {language} -->\n```{language}\n(.*?)```", text, re.DOTALL)
     assert found
     return found.group(1)
 
 
-def test_the_snippet_of_the_readme_works_verbatim(
+def test_the_page_of_the_readme_works_verbatim(
     page: Page, bundle: Bundle, tmp_path: Path, tattler: Any
 ) -> None:
-    """Copied into an empty page beside the bundle, with the model under the name that it says, it answers; nobody is
-    there to be asked, which is told and harms nothing."""
-    tattler.expected += ["Failed to load resource", "MIME type"]
+    """Page and script copied into the bundle, with the model under the name that they say, served by a node: the page
+    answers, and what it is unsure of waits at the node."""
+    tattler.expected += ["Failed to load resource"]  # the browser asks for an icon of its own accord
     site = tmp_path / "site"
-    site.mkdir()
-    for path in bundle.folder.iterdir():
-        (site / path.name).symlink_to(path)
-    (site / "models").unlink()
-    (site / "models").mkdir()
-    (site / "models" / "digits").symlink_to(bundle.folder / "models" / "device")
-    (site / "mine.html").write_text('<!doctype html><link rel="icon" href="data:,">' + _readme_html())
-    with Origin(_with_links(site)) as origin:
-        page.goto(f"{origin.url}mine.html")
+    shutil.copytree(bundle.folder, site)
+    (site / "models" / "device").rename(site / "models" / "digits")
+    (site / "page.html").write_text("<!doctype html>" + _readme("html"))
+    (site / "page.js").write_text(_readme("js"))
+    with Origin(create_app(Settings(site_dir=str(site)))) as origin:
+        with page.expect_response(re.compile("/v1/questions/"), timeout=30_000) as asked:
+            page.goto(f"{origin.url}page.html")
+        assert asked.value.status == 202
         expect(page.locator("py-edge [part~=result]")).to_contain_text("%", timeout=30_000)
 
 
@@ -281,13 +283,3 @@ def test_nothing_stands_before_the_first_paint(page: Page, origin: Origin) -> No
         "() => performance.getEntriesByType('resource').filter(one => one.renderBlockingStatus === 'blocking').map(one => one.name.split('/').at(-1))"
     )
     assert blocking == ["look.css"]
-
-
-def _with_links(site: Path) -> Any:
-    from starlette.applications import Starlette
-    from starlette.routing import Mount
-
-    from py_edge.bundle.static import PackedFiles
-
-    files = PackedFiles(directory=site, html=True, follow_symlink=True)
-    return Starlette(routes=[Mount("/", files)])

@@ -45,11 +45,12 @@ def row(number: int, found: Mapping[str, Any], colour: bool = False) -> str:
 def facts(story: Mapping[str, Any]) -> str:
     """What was measured besides the rounds, one line each."""
     width = max(len(words) for _, words, _ in _FACTS)
-    lines = [f"{words:<{width}}  {_number(story[key])} {unit}".rstrip() for key, words, unit in _FACTS]
+    lines = [f"{words:<{width}}  {_number(story[key], unit)}" for key, words, unit in _FACTS]
     return "\n".join(lines)
 
 
-def _number(value: float | None) -> str:
+def _number(value: float | None, unit: str = "") -> str:
     if value is None:
         return "not measured"
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.1f}"
+    number = f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.1f}"
+    return f"{number} {unit}".rstrip()
