@@ -86,7 +86,8 @@ def finetuning(
 
     `finetune` does it at once; `finetuning` stops after each step, and closing it early leaves the model untouched.
 
-    x: one array or name -> array, rows first; y: classes (n,) int, or targets of the output's shape.
+    x: one array or name -> array, rows first; y: classes (n,) int, or targets of the output's shape. loss "auto": cross-entropy
+    for classes, of a linear output too, which is then read as logits; mean squared error for targets of a linear output.
     layers: "last" (features before it are cached), k (the last k layers), "all", "biases", or names and patterns.
     batch_norm: "train" (batch statistics, gamma and beta learn), "frozen", or "auto": trained only with layers="all".
     adapters: train low-rank changes of those weights ("last" then means all) and merge them at the end.
@@ -110,6 +111,9 @@ def finetuning(
         )
     probe = model.forward(1, training=True)
     output = next(iter(probe.outputs))
+    if loss == "auto" and prepare.is_of_logits(probe, output, Tensor.of(y)):
+        model = prepare.Softened(model)
+        probe = model.forward(1, training=True)
     xs = {n: prepare.as_input(t, probe, n) for n, t in data.named(x, list(probe.inputs), "inputs").items()}
     fresh, target = len(Rows(next(iter(xs.values())))), Tensor.of(y)
     kind = prepare.loss_for(probe, output, target) if loss == "auto" else loss

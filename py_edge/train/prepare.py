@@ -29,6 +29,40 @@ def loss_for(graph: Graph, output: str, truth: Tensor) -> str:
     return "binaryCrossentropy" if logits_of(b, value, "sigmoid") is not None else "meanSquaredError"
 
 
+def is_of_logits(graph: Graph, output: str, truth: Tensor) -> bool:
+    """Whether each linear row of the output stands against one class: then its values are logits, as `score` reads them."""
+    b, value = Builder(graph), graph.outputs[output]
+    rows = truth.shape[0] * count(graph.specs[value].shape[1:-1])
+    linear = all(logits_of(b, value, last) is None for last in ("softmax", "sigmoid"))
+    return linear and truth.dtype == "int32" and truth.size == rows and graph.specs[value].shape[-1] > 1
+
+
+class Softened:
+    """A model of logits as it is trained on classes: with a softmax at the end of its one output; its weights are the model's."""
+
+    def __init__(self, model: Trainable) -> None:
+        self.model = model
+        self.layers: Sequence[Any] = getattr(model, "layers", ())
+
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        return self.model.weights
+
+    @property
+    def trainable(self) -> list[str]:
+        return self.model.trainable
+
+    def forward(
+        self, rows: int, *, training: bool = False, frozen: Sequence[str] = (), seed: int = 0
+    ) -> Graph:
+        b = Builder(self.model.forward(rows, training=training, frozen=frozen, seed=seed).copy())
+        b.graph.outputs = {name: b.softmax(value) for name, value in b.graph.outputs.items()}
+        return b.graph
+
+    def set_weights(self, weights: Mapping[str, Tensor]) -> None:
+        self.model.set_weights(weights)
+
+
 def truth_for(y: Tensor, loss: str, shape: tuple[int, ...]) -> Tensor:
     """y as the step wants it for predictions of `shape` (rows first): int32 classes or float32 targets.
 

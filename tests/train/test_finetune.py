@@ -35,6 +35,26 @@ def test_whole_net_learns() -> None:
     assert history.history["loss"][-1] < history.history["loss"][0] / 2
 
 
+@pytest.mark.parametrize("layers", ["all", "last"])
+def test_a_linear_output_learns_classes_as_logits(layers: str) -> None:
+    """Classes must teach a model of logits what they teach the same model with a softmax at its end, bit by bit."""
+    learnt = []
+    for last in ("softmax", ""):
+        model = SmallModel([4, 8, 3], last=last)
+        history = finetune(
+            model,
+            *blobs(20),
+            layers=layers,
+            epochs=2,
+            batch=8,
+            validation=blobs(9, seed=2),
+            start=ReferenceRun,
+        )
+        weights = {name: tensor.data.tobytes() for name, tensor in model.weights.items()}
+        learnt.append((weights, history.history))
+    assert learnt[0] == learnt[1]
+
+
 def test_head_only_changes_the_head_only_and_caches_features() -> None:
     """Training the last layer must leave the others alone and give what it gives without cached features."""
     weights = []
