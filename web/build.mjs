@@ -30,6 +30,9 @@ const fromRoot = { define: { SHA256_FILE: '"__APP__sha256.js"' } };
 const fromApp = { define: { SHA256_FILE: '"sha256.js"' } };
 const common = { bundle: true, format: "esm", target: "es2022", minify: true, legalComments: "none", logLevel: "warning" };
 
+/** The bundle puts a copy of py-edge.js beside our pages' scripts. */
+const beside = { name: "beside", setup: ({ onResolve }) => onResolve({ filter: /\/py-edge\.js$/ }, () => ({ path: "./py-edge.js", external: true })) };
+
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist/app", { recursive: true });
 await build({ ...common, ...fromRoot, entryPoints: ["src/py-edge.ts", "src/predict.ts", "src/pixels.ts", "src/sw.ts"], outdir: "dist" });
@@ -39,7 +42,7 @@ await build({
   ...fromApp,
   entryPoints: ["demo.ts", "desk.ts", "dashboard.ts", "inspect.ts", "playground.ts", "teach.ts", "stream.ts", "fleet.ts", "look.css"].map((name) => `src/pages/${name}`),
   outdir: "dist/app",
-  external: ["../py-edge.js"],
+  plugins: [beside],
 });
 // What a page loads first is counted in bytes, and terser finds a twentieth more than esbuild.
 for (const name of ["py-edge.js", "predict.js", "pixels.js", "sw.js", "app/worker.js", "app/node.worker.js"]) {

@@ -2,7 +2,7 @@
 
     index.html desk.html dashboard.html py-edge.js predict.js pixels.js bundle.json   always asked for anew
     types/  *.d.ts                                                          TypeScript finds them beside the scripts
-    app-<h>/  our workers, pages, executors and wheel                       never changes
+    app-<h>/  our workers, pages with py-edge.js beside them, executors and wheel   never changes
     rt-<version>-<h>/  Pyodide                                              never changes
     models/<name>/  release.json beside its files
 Nothing points outside of the folder, no path begins with a slash, and the same input gives the same bytes.
@@ -44,6 +44,8 @@ ENTRIES = (".js", ".webmanifest", ".ts", ".json", ".html")
 SEALED = re.compile(r'(<script type="module" src|<link rel="(?:stylesheet|modulepreload)" href)="([^"]+)"')
 TYPES = "types"
 WORKER = "sw.js"
+ELEMENT = "py-edge.js"
+"""Lies at the root for everybody's pages, and for ours under the hash too: a browser that kept the last bundle's never takes it."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,12 @@ def collect(
         data = {name: path.read_bytes() for name, path in runtime.items()}
         ours = {p.name: p.read_bytes() for p in sorted((parts / "app").iterdir())}
         node = [file.name for file in lock.select(tiers) if file.tier == NODE_TIER]
-        app = _write_tree(folder, "app", {**ours, **{name: data.pop(name) for name in node}})
+        ours |= {name: data.pop(name) for name in node}
         data["pyodide-lock.json"] = filtered_lock(data["pyodide-lock.json"], lock, tiers)
         rt = _write_tree(folder, f"rt-{lock.pyodide}", data)
+        # The asset table in it names both folders, so the hash is of the script without its table, and of rt.
+        element = (parts / ELEMENT).read_text(encoding="utf-8")
+        app = _write_tree(folder, "app", {**ours, ELEMENT: (rt + element).encode()})
         for model, files in shipped.items():
             for path, content in files.items():
                 (folder / "models" / model / path).parent.mkdir(parents=True, exist_ok=True)
@@ -111,6 +116,7 @@ def collect(
             "node": [f"{app}{name}" for name in node],
             "files": {p: known[p] for p in known if _needs_size(p, app, rt)},
         }
+        (folder / app / ELEMENT).write_text(_fill(element, assets), encoding="utf-8")
         attributes = " ".join(f'{name}="{escape(value)}"' for name, value in edge.items())
         shutil.copytree(parts / TYPES, folder / TYPES)
         entries = [p for p in parts.iterdir() if p.suffix in ENTRIES and p.name != STAMP]

@@ -34,13 +34,6 @@ let offered = false;
 function offer(): void {
   if (offered) return;
   offered = true;
-  const reload = el("button", { type: "button", onclick: reloadAnew }, "Reload");
+  const reload = el("button", { type: "button", onclick: () => location.reload() }, "Reload");
   document.body.prepend(el("p", { class: "card row", role: "status" }, "A new version of this page is here.", reload));
-}
-
-/** A reload asks the host for the page alone, which would refuse scripts of the bundle before; so those go first. */
-function reloadAnew(): void {
-  const scripts = [...document.querySelectorAll<HTMLLinkElement>("link[rel=modulepreload]")];
-  const fetched = scripts.map(({ href }) => fetch(href, { cache: "reload" }));
-  Promise.allSettled(fetched).finally(() => location.reload()).catch(() => undefined);
 }
