@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 from tests.node.asking import ask, question
@@ -37,3 +38,5 @@ def test_the_table_says_what_the_status_says(start: Start) -> None:
     page.feed(answer.text)
     assert (page.rows["queued"], page.rows["tasks open"], page.rows["outbox"]) == ("2", "2", "0")
     assert page.rows["name"] == "site"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", page.rows["started"])
+    assert page.rows["outbox oldest"] == "0 ms"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
@@ -13,9 +15,12 @@ from py_edge.node.site import HEADERS
 from py_edge.node.wire import NO_STORE, node_of
 
 REFRESH_S = 5
+UNIT = re.compile(r"_(m?s)$")
+A_DATE_MS = 10**12  # what is less is a length of time
 STYLE = (
     ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;margin:1rem}"
-    "th,td{text-align:left;padding:.25rem .75rem;overflow-wrap:anywhere}caption{font-weight:700;text-align:left}"
+    "th,td{text-align:left;vertical-align:top;padding:.25rem .75rem}td{overflow-wrap:anywhere}"
+    "caption{font-weight:700;text-align:left;white-space:nowrap;padding-top:.75rem}"
 )
 
 
@@ -36,18 +41,23 @@ async def get_table(request: Request) -> Response:
 def _table(name: str, value: Any) -> str:
     rows = value.items() if isinstance(value, dict) else enumerate(value, 1)
     cells = "".join(
-        f'<tr><th scope="row">{_words(key)}</th><td>{_text(fact)}</td></tr>' for key, fact in rows
+        f'<tr><th scope="row">{_words(key)}</th><td>{_text(fact, key)}</td></tr>' for key, fact in rows
     )
     return (
         f"<table><caption>{_words(name)}</caption><tbody>{cells or '<tr><td>none</td></tr>'}</tbody></table>"
     )
 
 
-def _text(fact: Any) -> str:
+def _text(fact: Any, name: Any = "") -> str:
     if isinstance(fact, dict):
-        return ", ".join(f"{_words(key)} {_text(each)}" for key, each in fact.items())
-    return escape("none" if fact in (None, "") else str(fact))
+        return ", ".join(f"{_words(key)} {_text(each, key)}" for key, each in fact.items())
+    if fact in (None, ""):
+        return "none"
+    unit = UNIT.search(str(name))
+    if unit and unit[1] == "ms" and fact > A_DATE_MS:
+        return f"{datetime.fromtimestamp(fact / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return escape(f"{fact} {unit[1]}" if unit else str(fact))
 
 
 def _words(name: Any) -> str:
-    return escape(str(name).replace("_", " "))
+    return escape(UNIT.sub("", str(name)).replace("_", " "))
