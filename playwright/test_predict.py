@@ -76,6 +76,37 @@ def test_it_is_unsure_exactly_below_its_threshold(page: Page, open_edge: Open) -
         assert one["defer"] == (one["confidence"] < info["threshold"])
 
 
+def test_what_is_no_number_is_hard_and_never_easy(page: Page, open_edge: Open) -> None:
+    """NaN or infinity in an input, be it one that the net would swallow: no label, no confidence, asked; said in words."""
+    open_edge("predict")
+    told = page.evaluate(
+        """async () => {
+          const element = document.getElementById('edge');
+          const values = (at, value) => Object.assign(new Float32Array(64).fill(0.5), { [at]: value });
+          const shadow = () => [...element.shadowRoot.querySelectorAll('[part~=result], [part=status]')].map((node) => node.textContent);
+          const said = [];
+          for (const value of [NaN, Infinity, 0.5]) {
+            const { prediction } = await element.predictOrAsk(values(3, value));
+            said.push([prediction.label === null, prediction.label_index, prediction.confidence, prediction.defer, ...shadow()]);
+          }
+          const { labels } = await element.edge.predictMany(new Float32Array([...values(0, NaN), ...values(0, 0.5)]), 2);
+          return [...said, labels[0], labels[1] >= 0];
+        }"""
+    )
+    hard = [
+        True,
+        -1,
+        0,
+        True,
+        "no answer",
+        "This is nothing that the model can judge; kept here, no node is named to ask",
+    ]
+    assert told[:2] == [hard, hard]
+    assert told[2][0] is False
+    assert told[2][5].startswith(("Answered on this device", "Not sure"))
+    assert told[3:] == [-1, True]
+
+
 def test_nothing_but_the_page_the_model_and_the_executor_is_fetched(open_edge: Open, origin: Origin) -> None:
     """Answering needs no Python: with learn="off" not one byte of the runtime is asked for."""
     open_edge("predict")

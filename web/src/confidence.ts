@@ -38,7 +38,7 @@ export function policyOf(meta: PlanMeta | undefined, policy: Policy): Required<P
 export function decide(output: ArrayLike<number>, policy: Required<Policy>, ms: number): Prediction {
   const { probabilities, label_index, confidence } = score(output, policy.temperature);
   return {
-    label: policy.labels?.[label_index] ?? String(label_index),
+    label: label_index < 0 ? null : (policy.labels?.[label_index] ?? String(label_index)),
     label_index, confidence, probabilities, ms,
     defer: !(confidence >= policy.threshold),
     model_version: policy.version,

@@ -192,9 +192,10 @@ export class PyEdgeElement extends HTMLElement {
     // What went wrong while it was loading stays to be read.
     if (name === "ready" && !this.#troubled) this.#say((detail as Events["ready"]).stage === "predict" ? "Ready" : "Ready, and able to learn");
     if (name === "prediction") {
-      const { label, confidence, defer } = detail as Prediction;
-      this.#paint(`${label} (${Math.round(confidence * 100)} %)`);
-      this.#say(defer ? "Not sure: asking" : "Answered on this device");
+      const { label, confidence, defer, sequence } = detail as Events["prediction"];
+      const asking = sequence === null ? "" : this.edge!.source.api ? ": asking" : "; kept here, no node is named to ask";
+      this.#paint(label === null ? "no answer" : `${label} (${Math.round(confidence * 100)} %)`);
+      this.#say(defer ? `${label === null ? "This is nothing that the model can judge" : "Not sure"}${asking}` : "Answered on this device");
     }
     if (name === "answered") {
       const { label, source } = detail as Events["answered"];

@@ -18,6 +18,13 @@ function loaded(): NonNullable<typeof current> {
   return current;
 }
 
+/** False with NaN or infinity in it, which a layer may swallow. */
+function allNumbers(input: Float32Array): boolean {
+  let sum = 0;
+  for (let i = 0; i < input.length; i++) sum += input[i]! * 0;
+  return sum === 0;
+}
+
 function changedInfo(): ModelInfo | null {
   const now = loaded();
   const { threads, reason } = now.executor;
@@ -55,7 +62,7 @@ export const predictCalls: Handlers<PredictCalls> = {
     const { executor, policy: own } = loaded();
     const begin = performance.now();
     const [output] = executor.run([input]);
-    const prediction = decide(output ?? [], policy ? { ...own, ...policy } : own, performance.now() - begin);
+    const prediction = decide((allNumbers(input) && output) || [], policy ? { ...own, ...policy } : own, performance.now() - begin);
     return { prediction, info: changedInfo() };
   },
   predictMany({ inputs, count }) {
@@ -64,8 +71,9 @@ export const predictCalls: Handlers<PredictCalls> = {
     const labels: number[] = [];
     const confidences: number[] = [];
     for (let i = 0; i < count; i++) {
-      const [output] = executor.run([inputs.subarray(i * size, (i + 1) * size)]);
-      const { label_index, confidence } = score(output ?? [], policy.temperature);
+      const input = inputs.subarray(i * size, (i + 1) * size);
+      const [output] = executor.run([input]);
+      const { label_index, confidence } = score((allNumbers(input) && output) || [], policy.temperature);
       labels.push(label_index);
       confidences.push(confidence);
     }

@@ -184,7 +184,8 @@ export interface ModelInfo {
 
 /** What the device says about one input. `defer`: it is not sure, somebody else should answer. */
 export interface Prediction {
-  label: string;
+  /** null, and -1 as its place, where nothing can be said: an input or output that is empty or holds what is no number. */
+  label: string | null;
   label_index: number;
   confidence: number;
   probabilities: number[];

@@ -8,7 +8,7 @@ export const count = (value: unknown) => (typeof value === "number" ? value : 0)
 export const sum = (value: unknown) => Object.values((value ?? {}) as Fact).reduce((all: number, each) => all + count(each), 0);
 const list = (value: unknown) => (Array.isArray(value) ? (value as Fact[]) : []);
 const ago = (status: Status, at: unknown) => `${Math.max(0, Math.round((count(status["now_ms"]) - count(at)) / 1000))} s ago`;
-const wait = (seconds: unknown) => (typeof seconds === "number" ? (seconds < 1 ? "under 1 s" : `about ${Math.round(seconds)} s`) : "wait unknown");
+export const wait = (seconds: unknown) => (typeof seconds === "number" ? (seconds < 1 ? "under 1 s" : `about ${Math.round(seconds)} s`) : "wait unknown");
 
 /** A table that scrolls by itself where it is wider than its room. */
 function table(name: string, columns: string[], rows: HTMLTableSectionElement): HTMLElement {
@@ -30,7 +30,7 @@ export function waiting(status: Status, api: string): HTMLElement[] {
   const all = count(((status["questions"] ?? {}) as Fact)["queued"]);
   const first = rows[0] ? ` The first: ${rows[0][1]} before it, ${rows[0][2]}.` : "";
   const shown = rows.map(([question, place, time]) => el("li", {}, el("a", { href: `${api}questions/${question!}`, title: question! }, shortId(question!)), el("span", {}, `${place} before it`), el("span", { class: "state hint" }, time!)));
-  return [el("ol", { class: "questions person" }, ...shown), said(`${all} wait.${first}`), dataTable("waiting places", ["question", "before it", "wait"], body(rows))];
+  return [el("ol", { class: "questions person" }, ...shown), said(all ? `${all} wait.${first}` : "Nothing waits."), dataTable("waiting places", ["question", "before it", "wait"], body(rows))];
 }
 
 /** Questions on their way up and answers on their way down. */

@@ -2,6 +2,7 @@
 import type { PyEdgeElement } from "../element.ts";
 import type { Answer, Events, LearnOptions, Prediction } from "../protocol.ts";
 import { callNode } from "../wire.ts";
+import { wait } from "./board.ts";
 import { type Series, ShareChart } from "./chart.ts";
 import { byId, el, percent, placeOf, telling } from "./dom.ts";
 import { registerOffline } from "./offline.ts";
@@ -68,8 +69,8 @@ function showPrediction(prediction: Prediction): void {
     bar.querySelector<HTMLElement>(".fill")!.style.setProperty("--share", String(share));
     bar.querySelector(".value")!.textContent = percent(share);
   });
-  const says = prediction.defer ? `Not sure: perhaps ${prediction.label}` : `It is ${prediction.label}`;
-  byId("says").textContent = `${says} (${percent(prediction.confidence)})`;
+  const { label, defer, confidence } = prediction;
+  byId("says").textContent = label === null ? "This is nothing that the model can judge" : `${defer ? "Not sure: perhaps" : "It is"} ${label} (${percent(confidence)})`;
 }
 
 function showPlace(kind: string | null): void {
@@ -91,16 +92,23 @@ async function showChain(api: string): Promise<void> {
   if (!status.parent) placeNode("cloud")?.remove();
 }
 
+/** No node is named: the device answers alone, and what it is not sure of stays with it. */
+function showAlone(): void {
+  for (const place of document.querySelectorAll("#chain :not([data-place=device])")) place.remove();
+  byId("person").hidden = !deskApi;
+  byId("leaves").textContent = "Nothing leaves this device: no node is named to ask, so the pictures it is not sure of are kept here.";
+}
+
 function showModel(): void {
   const { edge } = element;
   if (!edge?.info) return;
   byId("version").textContent = `model v${edge.info.version ?? "?"}${edge.tuned ? " + learnt here" : ""}`;
   const { threshold } = edge.info;
-  byId("threshold").textContent = threshold <= 1 ? `answers alone from ${percent(threshold)}` : "asks about everything";
+  byId("threshold").textContent = threshold <= 1 ? `It answers alone from ${percent(threshold)} confidence.` : "It asks about everything.";
 }
 
 function listQuestion(sequence: number, image: Float32Array, prediction: Prediction): void {
-  const row = el("li", {}, picture(image, `question ${sequence}`), el("span", { class: "what" }, `perhaps ${prediction.label}`), el("span", { class: "state chip" }, "kept"));
+  const row = el("li", {}, picture(image, `question ${sequence}`), el("span", { class: "what" }, prediction.label === null ? "no idea" : `${prediction.defer ? "perhaps" : "to check:"} ${prediction.label}`), el("span", { class: "state chip" }, "kept"));
   asked.set(sequence, { image, begin: performance.now(), row });
   const list = byId("questions");
   list.prepend(row);
@@ -142,7 +150,7 @@ async function ask(input: ArrayLike<number>, options: { show?: boolean; audit?: 
     showImage(image);
     showPrediction(result.prediction);
     shown = result.sequence;
-    showPlace(result.sequence === null ? "device" : "site");
+    showPlace(result.prediction.defer && edge.source.api ? "site" : "device");
   }
   if (result.sequence !== null) listQuestion(result.sequence, image, result.prediction);
   return result;
@@ -164,9 +172,9 @@ element.addEventListener("pyedge:answered", (event) => {
   showCounts();
 });
 element.addEventListener("pyedge:escalated", (event) => {
-  const { sequence, state } = (event as CustomEvent<Events["escalated"]>).detail;
+  const { sequence, state, place, estimate_s } = (event as CustomEvent<Events["escalated"]>).detail;
   const chip = asked.get(sequence)?.row.querySelector(".state");
-  if (chip && chip.textContent === "kept") chip.textContent = state;
+  if (chip && chip.textContent === "kept") chip.textContent = `${state}${place && ` as number ${Number(place) + 1}`}${estimate_s === null ? "" : `, ${wait(estimate_s)}`}`;
   showCounts();
 });
 element.addEventListener("pyedge:learning", (event) => {
@@ -196,11 +204,15 @@ const firstPrediction = element.ready.then(async (edge) => {
   timings.first_prediction_ms = performance.timeOrigin + performance.now() - begin_ms;
   showModel();
   useDesk(query.get("desk") ?? edge.source.api);
+  if (!edge.source.api) showAlone();
   // Where nobody tells, the chain keeps its general names.
   if (edge.source.api && element.getAttribute("origin") !== "in-page") showChain(edge.source.api).catch(() => undefined);
   return { device: edge.device, first_prediction_ms: timings.first_prediction_ms, model_version: edge.info!.version };
 });
-firstPrediction.catch(() => byId("says").replaceChildren("The model could not be loaded; see the line below."));
+firstPrediction.catch(() => {
+  byId("says").textContent = "The model could not be loaded";
+  byId("learnt").textContent = "Nothing to learn with.";
+});
 
 let deskApi = "";
 
