@@ -84,6 +84,7 @@ def _model(parent: Path) -> Path:
 
 def _ask(page: Page, url: str) -> None:
     """Play the front page so that everything is asked; leave when all of it has gone out."""
+    page.set_default_timeout(SLOW_MS)
     page.goto(url + ASKING)
     page.locator("#play").click()
     page.wait_for_function("() => !document.getElementById('play').disabled", timeout=SLOW_MS)
@@ -93,6 +94,7 @@ def _ask(page: Page, url: str) -> None:
 
 def _answer(page: Page, url: str) -> None:
     """Sit down at the desk, answer some, skip one."""
+    page.set_default_timeout(SLOW_MS)
     page.goto(f"{url}desk.html?annotator=ann")
     for count, key in enumerate("397s", 1):
         page.locator("button.label").first.wait_for()

@@ -57,7 +57,7 @@ export class Remote<T extends object> {
     worker.addEventListener("message", (event: MessageEvent<Reply>) => this.#settle(event.data));
     worker.addEventListener("error", (event) => {
       event.preventDefault();
-      this.#lose(event.message || "it could not be loaded");
+      this.#lose(event.message || "it could not be loaded from the folder of py-edge.js; leave the bundle as it was made");
     });
     worker.addEventListener("messageerror", () => this.#lose("a message could not be read"));
   }

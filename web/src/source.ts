@@ -48,7 +48,10 @@ export function makeSource(src: string, origin: string | null, model: string, to
     name,
     api,
     token,
-    current: async (signal) => readRelease(`${api}models/${name}`, signal, await bearing(token)),
+    current: async (signal) => readRelease(`${api}models/${name}`, signal, await bearing(token)).catch((error: unknown) => {
+      if (!(error instanceof EdgeError) || error.code !== "E_NOT_FOUND") throw error;
+      throw new EdgeError({ code: error.code, message: "the node has no model of this name", where: `${api}models/${name}`, remedy: "start the node with a model, or name another" });
+    }),
     locate: (_release, file) => ({ url: `${api}blobs/${file.sha256}`, size: file.size, sha256: file.sha256 }),
   };
 }

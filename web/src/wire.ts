@@ -101,6 +101,7 @@ export async function callNode<T>(url: string, init: RequestInit = {}, timeout_m
   }
   const body = parseJson(text);
   if (response.ok && body !== null) return body as T;
+  if (body === null && response.status === 404) throw new EdgeError({ code: "E_NETWORK", message: "no node is here", where: url.replace(/\?.*/, ""), got: 404, remedy: "name one with origin" });
   const told = (body ?? {}) as Partial<Problem> & { detail?: string; title?: string };
   throw new EdgeError({
     code: told.code ?? (response.status === 401 ? "E_AUTH" : "E_NETWORK"),

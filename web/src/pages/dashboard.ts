@@ -32,6 +32,7 @@ function show(status: Status): void {
   history.push(status);
   if (history.length > STORED_POINTS) history.shift();
   byId("state").textContent = `Live, ${new Date().toLocaleTimeString()}`;
+  byId("trouble").hidden = true;
   const tiers = shares(status);
   byId("numbers").replaceChildren(
     ...big("answered without a person", tiers.length ? percent(1 - (tiers.find(([kind]) => kind === "person")?.[1] ?? 0)) : "none yet"),
@@ -116,7 +117,9 @@ async function look(): Promise<void> {
   try {
     show(await callNode<Status>(`${api}status`));
   } catch (error) {
-    byId("state").textContent = sentence(toProblem(error));
+    byId("state").textContent = history.length ? "not live" : "no node";
+    byId("trouble").textContent = sentence(toProblem(error));
+    byId("trouble").hidden = false;
   }
 }
 

@@ -25,7 +25,7 @@ const KINDS: [RegExp, string][] = [[/python\.snapshot\.gz$/, "accuracy"], [/\/py
 const KIND_NAMES: Record<string, string> = { cloud: "Python runtime and libraries", accuracy: "started Python's memory: runtime and ours", person: "our Python", site: "models", device: "pages, workers, executors" };
 
 function size(bytes: number): string {
-  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : bytes >= 1e3 ? `${(bytes / 1e3).toFixed(0)} kB` : `${bytes} B`;
+  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)}\u00a0MB` : bytes >= 1e3 ? `${(bytes / 1e3).toFixed(0)}\u00a0kB` : `${bytes}\u00a0B`;
 }
 
 /** Slice and dice: the larger half of the bytes on one side, alternating; small and good enough for thirty files. */
@@ -78,7 +78,7 @@ async function showShipped(): Promise<void> {
   byId("total").textContent = `${files.length} files, ${size(total)}, version ${index.version}. Pages answer after the model, one executor and ${size(index.files["py-edge.js"]?.[0] ?? 0)} of script; Python comes later, if at all.`;
   followWidth(map, WIDTHS, (width) => drawMap(files.filter(([, bytes]) => bytes > total / 5000), width));
   byId("map").append(map, el("ul", { class: "legend" }, ...Object.entries(KIND_NAMES).map(([kind, name]) => el("li", { class: kind }, svg("svg", { viewBox: "-6 -6 12 12", class: "key", "aria-hidden": "true" }, svg("rect", { x: -5, y: -5, width: 10, height: 10, class: "mark" })), name))));
-  const rows = Object.entries(index.files).map(([name, [bytes, sha256]]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, size(bytes)), el("td", {}, el("code", {}, sha256.slice(0, 16)))));
+  const rows = Object.entries(index.files).map(([name, [bytes, sha256]]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "number" }, size(bytes)), el("td", {}, el("code", {}, sha256.slice(0, 16)))));
   byId("files").append(el("thead", {}, el("tr", {}, ...["file", "size", "sha256"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, ...rows));
 }
 
@@ -89,9 +89,9 @@ async function showLayers(): Promise<void> {
   byId("layers-total").textContent = paths.length ? "" : "This folder ships no model; the node that serves it brings its own.";
   for (const path of paths) {
     const layers = layersOf((await (await fetch(path)).json()) as Parameters<typeof layersOf>[0]);
-    const rows = layers.map(({ name, kind, weights, parameters }) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, kind), el("td", {}, weights), el("td", {}, String(parameters))));
+    const rows = layers.map(({ name, kind, weights, parameters }) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, kind), el("td", {}, weights), el("td", { class: "number" }, parameters.toLocaleString("en"))));
     const total = layers.reduce((sum, { parameters }) => sum + parameters, 0);
-    const caption = `${path.split("/").slice(1, -1).join("/")}: ${layers.length} layers, ${total} parameters`;
+    const caption = `${path.split("/").slice(1, -1).join("/")}: ${layers.length} layers, ${total.toLocaleString("en")} parameters`;
     byId("layers").append(el("table", {}, el("caption", { class: "hint" }, caption), el("thead", {}, el("tr", {}, ...["layer", "kind", "weights", "parameters"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, ...rows)));
   }
 }

@@ -35,5 +35,5 @@ function offer(): void {
   if (offered) return;
   offered = true;
   const reload = el("button", { type: "button", onclick: () => location.reload() }, "Reload");
-  document.body.prepend(el("p", { class: "card row", role: "status" }, "A new version of this page is here.", reload));
+  document.querySelector("main")!.prepend(el("p", { class: "card row", role: "status" }, "A new version of this page is here.", reload));
 }

@@ -16,7 +16,7 @@ const SEEN = {
 const STEPS: Record<string, number> = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
 export class DeskPanel {
-  readonly node = el("div", { class: "desk" });
+  readonly node = el("div", { class: "desk", tabindex: -1 });
   readonly #api: string;
   readonly #annotator: string;
   #task: DeskTask | null = null;
@@ -91,18 +91,25 @@ export class DeskPanel {
     const best = task.candidates.slice(0, 3);
     const guess = best.map(({ label, probability }) => `${label} ${percent(probability)}`).join(", ");
     const buttons = this.#labels.map((label, index) =>
-      el("button", { type: "button", class: "label", onclick: () => this.#do(this.#vote("label", index)) }, label, ...(index < 10 ? keyHint(label, index) : [])),
+      el("button", { type: "button", class: "label", onclick: () => this.#do(this.#vote("label", index)) }, label, ...(index < 10 && !/^\d$/.test(label) ? [keyHint("1234567890"[index]!)] : [])),
     );
     const others = ([["s", "Skip", "skip"], ["c", "Cannot tell", "cannot_tell"], ["n", "None of these", "none_of_these"]] as const).map(([key, words, verdict]) =>
-      el("button", { type: "button", class: "quiet", onclick: () => this.#do(this.#vote(verdict, null)) }, words, el("kbd", {}, key)),
+      el("button", { type: "button", class: "quiet", onclick: () => this.#do(this.#vote(verdict, null)) }, words, keyHint(key)),
     );
-    this.node.replaceChildren(
+    this.#fill(
       inputView(task.input, task.rung, SEEN[task.rung]),
       el("p", { role: "status" }, waiting ? `${waiting} more waiting. ` : "The last one waiting. ", el("span", { class: "hint" }, `${task.rung === "input" ? "" : `Here is ${SEEN[task.rung]}. `}${guess ? `The models' guess: ${guess}. ` : ""}Asked by ${task.model}.`)),
       ...this.#finder(buttons),
       el("div", { class: "labels", role: "group", "aria-label": "labels" }, ...buttons),
       el("div", { class: "row" }, ...others, ...(this.#last ? [this.#undoButton()] : [])),
     );
+  }
+
+  /** Other contents; whoever's focus stood on what goes is put before the new, not at the top of the page. */
+  #fill(...parts: Node[]): void {
+    const inside = this.node.contains(document.activeElement);
+    this.node.replaceChildren(...parts);
+    if (inside) this.node.focus();
   }
 
   /** A field that leaves only the labels with these letters; enter votes for the first, escape gives all back. */
@@ -126,7 +133,7 @@ export class DeskPanel {
   }
 
   #undoButton(): HTMLElement {
-    return el("button", { type: "button", class: "quiet", onclick: () => this.#do(this.#undo()) }, "Undo the last", el("kbd", {}, "u"));
+    return el("button", { type: "button", class: "quiet", onclick: () => this.#do(this.#undo()) }, "Undo the last", keyHint("u"));
   }
 
   /** Move the focus over the labels; enter or space then votes, as on any button. */
@@ -140,7 +147,8 @@ export class DeskPanel {
 
   #message(text: string): void {
     this.#task = this.#find = null;
-    this.node.replaceChildren(el("p", { role: "status", class: "hint" }, text), ...(this.#last ? [el("div", { class: "row" }, this.#undoButton())] : []));
+    if (this.node.querySelector("[role=status]")?.textContent === text) return; // said once, and the focus stays
+    this.#fill(el("p", { role: "status", class: "hint" }, text), ...(this.#last ? [el("div", { class: "row" }, this.#undoButton())] : []));
   }
 
   /** Take the last vote back and show its task again; the answer that went home is followed by a better one. */
@@ -190,10 +198,8 @@ export class DeskPanel {
   }
 }
 
-function keyHint(label: string, index: number): Node[] {
-  const key = "1234567890"[index]!;
-  return /^\d$/.test(label) ? [] : [el("kbd", {}, key)];
-}
+/** For the eye: a button's name is what it does, and the keys are told below the desk. */
+const keyHint = (key: string) => el("kbd", { "aria-hidden": "true" }, key);
 
 /** Who sits here: kept in this browser, so that votes of one person are known as one person's. */
 export function annotatorName(): string {

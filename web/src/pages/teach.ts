@@ -49,6 +49,7 @@ isReady.then(
   (error: EdgeError) => (byId("python").textContent = `The net cannot be trained here: ${error.message}`),
 );
 
+const bar = byId<HTMLProgressElement>("bar");
 const curve = new LossChart();
 byId("learning").append(curve.node);
 
@@ -122,7 +123,7 @@ function showGroup(group: Group, index: number): HTMLElement {
       event.preventDefault();
       told(() => addFiles(group, (event as DragEvent).dataTransfer?.files ?? []))();
     },
-  }, el("div", { class: "row" }, name, el("span", { class: "hint" }, `${group.tiles.length} pictures`), empty), tiles, el("div", { class: "row" }, picker), el("div", { class: "row" }, sample, shoot));
+  }, el("div", { class: "row" }, name, el("span", { class: "hint" }, `${group.tiles.length} pictures`), empty), tiles, el("div", { class: "row" }, picker, sample, shoot));
   return box;
 }
 
@@ -167,7 +168,7 @@ async function train(): Promise<void> {
     const given = lessons();
     await room.know(given, variantsOf());
     const epochs = Math.max(LEAST_EPOCHS, Math.ceil((STEPS * BATCH) / given.labels.length / STEP_EPOCHS) * STEP_EPOCHS);
-    const bar = byId<HTMLProgressElement>("bar");
+    bar.hidden = false;
     for (let epoch = 0; epoch < epochs; epoch += STEP_EPOCHS) {
       fitted = await room.fit(given, STEP_EPOCHS);
       bar.value = (epoch + STEP_EPOCHS) / epochs;
@@ -180,6 +181,7 @@ async function train(): Promise<void> {
     say(`Training stopped: ${(error as Error).message}`);
   } finally {
     busy = false;
+    bar.hidden = true;
     showGroups();
   }
 }
