@@ -30,9 +30,10 @@ build: install web/node_modules/.package-lock.json ## Build the kernels, fetch t
 	@$(BIN)/python -m py_edge.kernels.build
 	@$(BIN)/py-edge bundle --prepare
 
-story-picture: build ## The README's picture of the story, made anew.
+story-picture: build ## The README's picture of the story, made anew, in 256 colours.
 	@$(BIN)/py-edge demo --headless --once --rounds 6 --pictures .demo/pictures $(ARGS)
-	@cp .demo/pictures/round-06.png web/pictures/story.png
+	@$(BIN)/python -m pip install --quiet pillow
+	@$(BIN)/python -c "from PIL import Image; Image.open('.demo/pictures/round-06.png').convert('RGB').quantize(256, dither=0).save('web/pictures/story.png', optimize=True)"
 
 demo: build ## Play the story: two nodes, the page, the desk.
 	@$(BIN)/py-edge demo $(ARGS)

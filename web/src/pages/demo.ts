@@ -185,7 +185,7 @@ element.addEventListener("pyedge:learning", (event) => {
 element.addEventListener("pyedge:trained", (event) => {
   const { examples, train_ms, loss } = (event as CustomEvent<Events["trained"]>).detail;
   lossChart.finish(loss);
-  byId("learnt").textContent = `Learnt from ${examples} answers in ${Math.round(train_ms)} ms; loss ${loss[0]?.toFixed(2) ?? "?"} to ${loss.at(-1)?.toFixed(2) ?? "?"}.`;
+  byId("learnt").textContent = `Learnt from ${examples} answers in ${Math.round(train_ms)} ms.`;
   showModel();
 });
 element.addEventListener("pyedge:released", showModel);

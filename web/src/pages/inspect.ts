@@ -79,7 +79,7 @@ async function showShipped(): Promise<void> {
   followWidth(map, WIDTHS, (width) => drawMap(files.filter(([, bytes]) => bytes > total / 5000), width));
   byId("map").append(map, el("ul", { class: "legend" }, ...Object.entries(KIND_NAMES).map(([kind, name]) => el("li", { class: kind }, svg("svg", { viewBox: "-6 -6 12 12", class: "key", "aria-hidden": "true" }, svg("rect", { x: -5, y: -5, width: 10, height: 10, class: "mark" })), name))));
   const rows = Object.entries(index.files).map(([name, [bytes, sha256]]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "number" }, size(bytes)), el("td", {}, el("code", {}, sha256.slice(0, 16)))));
-  byId("files").append(el("thead", {}, el("tr", {}, ...["file", "size", "sha256"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, ...rows));
+  byId("files").append(el("thead", {}, el("tr", {}, ...["file", "size", "sha256"].map((name) => el("th", { scope: "col", class: name === "size" && "number" }, name)))), el("tbody", {}, ...rows));
 }
 
 /** A table for each model that this folder ships; a node's models are not in it. */
