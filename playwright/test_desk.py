@@ -51,7 +51,9 @@ def test_keys_arrows_and_undo_without_a_mouse(page: Page, node: LiveNode, tmp_pa
     expect(page.locator("button.label").nth(5)).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#count")).to_have_text("1 answered")
-    expect(page.locator("div.desk")).to_be_focused()  # Tab goes on with what is shown next, not at the top of the page
+    expect(
+        page.locator("div.desk")
+    ).to_be_focused()  # Tab goes on with what is shown next, not at the top of the page
     expect(page.get_by_role("button", name="Undo the last", exact=True)).to_be_visible()
     voted = [n for n in range(1, 5) if answers(node, n)]
     assert [[each["label_index"] for each in answers(node, n)] for n in voted] == [[3, 5]]

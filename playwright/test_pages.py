@@ -182,6 +182,26 @@ def test_a_flipped_byte_is_never_run(
     assert any("integrity" in line for line in tattler.complaints)
 
 
+def test_a_front_page_that_names_no_node_says_that_nothing_leaves(
+    page: Page, bundle: Bundle, tmp_path: Path
+) -> None:
+    """Neither node nor person stands in the chain, nobody is offered a seat, and an unsure picture is kept here."""
+    shutil.copytree(bundle.folder, tmp_path / "site")
+    front = tmp_path / "site" / "index.html"
+    front.write_text(front.read_text(encoding="utf-8").replace('origin="."', ""), encoding="utf-8")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    with Origin(tmp_path / "site") as served:
+        page.goto(f"{served.url}?src=models/device/&learn=off&threshold=1.1")
+        expect(page.locator("#leaves")).to_contain_text("Nothing leaves this device")
+        page.get_by_role("button", name="Try a sample").click()
+        expect(page.locator("#questions .state")).to_have_text("kept")
+        expect(page.locator("#edge [part=status]")).to_contain_text("kept here, no node is named to ask")
+        expect(page.locator("#chain li")).to_have_text(["device"])
+        expect(page.locator("#person")).to_be_hidden()
+    assert not [url for url in asked if "/v1/" in url]
+
+
 TEACH = """async ([images, labels]) => {
   const edge = await document.getElementById('edge').ready;
   for (const [i, image] of images.entries()) await edge.teach(new Float32Array(image), labels[i]);
