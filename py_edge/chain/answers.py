@@ -10,7 +10,7 @@ from py_edge.chain.states import PENDING, enter
 from py_edge.fields import read_json
 from py_edge.records import ERASED, NO_LABEL, Answer, Example, Question
 from py_edge.storage.ports import Reading, Row, Transaction
-from py_edge.storage.tables import ANSWERS, EXAMPLES, INBOX, QUESTIONS
+from py_edge.storage.tables import EXAMPLES, INBOX, QUESTIONS
 
 PERSON_TIER = 99
 
@@ -88,8 +88,7 @@ def _settle_one(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> bool:
         return False
     revision = row["revision"] + 1
     answer = answer.but(device=row["device"], sequence=row["sequence"], revision=revision)
-    key = {"device": row["device"], "sequence": row["sequence"], "revision": revision}
-    tx.insert(ANSWERS, key | {"at_ms": now_ms, "body": answer.canonical().decode()})
+    downstream.keep_answer(tx, answer, now_ms)
     facts = {
         "revision": revision, "tier": answer.tier, "answered_by": answer.source, "provisional": int(answer.provisional)
     }  # fmt: skip

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
-from py_edge.fields import read_json
+from py_edge.chain.tell import tell
+from py_edge.errors import PyEdgeError
+from py_edge.fields import canonical_json, read_json
 from py_edge.records import Answer
 from py_edge.storage.ports import Reading, Row, Transaction
 from py_edge.storage.tables import ANSWERS, DELIVERIES, PATHS, QUESTIONS
@@ -61,7 +64,7 @@ def deliver(tx: Transaction, row: Row, revision: int, only: str = "") -> int:
 def pending(tx: Reading, asker: str, after: int = 0, limit: int = 100) -> list[Delivery]:
     """What this asker has not acknowledged, oldest first."""
     rows = tx.select(DELIVERIES, ("asker", "=", asker), ("event", ">", after), order=("event",), limit=limit)
-    return [_load(tx, row) for row in rows]
+    return [each for each in (_load(tx, row) for row in rows) if each is not None]
 
 
 def pending_event(tx: Reading, asker: str, row: Row) -> int | None:
@@ -86,16 +89,48 @@ def last_answer(tx: Reading, row: Row) -> Answer | None:
     return _answer(tx, row["device"], row["sequence"], row["revision"])
 
 
-def _load(tx: Reading, delivery: Row) -> Delivery:
+def _load(tx: Reading, delivery: Row) -> Delivery | None:
     device, sequence, revision = delivery["device"], delivery["sequence"], delivery["revision"]
     answer = _answer(tx, device, sequence, revision) if revision else None
+    if revision and answer is None:
+        return None
     question = tx.get(QUESTIONS, device, sequence)
     return Delivery(delivery["event"], device, sequence, answer, question["state"] if question else "failed")
 
 
+def keep_answer(tx: Transaction, answer: Answer, now_ms: int) -> None:
+    """Write a revision down, under a seal."""
+    key = {"device": answer.device, "sequence": answer.sequence, "revision": answer.revision}
+    body = answer.canonical().decode()
+    tx.insert(ANSWERS, key | {"at_ms": now_ms, "body": f'{{"seal":"{_seal(body.encode())}",{body[1:]}'})
+
+
+def revisions(tx: Reading, row: Row) -> list[Answer]:
+    """Every answer that a question ever had."""
+    rows = tx.select(ANSWERS, ("device", "=", row["device"]), ("sequence", "=", row["sequence"]))
+    return [answer for answer in map(_open, rows) if answer is not None]
+
+
 def _answer(tx: Reading, device: str, sequence: int, revision: int) -> Answer | None:
     row = tx.get(ANSWERS, device, sequence, revision)
-    return Answer.from_json(read_json(row["body"])) if row else None
+    return _open(row) if row else None
+
+
+def _open(row: Row) -> Answer | None:
+    """The answer in this row; None when the disk has changed it, which is told: no answer is better than a wrong one."""
+    try:
+        value = read_json(row["body"])
+        seal = value.pop("seal", None)
+        if seal in (None, _seal(canonical_json(value))):
+            return Answer.from_json(value)
+    except (PyEdgeError, AttributeError):
+        pass
+    tell("damaged", question=f"{row['device']}:{row['sequence']}", revision=row["revision"])
+    return None
+
+
+def _seal(body: bytes) -> str:
+    return sha256(body).hexdigest()[:16]
 
 
 def _paths(tx: Reading, row: Row) -> list[Row]:

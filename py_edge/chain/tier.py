@@ -29,7 +29,7 @@ from py_edge.errors import ConflictError, NotFoundError
 from py_edge.fields import read_json
 from py_edge.records import ERASED, Answer, Question, Receipt, Transition
 from py_edge.storage.ports import Reading, Row, Store, Transaction
-from py_edge.storage.tables import ANSWERS, OUTBOX, QUESTIONS, TRANSITIONS
+from py_edge.storage.tables import OUTBOX, QUESTIONS, TRANSITIONS
 
 Think = Callable[[Callable[[Question], Any], Question], Awaitable[Any]]
 Forget = Callable[[Transaction, Row, int], None]
@@ -204,7 +204,7 @@ class Tier:
                 Transition(step["number"], step["state"], step["at_ms"], step["reason"]).to_json()
                 for step in tx.select(TRANSITIONS, *mine)
             ]
-            answers = [read_json(answer["body"]) for answer in tx.select(ANSWERS, *mine)]
+            answers = [answer.to_json() for answer in downstream.revisions(tx, row)]
             sending = tx.select(OUTBOX, *mine)
             return {
                 **receipt_of(tx, row, asker, self.place, self.owner).to_json(),

@@ -24,6 +24,7 @@ from py_edge.storage.in_memory import MemoryBus
 from py_edge.storage.migrate import migrate
 from py_edge.storage.ports import Reading, T, Transaction
 from py_edge.storage.sql import SqlTransaction, Statements
+from py_edge.storage.wal import check_log
 from py_edge.storage.writer import GroupWriter
 
 # name, what is set, what must be read back
@@ -42,6 +43,7 @@ SETTINGS: tuple[tuple[str, str, Any], ...] = (
 )
 PASSIVE_ABOVE_BYTES = 4 << 20
 TRUNCATE_ABOVE_BYTES = 32 << 20
+LOOK_THROUGH_BELOW_BYTES = 256 << 20
 
 
 class SqliteStore:
@@ -55,10 +57,11 @@ class SqliteStore:
         self._lock = _lock_file(path)
         try:
             with _Mapped(path):
+                check_log(path)
                 self._engine = _make_engine(path)
                 with self._engine.connect() as connection:
                     migrate(connection)
-                    broken = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+                    broken = connection.exec_driver_sql(f"PRAGMA {_check_of(path)}(1)").scalar()
                     if broken != "ok":
                         raise StorageError(
                             f"the database is damaged: {broken}", where=str(path), remedy="restore a backup"
@@ -86,6 +89,8 @@ class SqliteStore:
             cursor.execute("BEGIN")
             try:
                 return work(SqlTransaction(cursor, self._statements))
+            except sqlite3.DatabaseError as error:
+                raise StorageError(f"the database cannot be read: {error}", where=str(self.path)) from error
             finally:
                 cursor.execute("COMMIT")
                 cursor.close()
@@ -177,6 +182,11 @@ def _open(path: Path) -> sqlite3.Connection:
                 remedy="use a local disk and a stock SQLite",
             )  # fmt: skip
     return connection
+
+
+def _check_of(path: Path) -> str:
+    """What the start can afford: an index is compared with its table too, unless that takes seconds."""
+    return "integrity_check" if path.stat().st_size < LOOK_THROUGH_BELOW_BYTES else "quick_check"
 
 
 class _Mapped:

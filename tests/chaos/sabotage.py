@@ -170,6 +170,16 @@ def no_asking_again() -> None:
     put("py_edge.chain.outbox.ask_again", lambda tx, now_ms: 0)
 
 
+def no_look_at_the_log() -> None:
+    """SQLite opens a log whatever stands in it."""
+    put("py_edge.storage.sqlite.check_log", lambda path: None)
+
+
+def no_seal_on_answers() -> None:
+    """An answer is believed as the disk gives it."""
+    put("py_edge.chain.downstream._seal", lambda body: "")
+
+
 def no_turns() -> None:
     """Writers of several processes on one PostgreSQL do not wait for each other."""
     from py_edge.storage import postgres
@@ -241,6 +251,13 @@ MECHANISMS = {
     ),
     "asking-again": Mechanism(
         no_asking_again, "tests/chain/test_simulate.py::test_lost_disks_and_other_parents_end_well"
+    ),
+    "log-check": Mechanism(
+        no_look_at_the_log,
+        "tests/storage/test_wal.py::test_a_flipped_bit_before_the_last_commit_stops_the_start",
+    ),
+    "answer-seal": Mechanism(
+        no_seal_on_answers, "tests/chain/test_downstream.py::test_a_flipped_bit_never_makes_another_answer"
     ),
     "turns": Mechanism(no_turns, "tests/storage/test_postgres.py::test_a_check_and_its_write_are_one"),
     "jitter": Mechanism(no_jitter, "tests/chaos/test_mechanisms.py::test_a_crowd_disperses"),
