@@ -62,10 +62,10 @@ def test_the_page_of_the_readme_works_verbatim(
     (site / "page.html").write_text("<!doctype html>" + _readme("html"))
     (site / "page.js").write_text(_readme("js"))
     with Origin(create_app(Settings(site_dir=str(site)))) as origin:
-        with page.expect_response(re.compile("/v1/questions/"), timeout=30_000) as asked:
+        with page.expect_response(re.compile("/v1/questions/"), timeout=SLOW_MS) as asked:
             page.goto(f"{origin.url}page.html")
         assert asked.value.status == 202
-        expect(page.locator("py-edge [part~=result]")).to_contain_text("%", timeout=30_000)
+        expect(page.locator("py-edge [part~=result]")).to_contain_text("%", timeout=SLOW_MS)
 
 
 def test_the_manifest_tells_what_the_element_has(page: Page, origin: Origin, bundle: Bundle) -> None:
