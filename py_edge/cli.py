@@ -32,7 +32,8 @@ COMMANDS = {
 }
 EXIT_CODES = """\
 py-edge COMMAND --help tells its arguments and an example. Exit code 0: done; 1: an error, in one sentence with its code
-and remedy; 2: wrong usage or, for serve, a wrong setting; 130: ctrl-C. People read stderr, machines stdout (--json)."""
+and remedy; 2: wrong usage or, for serve, a wrong setting; 3: the disk of serve gave up; 130: ctrl-C. People read stderr,
+machines stdout (--json)."""
 AS_WRITTEN = argparse.RawDescriptionHelpFormatter
 
 

@@ -249,6 +249,14 @@ def test_answers_come_fast(start: Start) -> None:
     assert waits[2] < 0.25
 
 
+def test_a_page_without_a_site_says_how_to_have_one(start: Start) -> None:
+    """Who opens the desk of a node that serves no folder hears of the setting; an unknown route of the API says nothing of it."""
+    http = start("site").http
+    assert [http.get(path).status_code for path in ("/desk", "/", "/v1/nothing")] == [404] * 3
+    assert "--site-dir" in http.get("/desk").json()["remedy"]
+    assert http.get("/v1/nothing").json()["remedy"] == ""
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code"),
     [

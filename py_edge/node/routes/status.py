@@ -28,6 +28,9 @@ from py_edge.storage.tables import DEAD_LETTERS, DELIVERIES, EXAMPLES, OUTBOX, P
 STATUS_EVERY_S = 0.5
 SHOWN = 5  # of the questions that wait
 SHOWN_PEOPLE = 20  # of those who voted
+NO_SITE = (
+    "for desk, dashboard and pages start the node with --site-dir DIR, a folder that `py-edge bundle` made"
+)
 FROM_NODES = (("asker", ">=", "node:"), ("asker", "<", "node;"))  # every name after the prefix
 
 
@@ -87,10 +90,13 @@ async def replay(request: Request) -> Response:
 
 
 async def not_found(request: Request, error: Exception) -> Response:
-    """Every unknown path and method as a problem too."""
-    status = getattr(error, "status_code", 404)
+    """Every unknown path and method as a problem too; who looks for a page where there is no site hears how to have one."""
+    status, path = getattr(error, "status_code", 404), request.scope["path"]
     words = {404: "there is no such route", 405: "this route does not take that method"}
-    inner: PyEdgeError = NotFoundError(words.get(status, "refused"), where=request.scope["path"])
+    is_page = status == 404 and not path.startswith("/v1") and not node_of(request).settings.site_dir
+    inner: PyEdgeError = NotFoundError(
+        words.get(status, "refused"), where=path, remedy=NO_SITE if is_page else ""
+    )
     return problem(inner, status, getattr(error, "headers", None))
 
 
