@@ -12,7 +12,7 @@ from py_edge import __version__
 from py_edge.chain import outbox
 from py_edge.chain.inbox import said_by_parent
 from py_edge.desk.annotators import annotators
-from py_edge.errors import NotFoundError, PyEdgeError, StorageError
+from py_edge.errors import StorageError
 from py_edge.fields import canonical_json, read_json
 from py_edge.node.events import Events, EventStream
 from py_edge.node.metrics import prometheus_text
@@ -84,14 +84,6 @@ async def replay(request: Request) -> Response:
 
     await node.store.write(work)
     return reply({"state": "queued"}, 202)
-
-
-async def not_found(request: Request, error: Exception) -> Response:
-    """Every unknown path and method as a problem too."""
-    status = getattr(error, "status_code", 404)
-    words = {404: "there is no such route", 405: "this route does not take that method"}
-    inner: PyEdgeError = NotFoundError(words.get(status, "refused"), where=request.scope["path"])
-    return problem(inner, status, getattr(error, "headers", None))
 
 
 async def status_of(node: Node) -> dict[str, Any]:
