@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import math
 import re
+import string
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
+from typing import Any, cast
 
 from py_edge.errors import LimitError, ModelFormatError, ShapeError, ValueRangeError
 
@@ -24,6 +26,7 @@ MAX_RANK = 8
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _UNPRINTABLE = re.compile("[\\x00-\\x1f\\ud800-\\udfff]")
+_BASE64 = string.ascii_letters.encode() + string.digits.encode() + b"+/"
 _BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -70,7 +73,7 @@ def nesting_depth(raw: bytes) -> int:
 
 def canonical_json(value: Any) -> bytes:
     """The one spelling of a JSON value or a record that digests are made of: sorted keys, no spaces, UTF-8."""
-    return _CANONICAL.encode(value).encode()
+    return "".join(_CANONICAL(value, 0)).encode()
 
 
 def canonical_payload(value: Mapping[str, Any]) -> str:
@@ -196,7 +199,7 @@ def payload() -> Field:
             raise ShapeError(
                 "length of data does not fit the shape", where=f"{where}/data", got=len(data), want=wanted
             )
-        _decode(data, f"{where}/data")
+        _check_base64(data, f"{where}/data")
         return {"shape": list(shape), "dtype": dtype, "data": data}
 
     properties = {
@@ -207,14 +210,18 @@ def payload() -> Field:
     return Field({"type": "object", "required": list(properties), "properties": properties}, read)
 
 
-def _decode(data: str, where: str) -> bytes:
+def _check_base64(data: str, where: str) -> None:
+    """Whether a text, of whole fours, is base64 as RFC 4648 spells it; nothing is decoded but the end."""
+    last = data[-4:]
     try:
-        raw = b64decode(data, validate=True)
+        strange = data[:-4].encode("ascii").translate(None, _BASE64)
+        end = b64decode(last, validate=True)
     except ValueError as error:
         raise ModelFormatError("not base64", where=where) from error
-    if b64encode(raw[-(len(raw) % 3 or 3) :]).decode() != data[-4:]:
+    if strange:
+        raise ModelFormatError("not base64", where=where)
+    if b64encode(end).decode() != last:
         raise ModelFormatError("base64 with stray bits", where=where)
-    return raw
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -234,7 +241,22 @@ def _members(value: Any) -> Any:
     return value.to_json()
 
 
-_CANONICAL = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_members
+def _spell(encoder: json.JSONEncoder) -> Callable[[Any, int], Iterable[str]]:
+    """What `encoder.encode` makes anew for every value, made once where the C part of json is there."""
+    if c_make_encoder is None:
+        return lambda value, _: encoder.iterencode(value)
+    return cast(
+        Callable[[Any, int], Iterable[str]],
+        c_make_encoder(
+            None, encoder.default, encode_basestring, None, encoder.key_separator, encoder.item_separator,
+            encoder.sort_keys, encoder.skipkeys, encoder.allow_nan,
+        ),
+    )  # fmt: skip
+
+
+_CANONICAL = _spell(
+    json.JSONEncoder(
+        sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_members
+    )
 )
 _STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)

@@ -7,6 +7,7 @@ wrong as a JSON pointer; unknown fields are ignored, so an older reader understa
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -78,26 +79,29 @@ class Record:
                 "not an object", where=where or "/", got=type(value).__name__, want="object"
             )
         found = {}
-        for name, check, default in cls._rows():
+        for name, pointer, check, default in cls._rows():
             if name in value:
-                found[name] = check.read(value[name], f"{where}/{name}")
+                found[name] = check.read(value[name], where + pointer)
             elif default is not dataclasses.MISSING:
                 found[name] = default
             else:
-                raise ModelFormatError("missing", where=f"{where}/{name}", want=dict(check.schema))
-        record = object.__new__(cls)  # the __init__ of a frozen class sets field after field, which is slow
-        record.__dict__.update(found)
+                raise ModelFormatError("missing", where=where + pointer, want=dict(check.schema))
+        record = cls._made_of(found)
         record.check(where)
         return record
 
     @classmethod
-    def _rows(cls) -> list[tuple[str, Field, Any]]:
-        """Name, check and default (or dataclasses.MISSING) of each field."""
-        rows: list[tuple[str, Field, Any]] | None = cls.__dict__.get("_row_list")
-        if rows is None:
-            rows = [(f.name, f.metadata["check"], f.default) for f in dataclasses.fields(cls)]
-            cls._row_list = rows  # type: ignore[attr-defined]
-        return rows
+    def _made_of(cls, values: Mapping[str, Any]) -> Self:
+        """A record of exactly these; the __init__ of a frozen class sets field after field, which is slow."""
+        record = object.__new__(cls)
+        record.__dict__.update(values)
+        return record
+
+    @classmethod
+    @functools.cache
+    def _rows(cls) -> list[tuple[str, str, Field, Any]]:
+        """Name, its JSON pointer, check and default (or dataclasses.MISSING) of each field."""
+        return [(f.name, f"/{f.name}", f.metadata["check"], f.default) for f in dataclasses.fields(cls)]
 
     @classmethod
     def schema(cls) -> dict[str, Any]:
@@ -107,7 +111,7 @@ class Record:
         return {
             "type": "object",
             "description": (cls.__doc__ or "").strip().splitlines()[0],
-            "required": [name for name, _, default in rows if default is dataclasses.MISSING],
+            "required": [name for name, *_, default in rows if default is dataclasses.MISSING],
             "properties": {
                 f.name: {**f.metadata["check"].schema, "description": f.metadata["meaning"]} for f in fields
             },
@@ -128,8 +132,12 @@ class Record:
         return canonical_json(self.__dict__)
 
     def but(self, **changes: Any) -> Self:
-        """The same record with other values in some fields."""
-        return type(self)(**{**self.__dict__, **changes})
+        """The same record with other values in some fields. Raises TypeError when there is no such field."""
+        if not changes.keys() <= self.__dict__.keys():
+            raise TypeError(
+                f"{type(self).__name__} has no {', '.join(changes.keys() - self.__dict__.keys())}"
+            )
+        return self._made_of({**self.__dict__, **changes})
 
 
 def nested(kind: type[Record]) -> Field:

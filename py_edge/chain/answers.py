@@ -5,6 +5,8 @@ Everything here happens in the caller's transaction, so it happens once or not a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from py_edge.chain import downstream, outbox
 from py_edge.chain.states import PENDING, enter
 from py_edge.fields import read_json
@@ -54,9 +56,9 @@ def pending_twins(tx: Reading, row: Row) -> list[Row]:
     return twins_of(tx, row, PENDING)
 
 
-def is_known(tx: Reading, digest: str) -> bool:
-    """Whether this content was ever asked about here; most is new, and then nothing else need be looked up."""
-    return tx.exists(QUESTIONS, ("digest", "=", digest))
+def known_digests(tx: Reading, digests: Sequence[str]) -> set[str]:
+    """Which contents were ever asked about here; most are new, and then nothing else need be looked up."""
+    return set(tx.tally(QUESTIONS, "digest", ("digest", "in", tuple(digests))))
 
 
 def has_pending_twin(tx: Reading, question: Question) -> bool:

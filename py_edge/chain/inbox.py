@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from py_edge.chain import downstream, outbox
-from py_edge.chain.answers import has_pending_twin, is_known, known_answer, settle
+from py_edge.chain.answers import has_pending_twin, known_answer, settle
 from py_edge.chain.states import begin, id_is_taken
 from py_edge.errors import PolicyError
 from py_edge.records import HOP_LIMIT, Answer, Question, Receipt
@@ -18,8 +18,7 @@ Escalate = Callable[[Transaction, Row, Question, int], None]
 Place = Callable[[Reading, Row], tuple[int | None, float | None]]
 
 
-@dataclass(frozen=True)
-class Arrival:
+class Arrival(NamedTuple):
     """Everything about one arrival that is known before the transaction."""
 
     question: Question
@@ -46,10 +45,16 @@ def seen_before(tx: Reading, question: Question) -> Row | None:
     return row
 
 
-def take_question(tx: Transaction, arrival: Arrival, escalate: Escalate) -> tuple[Row, bool]:
-    """Take a question in; asked again, it is found as it stands. Gives its row and whether it is new."""
+def take_question(
+    tx: Transaction, arrival: Arrival, escalate: Escalate, digests: set[str]
+) -> tuple[Row, bool]:
+    """Take a question in; asked again, it is found as it stands. Gives its row and whether it is new.
+
+    digests: those of `known_digests` that it may have; its own is added.
+    """
     question, now_ms = arrival.question, arrival.now_ms
-    known = is_known(tx, question.digest)
+    known = question.digest in digests
+    digests.add(question.digest)
     row = seen_before(tx, question) if known else None  # else `begin` finds out whether the id is free
     if row is not None:
         _ask_again(tx, row, arrival.asker)

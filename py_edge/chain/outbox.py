@@ -32,7 +32,8 @@ def send_later(tx: Transaction, row: Row, now_ms: int, kind: str = "question") -
         "priority": row["priority"],
     }
     waiting = {"attempts": 0, "next_try_ms": now_ms, "failure": "", "reason": "", "created_at_ms": now_ms}
-    tx.put(OUTBOX, sending | waiting)
+    if not tx.insert_new(OUTBOX, sending | waiting):
+        tx.put(OUTBOX, sending | waiting)
     tx.notify("outbox")
 
 

@@ -40,7 +40,7 @@ def begin(tx: Transaction, row: Row, steps: Sequence[tuple[str, str]], now_ms: i
     for (before, _), (after, _) in pairwise(steps):
         assert after in ALLOWED[before], f"{before} -> {after}"
     row = {**row, "state": steps[-1][0]}
-    if not tx.insert(QUESTIONS, row):
+    if not tx.insert_new(QUESTIONS, row):
         raise id_is_taken(tx.get(QUESTIONS, row["device"], row["sequence"]) or row, row["digest"])
     tx.insert_all(
         TRANSITIONS,

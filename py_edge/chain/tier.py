@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from py_edge.chain import downstream, outbox
-from py_edge.chain.answers import end_without_answer, pending_twins, take_home
+from py_edge.chain.answers import end_without_answer, known_digests, pending_twins, take_home
 from py_edge.chain.erasure import (
     ONE,
     Shred,
@@ -76,14 +76,7 @@ class Tier:
             own = None if known else await self._own_answer(question)
         arrival = Arrival(question, asker, own, self.level, self.clock.now_ms())
 
-        def work(tx: Transaction) -> tuple[Receipt, bool]:
-            row, new = take_question(tx, arrival, self.escalate)
-            mine = own is not None and row["answered_by"] == self.name
-            if mine and new and self.chance.random() < self.audit_share:
-                self._audit(tx, arrival)
-            return receipt_of(tx, row, asker, self.quick_place or self.place, self.owner), new
-
-        receipt, new = await self.store.write(work)
+        receipt, new = await self.store.write_together(self._take, arrival)
         tell("asked", question=question.id, trace=question.trace, asker=asker, state=receipt.state, new=new)
         return receipt, new
 
@@ -262,12 +255,23 @@ class Tier:
             trace = read_json(row["body"])["trace"] if row and row["body"] else ""
             tell("answered", question=answer.id, trace=trace, source=answer.source, tier=answer.tier)
 
+    def _take(self, tx: Transaction, arrivals: Sequence[Arrival]) -> list[tuple[Receipt, bool]]:
+        digests = known_digests(tx, [arrival.question.digest for arrival in arrivals])
+        return [self._take_one(tx, arrival, digests) for arrival in arrivals]
+
+    def _take_one(self, tx: Transaction, arrival: Arrival, digests: set[str]) -> tuple[Receipt, bool]:
+        row, new = take_question(tx, arrival, self.escalate, digests)
+        mine = arrival.own is not None and row["answered_by"] == self.name
+        if mine and new and self.chance.random() < self.audit_share:
+            self._audit(tx, arrival)
+        return receipt_of(tx, row, arrival.asker, self.quick_place or self.place, self.owner), new
+
     def _audit(self, tx: Transaction, arrival: Arrival) -> None:
         """Ask the same again in our own name, for a person to judge; nobody waits for the answer."""
         asked = arrival.question
         mine = {"device": device_id(tx, self.chance), "sequence": tx.next_number("sequence")}
         audit = asked.but(**mine, audit=True, deadline_ms=None, patience_ms=None)
-        take_question(tx, Arrival(audit, "", None, self.level, arrival.now_ms), self.escalate)
+        take_question(tx, Arrival(audit, "", None, self.level, arrival.now_ms), self.escalate, {audit.digest})
 
     async def _own_answer(self, question: Question) -> Answer | None:
         """What our model thinks; provisional when it is not sure. Empty or not finite counts as no idea."""

@@ -30,7 +30,7 @@ def open_task(tx: Transaction, row: Row, question: Question, now_ms: int) -> Non
         "created_at_ms": now_ms, "deadline_ms": row["deadline_ms"], "gold": 0, "gold_index": -1, "revision": 0,
         "body": "",
     }  # fmt: skip
-    if not tx.insert(TASKS, task):
+    if not tx.insert_new(TASKS, task):
         known = tx.get(TASKS, task["task"])
         if known is None or known["state"] == "open":
             return

@@ -11,14 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount
 
-from py_edge.errors import CapacityError, PyEdgeError, StorageError
 from py_edge.node.auth import Guard
 from py_edge.node.bodies import MsgpackReplies
 from py_edge.node.limits import Rates
@@ -28,7 +24,7 @@ from py_edge.node.routes import answers, desk, models, questions, status, table
 from py_edge.node.sealing import Sealing
 from py_edge.node.settings import Settings
 from py_edge.node.site import Site
-from py_edge.node.wire import problem
+from py_edge.node.stack import App, Route
 
 API: list[BaseRoute] = [
     Route("/v1/questions/{device}/{sequence}", questions.put_question, methods=["PUT"]),
@@ -89,23 +85,11 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     if settings.origins:
         cors: Any = {"allow_origins": settings.origins, "allow_methods": ["*"], "allow_headers": ["*"]}
         middleware.insert(0, Middleware(CORSMiddleware, **cors))
-    app = Starlette(
+    app = App(
         routes=[*API, *([Mount("/", Site(Path(settings.site_dir)))] if settings.site_dir else [])],
         lifespan=lifespan,
         middleware=middleware,
-        exception_handlers={PyEdgeError: _say, HTTPException: status.not_found, Exception: _crash},
     )
     app.state.node = node
     app.state.rates = Rates(settings.rate_per_s, node.clock.now_ms)
     return app
-
-
-async def _say(request: Request, error: Exception) -> Response:
-    assert isinstance(error, PyEdgeError)
-    headers = {"retry-after": "1"} if isinstance(error, (CapacityError, StorageError)) else {}
-    return problem(error, 429 if getattr(error, "retry_after_s", 0) else 0, headers)
-
-
-async def _crash(request: Request, error: Exception) -> Response:
-    """Our own bug: say so without telling more."""
-    return problem(PyEdgeError(where=request.scope["path"]), 500)

@@ -34,8 +34,7 @@ def node_of(request: Request) -> Node:
 
 def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response, of a record or of plain values, that nobody keeps."""
-    body = value.canonical() if isinstance(value, Record) else canonical_json(value)
-    return Response(body, status, {**NO_STORE, **(headers or {})}, "application/json")
+    return _Reply(canonical_json(value), status, headers, b"application/json")
 
 
 def problem(error: PyEdgeError, status: int = 0, headers: Mapping[str, str] | None = None) -> Response:
@@ -47,7 +46,21 @@ def problem(error: PyEdgeError, status: int = 0, headers: Mapping[str, str] | No
         "status": status, "code": error.code, "detail": error.message, "where": facts.get("where", ""),
         "got": facts.get("got"), "want": facts.get("want"), "remedy": facts.get("remedy", ""),
     }  # fmt: skip
-    return Response(canonical_json(body), status, {**NO_STORE, **(headers or {})}, "application/problem+json")
+    return _Reply(canonical_json(body), status, headers, b"application/problem+json")
+
+
+class _Reply(Response):
+    """A response of bytes whose headers are known; Starlette's looks through them for what may be missing."""
+
+    def __init__(self, body: bytes, status: int, headers: Mapping[str, str] | None, kind: bytes) -> None:
+        self.body, self.status_code, self.background = body, status, None
+        self.raw_headers = [
+            (b"cache-control", b"no-store"),
+            (b"content-length", b"%d" % len(body)),
+            (b"content-type", kind),
+        ]
+        for name, value in (headers or {}).items():
+            self.raw_headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
 
 
 def header(request: Request, name: bytes, default: str = "") -> str:
@@ -58,10 +71,11 @@ def header(request: Request, name: bytes, default: str = "") -> str:
 
 async def read_body(request: Request) -> Any:
     """What the body says, JSON or another of READERS, within the limit. Raises LimitError, UnsupportedError."""
-    kind = header(request, b"content-type", JSON).partition(";")[0].strip().lower()
+    headers = headers_of(request.scope)
+    kind = headers.get(b"content-type", JSON.encode()).decode("latin-1").partition(";")[0].strip().lower()
     if kind not in READERS:
         raise UnsupportedError("no such body here", where="content-type", got=kind, want=", ".join(READERS))
-    if header(request, b"content-encoding", "identity") != "identity":
+    if headers.get(b"content-encoding", b"identity") != b"identity":
         raise UnsupportedError("send the body as it is", where="content-encoding")
     limit = node_of(request).settings.body_limit_bytes
     parts, size, more = [], 0, True

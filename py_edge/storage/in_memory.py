@@ -14,7 +14,7 @@ from hashlib import sha256 as _sha256
 from typing import Any, Protocol
 
 from py_edge.errors import NotFoundError, StorageError
-from py_edge.storage.ports import Row, T, Transaction, Where
+from py_edge.storage.ports import A, Row, T, Transaction, Where
 from py_edge.storage.tables import ALL, BY_NAME, COUNTERS, Table
 
 Key = tuple[Any, ...]
@@ -116,6 +116,8 @@ class MemoryTransaction:
             return False
         self._set(table, key, table.checked(row))
         return True
+
+    insert_new = insert
 
     def insert_all(self, table: Table, rows: Sequence[Row]) -> None:
         """See ports.Transaction."""
@@ -255,6 +257,10 @@ class MemoryStore:
         if cancelled:
             raise asyncio.CancelledError
         return result
+
+    async def write_together(self, work: Callable[[Transaction, list[A]], list[T]], about: A) -> T:
+        """See ports.Store; here one at a time."""
+        return (await self.write(lambda tx: work(tx, [about])))[0]
 
     def write_now(self, work: Callable[[Transaction], T]) -> T:
         """The same without a journal, without waiting."""

@@ -6,12 +6,13 @@ raises and nothing happened. Inside, `Transaction` offers a handful of verbs ove
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from py_edge.storage.tables import Table
 
 T = TypeVar("T")
+A = TypeVar("A")
 Row = Mapping[str, Any]
 Where = tuple[str, str, Any]  # (column, one of = != < <= > >= in, value); for "in" the value is a tuple
 
@@ -42,6 +43,13 @@ class Transaction(Reading, Protocol):
 
     def insert(self, table: Table, row: Row) -> bool:
         """Add a row with every column; False when its key is taken (and nothing changed)."""
+
+    def insert_new(self, table: Table, row: Row) -> bool:
+        """`insert` for a row whose key is most likely free.
+
+        Cheaper, for a body may write many at once, later. When one of them was taken after all, everything is undone
+        and the work runs again, alone; then this says False.
+        """
 
     def insert_all(self, table: Table, rows: Sequence[Row]) -> None:
         """Add rows with every column; those whose key is taken are left as they are.
@@ -74,6 +82,12 @@ class Store(Protocol):
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run work in one transaction; returns after the commit is on disk. Raises StorageError if it is not."""
+
+    def write_together(self, work: Callable[[Transaction, list[A]], list[T]], about: A) -> Awaitable[T]:
+        """`write` for what many want at the same time: called with all that came meanwhile, it gives as many results.
+
+        When it raises, it runs again with each alone, and who is at fault hears of it.
+        """
 
     async def read(self, work: Callable[[Reading], T]) -> T:
         """Run work on what is committed."""

@@ -12,7 +12,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from py_edge.errors import StorageError
 from py_edge.storage.in_memory import MemoryBus
 from py_edge.storage.migrate import migrate
-from py_edge.storage.ports import Reading, T, Transaction
+from py_edge.storage.ports import A, Reading, T, Transaction
 from py_edge.storage.sql import SqlTransaction, Statements
 from py_edge.storage.writer import GroupWriter
 
@@ -73,6 +73,11 @@ class PostgresStore:
         """See ports.Store."""
         self._listen()
         return cast(T, await self._writer.write(work))
+
+    def write_together(self, work: Callable[[Transaction, list[A]], list[T]], about: A) -> Awaitable[T]:
+        """See ports.Store."""
+        self._listen()
+        return self._writer.write_together(work, about)
 
     async def read(self, work: Callable[[Reading], T]) -> T:
         """See ports.Store."""

@@ -1,13 +1,14 @@
 """The verbs of a transaction as SQLAlchemy Core statements, shared by every SQL body.
 
 Each statement is built and compiled once per shape and dialect; what runs in the hot path is its text with marks on
-the driver's cursor. Rows of `insert_all`, which nobody waits for, are held back and written together: one statement
-for a whole group of transactions, at the latest when somebody looks at their table.
+the driver's cursor. Rows whose fate nobody must know at once are held back and written together: a few statements for
+a whole group of transactions, at the latest when somebody looks at their table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -47,11 +48,18 @@ _COMPARE = {
 }  # fmt: skip
 
 
+MOST_ROWS = 32  # of one statement
+
+
 class Statement(NamedTuple):
     """A text with marks, and the function that puts named values in the order of the marks."""
 
     text: str
     values: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+
+
+class TakenError(Exception):
+    """A row that was held back as new is not: its transaction must run again, alone."""
 
 
 class Statements:
@@ -61,6 +69,7 @@ class Statements:
         self._dialect = dialect
         self._insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
         self._made: dict[Any, Statement] = {}
+        self._many: dict[tuple[str, int], str] = {}
 
     def insert(self, table: Table) -> Statement:
         """Add a row unless its key is taken."""
@@ -69,6 +78,15 @@ class Statements:
     def put(self, table: Table) -> Statement:
         """Add or replace a row."""
         return self._once(("put", table.name), lambda: self._upsert(table))
+
+    def insert_many(self, insert: Statement, rows: int) -> str:
+        """The text of an `insert` for so many rows."""
+        key = (insert.text, rows)
+        if key not in self._many:
+            head, values, tail = insert.text.partition(" VALUES (")
+            marks, _, end = tail.partition(")")
+            self._many[key] = f"{head}{values}{marks}){f', ({marks})' * (rows - 1)}{end}"
+        return self._many[key]
 
     def update(self, table: Table, columns: tuple[str, ...]) -> Statement:
         """Change some columns of the row with a key; key parameters are called key_*."""
@@ -150,21 +168,28 @@ def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ..
     return lambda parameters: tuple(parameters[name] for name in names)
 
 
+class _Held:
+    """Rows to be inserted into one table, in the order they came."""
+
+    def __init__(self, insert: Statement, all_new: bool) -> None:
+        self.insert, self.all_new = insert, all_new
+        self.rows: list[tuple[Any, ...]] = []
+
+
 class SqlTransaction:
     """The verbs on one cursor of an open transaction."""
 
     def __init__(self, cursor: Any, statements: Statements) -> None:
         self._cursor = cursor
         self._statements = statements
-        self._held: dict[str, tuple[Table, list[Row]]] = {}
+        self._held: dict[str, _Held] = {}
+        self.alone = False  # nothing is held back, for somebody waits to hear whether each row was new
         self.topics: list[str] = []
 
     def write_held(self) -> None:
-        """Write what is held back; whoever began the transaction calls this before the commit."""
+        """Write what is held back; whoever began the transaction calls this before the commit. Raises TakenError."""
         while self._held:
-            _, (table, rows) = self._held.popitem()
-            insert = self._statements.insert(table)
-            self._cursor.executemany(insert.text, [_values(insert, table, row) for row in rows])
+            self._write_held_of(next(iter(self._held)))
 
     def forget(self) -> None:
         """Nothing was said and nothing is held back: what came so far is undone, or over."""
@@ -207,9 +232,16 @@ class SqlTransaction:
         self._write_row(self._statements.insert(table), table, row)
         return bool(self._cursor.rowcount == 1)
 
+    def insert_new(self, table: Table, row: Row) -> bool:
+        """See ports.Transaction."""
+        if self.alone:
+            return self.insert(table, row)
+        self._hold(table, [row], all_new=True)
+        return True
+
     def insert_all(self, table: Table, rows: Sequence[Row]) -> None:
         """See ports.Transaction."""
-        self._held.setdefault(table.name, (table, []))[1].extend(rows)
+        self._hold(table, rows, all_new=False)
 
     def put(self, table: Table, row: Row) -> None:
         """See ports.Transaction."""
@@ -243,8 +275,29 @@ class SqlTransaction:
 
     def _execute(self, table: Table, text: str, values: tuple[Any, ...]) -> None:
         if table.name in self._held:
-            self.write_held()
+            self._write_held_of(table.name)
         self._cursor.execute(text, values)
+
+    def _hold(self, table: Table, rows: Sequence[Row], all_new: bool) -> None:
+        held = self._held.get(table.name)
+        if held is not None and held.all_new != all_new:
+            self._write_held_of(table.name)
+            held = None
+        if held is None:
+            held = self._held[table.name] = _Held(self._statements.insert(table), all_new)
+        for row in rows:
+            held.rows.append(_values(held.insert, table, row))
+
+    def _write_held_of(self, name: str) -> None:
+        """By powers of two, so that there are few texts."""
+        held, written, place = self._held.pop(name), 0, 0
+        while place < len(held.rows):
+            size = min(MOST_ROWS, 1 << (len(held.rows) - place).bit_length() - 1)
+            text = self._statements.insert_many(held.insert, size)
+            self._cursor.execute(text, tuple(chain.from_iterable(held.rows[place : place + size])))
+            written, place = written + self._cursor.rowcount, place + size
+        if held.all_new and written < len(held.rows):
+            raise TakenError
 
 
 def _values(statement: Statement, table: Table, row: Row) -> tuple[Any, ...]:
@@ -261,9 +314,15 @@ def _sql(table: Table) -> sa.Table:
     return METADATA.tables[table.name]
 
 
+def _padded(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Of a length that is a power of two, so that there are few texts: the last one again and again."""
+    return values + values[-1:] * ((1 << (len(values) - 1).bit_length()) - len(values)) if values else values
+
+
 def _shape(where: tuple[Where, ...]) -> tuple[Any, ...]:
     return tuple(
-        (column, operator, len(value) if operator == "in" else 0) for column, operator, value in where
+        (column, operator, len(_padded(value)) if operator == "in" else 0)
+        for column, operator, value in where
     )
 
 
@@ -272,7 +331,9 @@ def _conditions(table: Table, where: tuple[Where, ...]) -> list[Any]:
     for place, (column, operator, value) in enumerate(where):
         target = _sql(table).c[column]
         if operator == "in":
-            names = [sa.bindparam(f"w{place}_{index}", type_=target.type) for index in range(len(value))]
+            names = [
+                sa.bindparam(f"w{place}_{index}", type_=target.type) for index in range(len(_padded(value)))
+            ]
             found.append(sa.or_(sa.false(), *[target == name for name in names]))
         else:
             found.append(getattr(target, _COMPARE[operator])(sa.bindparam(f"w{place}", type_=target.type)))
@@ -283,7 +344,7 @@ def _parameters(where: tuple[Where, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for place, (_, operator, value) in enumerate(where):
         if operator == "in":
-            found |= {f"w{place}_{index}": entry for index, entry in enumerate(value)}
+            found |= {f"w{place}_{index}": entry for index, entry in enumerate(_padded(value))}
         else:
             found[f"w{place}"] = value
     return found

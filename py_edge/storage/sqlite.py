@@ -11,7 +11,7 @@ import asyncio
 import os
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +22,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from py_edge.errors import StorageError
 from py_edge.storage.in_memory import MemoryBus
 from py_edge.storage.migrate import migrate
-from py_edge.storage.ports import Reading, T, Transaction
+from py_edge.storage.ports import A, Reading, T, Transaction
 from py_edge.storage.sql import SqlTransaction, Statements
 from py_edge.storage.wal import check_log
 from py_edge.storage.writer import GroupWriter
@@ -80,6 +80,10 @@ class SqliteStore:
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """See ports.Store."""
         return cast(T, await self._writer.write(work))
+
+    def write_together(self, work: Callable[[Transaction, list[A]], list[T]], about: A) -> Awaitable[T]:
+        """See ports.Store."""
+        return self._writer.write_together(work, about)
 
     async def read(self, work: Callable[[Reading], T]) -> T:
         """See ports.Store."""

@@ -1,9 +1,9 @@
 """Group commit: whatever waits runs in one transaction, and nobody is told before its commit is on disk.
 
 A failing function is rolled back alone. A function may run twice, so it must do nothing but read and write rows.
-Where statements are quick (a local file) they run on the event loop and only commits and checkpoints, which wait for
-the disk, on a thread: eight statements per question, each giving up the interpreter lock, cost more than they gain.
-Where a statement waits for a network, the thread runs them too. Without threads (Pyodide) all runs in the loop.
+Where statements are quick (a local file) functions run on the event loop, and on a thread only what is worth giving up
+the interpreter lock: the few statements that write what is held back, commits and checkpoints. Where a statement waits
+for a network, the thread runs the functions too. Without threads (Pyodide) all runs in the loop.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Protocol
 
 from py_edge.errors import StorageError
@@ -55,9 +57,12 @@ class Connection(Protocol):
         """Let go of the file."""
 
 
+Work = Callable[[Any, list[Any]], list[Any]]
+
+
 class _Item:
-    def __init__(self, work: Callable[[Any], Any], loop: asyncio.AbstractEventLoop) -> None:
-        self.work = work
+    def __init__(self, work: Work, about: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self.work, self.about = work, about
         self.future: asyncio.Future[Any] = loop.create_future()
         self.result: Any = None
         self.error: BaseException | None = None
@@ -69,6 +74,7 @@ class _Group:
 
     items: list[_Item]
     idle: bool = False  # of a checkpoint: nothing else waits
+    transaction: SqlTransaction | None = None  # in which all have run
     topics: list[str] = field(default_factory=list)
     failed: str = ""  # why nothing of it may be acknowledged
 
@@ -98,13 +104,17 @@ class GroupWriter:
 
     async def write(self, work: Callable[[Any], Any]) -> Any:
         """Run work in a transaction, return after its commit."""
+        return await self.write_together(lambda transaction, _: [work(transaction)], None)
+
+    def write_together(self, work: Work, about: Any) -> asyncio.Future[Any]:
+        """Run work with what it is about, for all at once who want the same work now; done after its commit."""
         loop = asyncio.get_running_loop()
-        item = _Item(work, loop)
+        item = _Item(work, about, loop)
         self._waiting.append(item)
         if not self._busy:
             self._busy = True
             loop.call_soon(self._start_group, loop)
-        return await item.future
+        return item.future
 
     async def close(self) -> None:
         """Commit what waits, then close the connection."""
@@ -177,29 +187,46 @@ class GroupWriter:
             self._hand_over(_Group([], idle=True), loop)
 
     def _run_items(self, group: _Group) -> None:
-        """All in one transaction; when one of them fails, all again, each behind its savepoint."""
+        """All in one transaction."""
         if not group.items:
             return
-        transaction = self._connection.begin()
+        group.transaction = self._connection.begin()
         try:
-            for item in group.items:
-                item.result = item.work(transaction)
-            transaction.write_held()
+            for work, same in groupby(group.items, attrgetter("work")):
+                items = list(same)
+                results = work(group.transaction, [item.about for item in items])
+                for item, result in zip(items, results, strict=True):
+                    item.result = result
         except Exception as error:
-            if self._connection.is_disk_trouble(error):
-                raise
-            self._connection.roll_back()
+            self._undo(group, error)
+
+    def _commit(self, group: _Group) -> None:
+        """Write what is held back and commit; when one of them failed, all again before that."""
+        if group.transaction is not None:
+            try:
+                group.transaction.write_held()
+                group.topics = group.transaction.topics
+            except Exception as error:
+                self._undo(group, error)
+        if group.transaction is None:
             self._run_one_by_one(group)
-            return
-        group.topics = transaction.topics
+        self._connection.commit()
+
+    def _undo(self, group: _Group, error: Exception) -> None:
+        if self._connection.is_disk_trouble(error):
+            raise error
+        self._connection.roll_back()
+        group.transaction = None
 
     def _run_one_by_one(self, group: _Group) -> None:
+        """Each behind its savepoint."""
         transaction = self._connection.begin()
+        transaction.alone = True
         for item in group.items:
             transaction.forget()
             self._connection.savepoint("SAVEPOINT")
             try:
-                item.result = item.work(transaction)
+                [item.result] = item.work(transaction, [item.about])
                 transaction.write_held()
             except Exception as error:
                 if self._connection.is_disk_trouble(error):
@@ -211,8 +238,10 @@ class GroupWriter:
             self._connection.savepoint("RELEASE")
 
     def _carry_out(self, group: _Group) -> None:
-        commit = self._connection.commit
-        self._guard(group, commit if group.items else partial(self._connection.checkpoint, group.idle))
+        ours = (
+            partial(self._commit, group) if group.items else partial(self._connection.checkpoint, group.idle)
+        )
+        self._guard(group, ours)
         if group.failed:
             group.topics = []
             for item in group.items:

@@ -157,6 +157,7 @@ def test_rows_that_nobody_waits_for_are_seen_by_every_verb(body: Body, tmp_path:
         "count": (lambda tx: tx.count(FACTS), 1),
         "tally": (lambda tx: tx.tally(FACTS, "value"), {"1": 1}),
         "insert": (lambda tx: (tx.insert(FACTS, other), tx.get(FACTS, "a")), (False, fact)),
+        "insert_new": (lambda tx: (tx.insert_new(FACTS, other), tx.get(FACTS, "a")), (False, fact)),
         "insert_all": (lambda tx: (tx.insert_all(FACTS, [other]), tx.get(FACTS, "a")), (None, fact)),  # type: ignore[func-returns-value]
         "put": (lambda tx: (tx.put(FACTS, other), tx.get(FACTS, "a")), (None, other)),  # type: ignore[func-returns-value]
         "update": (lambda tx: tx.update(FACTS, ("a",), value="3"), True),

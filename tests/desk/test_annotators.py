@@ -44,7 +44,7 @@ def test_newcomers_get_gold_first_and_others_last() -> None:
         for number in range(1, GOLD_ENOUGH + 2):
             add_gold(tx, question(number), 3, 1_000)
         asked = question(99)
-        take_question(tx, Arrival(asked, DEVICE, None, 1, 2_000), open_task)
+        take_question(tx, Arrival(asked, DEVICE, None, 1, 2_000), open_task, set())
         for _ in range(GOLD_ENOUGH):
             assert is_newcomer(tx, "ann")
             got = lease_next(tx, "ann", 3_000, SEVERAL)

@@ -154,6 +154,36 @@ def test_a_failed_function_leaves_nothing_and_hurts_nobody(open_store: Open) -> 
     live(open_store, story)
 
 
+def test_what_many_want_is_done_together_and_each_gets_its_own(open_store: Open) -> None:
+    """Of a hundred, those with a taken key hear so, one that fails fails alone, and no row is written twice or lost."""
+
+    def add(tx: Transaction, names: list[str]) -> list[tuple[str, bool]]:
+        if "bad" in names:
+            raise ConflictError("no")
+        return [(name, tx.insert_new(FACTS, {"name": name, "value": name.upper()})) for name in names]
+
+    async def add_all(store: Store, names: list[str]) -> list[Any]:
+        return await asyncio.gather(
+            *[store.write_together(add, name) for name in names], return_exceptions=True
+        )
+
+    async def story(store: Store) -> None:
+        names = [f"n{number}" for number in range(100)]
+        assert await add_all(store, names) == [(name, True) for name in names]
+        twice, once = await add_all(store, ["n7", "new"])
+        assert (twice, once) == (("n7", False), ("new", True))
+        assert await add_all(store, ["same", "same"]) == [("same", True), ("same", False)]
+        good, bad = await add_all(store, ["good", "bad"])
+        assert (good, type(bad)) == (("good", True), ConflictError)
+        await store.write(lambda tx: tx.put(FACTS, {"name": "plain", "value": "PLAIN"}))
+        rows = await store.read(lambda tx: tx.select(FACTS, ("name", "in", ("n7", "same", "nobody"))))
+        assert [row["value"] for row in rows] == ["N7", "SAME"]
+        assert await store.read(lambda tx: tx.count(FACTS)) == 104
+        assert store.trouble == ""
+
+    live(open_store, story)
+
+
 def test_what_was_written_is_there_after_a_restart(open_store: Open) -> None:
     """Unusual text and the largest numbers come back as they were."""
     if open_store is MemoryStore:

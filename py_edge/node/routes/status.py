@@ -12,7 +12,7 @@ from py_edge import __version__
 from py_edge.chain import outbox
 from py_edge.chain.inbox import said_by_parent
 from py_edge.desk.annotators import annotators
-from py_edge.errors import NotFoundError, PyEdgeError, StorageError
+from py_edge.errors import StorageError
 from py_edge.fields import canonical_json, read_json
 from py_edge.node.events import Events, EventStream
 from py_edge.node.metrics import prometheus_text
@@ -28,9 +28,6 @@ from py_edge.storage.tables import DEAD_LETTERS, DELIVERIES, EXAMPLES, OUTBOX, P
 STATUS_EVERY_S = 0.5
 SHOWN = 5  # of the questions that wait
 SHOWN_PEOPLE = 20  # of those who voted
-NO_SITE = (
-    "for desk, dashboard and pages start the node with --site-dir DIR, a folder that `py-edge bundle` made"
-)
 FROM_NODES = (("asker", ">=", "node:"), ("asker", "<", "node;"))  # every name after the prefix
 
 
@@ -87,17 +84,6 @@ async def replay(request: Request) -> Response:
 
     await node.store.write(work)
     return reply({"state": "queued"}, 202)
-
-
-async def not_found(request: Request, error: Exception) -> Response:
-    """Every unknown path and method as a problem too; who looks for a page where there is no site hears how to have one."""
-    status, path = getattr(error, "status_code", 404), request.scope["path"]
-    words = {404: "there is no such route", 405: "this route does not take that method"}
-    is_page = status == 404 and not path.startswith("/v1") and not node_of(request).settings.site_dir
-    inner: PyEdgeError = NotFoundError(
-        words.get(status, "refused"), where=path, remedy=NO_SITE if is_page else ""
-    )
-    return problem(inner, status, getattr(error, "headers", None))
 
 
 async def status_of(node: Node) -> dict[str, Any]:

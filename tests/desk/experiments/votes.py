@@ -115,7 +115,7 @@ class Desk:
 def put(tx: Transaction, asked: Question, truth: int | None) -> None:
     """A question as it arrives, or gold."""
     if truth is None:
-        take_question(tx, Arrival(asked, asked.device, None, 1, NOW_MS), open_task)
+        take_question(tx, Arrival(asked, asked.device, None, 1, NOW_MS), open_task, set())
     else:
         add_gold(tx, asked, truth, NOW_MS)
 
