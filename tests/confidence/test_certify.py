@@ -90,6 +90,12 @@ def test_certificate_tells_what_it_rests_on() -> None:
     assert found.bound == pytest.approx(error_bound(0, 120, 0.1))
 
 
+def test_a_tie_with_the_first_stands_with_it() -> None:
+    """The one answer that a coverage of a half would take drags its equal along, and the error with it."""
+    found = certify([0.9, 0.9], [True, False], risk=0.95, grid=(0.5,))
+    assert (found.answered, found.errors) == (2, 1)
+
+
 def test_what_is_not_finite_is_never_certified() -> None:
     """NaN counts as the lowest confidence and never becomes a threshold."""
     found = certify([math.nan] * 100, [True] * 100, grid=(1.0,))

@@ -102,7 +102,8 @@ def test_of_a_class_with_one_example_nothing_is_known() -> None:
     decision = decide([0.9, 0.1, 0.0], threshold=0.5)
     assert known.p_value([99.0], 2) == 1
     assert known.doubt(decision, [99.0]) == decision
-    assert known.doubt(decide([0.1, 0.9, 0.0], threshold=0.5), [99.0]).defer
+    doubted = known.doubt(decide([0.1, 0.9, 0.0], threshold=0.5), [99.0])
+    assert (doubted.defer, doubted.novel) == (True, True)
 
 
 @pytest.mark.parametrize(

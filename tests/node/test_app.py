@@ -82,6 +82,8 @@ def test_asking_again_is_harmless_and_other_content_is_refused(start: Start) -> 
     assert refused.headers["content-type"] == "application/problem+json"
     assert refused.json()["code"] == "E_CONFLICT"
     assert node.http.get("/v1/status").json()["questions"]["queued"] == 1
+    assert ask(node.http, question(2)).status_code == 202
+    assert ask(node.http, question(1, 2.0)).status_code == 409, "content that is known under another id"
 
 
 def test_equal_questions_are_asked_upstream_once(start: Start) -> None:

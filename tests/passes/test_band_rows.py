@@ -24,7 +24,7 @@ def normal(*shape: int) -> Tensor:
 
 
 def block(
-    kernel: int = 3,
+    kernel: int | tuple[int, int] = 3,
     stride: int = 1,
     dilation: int = 1,
     pad: Pad = (1, 1),
@@ -32,12 +32,12 @@ def block(
     batch: int = 1,
 ) -> Graph:
     """Expand, depthwise, project, each with a bias; the first two with relu6."""
-    b = Builder()
+    b, window = Builder(), kernel if isinstance(kernel, tuple) else (kernel, kernel)
     x = b.input("x", (batch, HEIGHT, WIDTH, NARROW))
     wide = b.op("conv2d", x, b.constant(normal(1, 1, NARROW, WIDE)))
     wide = b.op("relu6", b.op("add", wide, b.constant(normal(WIDE))))
     seen = b.op(
-        "depthwise_conv2d", wide, b.constant(normal(kernel, kernel, WIDE, 1)),
+        "depthwise_conv2d", wide, b.constant(normal(*window, WIDE, 1)),
         strides=(stride, stride), dilations=(dilation, dilation), padding=(pad, pad),
     )  # fmt: skip
     seen = b.op("relu6", b.op("add", seen, b.constant(normal(WIDE))))
@@ -63,11 +63,11 @@ def ops(graph: Graph) -> list[str]:
     [
         (3, 1, 1, (1, 1), False), (3, 1, 1, (1, 1), True), (3, 2, 1, (0, 1), False), (3, 2, 1, (1, 0), False),
         (5, 1, 1, (2, 2), True), (5, 2, 1, (1, 2), False), (3, 1, 2, (2, 2), True), (3, 1, 1, (0, 0), False),
-        (3, 3, 1, (0, 2), False), (1, 1, 1, (0, 0), True), (5, 1, 3, (6, 6), True),
+        (3, 3, 1, (0, 2), False), (1, 1, 1, (0, 0), True), (5, 1, 3, (6, 6), True), ((3, 1), 1, 1, (1, 1), False), ((1, 3), 1, 1, (0, 0), False),
     ],
 )  # fmt: skip
 def test_the_same_bits_in_less_memory(
-    kernel: int, stride: int, dilation: int, pad: Pad, residual: bool
+    kernel: int | tuple[int, int], stride: int, dilation: int, pad: Pad, residual: bool
 ) -> None:
     """Every output bit is that of the block in one go, and the arena holds no wide tensor."""
     whole, bands = fused(block(kernel, stride, dilation, pad, residual))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from py_edge.errors import ValueRangeError
 from py_edge.tensor import Tensor
 from py_edge.tfjs.load import load_model
 from py_edge.tfjs.manifest import parse_manifest
@@ -85,3 +86,15 @@ def test_manifest_order_does_not_matter(order: list[int]) -> None:
         {"model.json": json.dumps(document).encode(), "w.bin": b"".join(data[i] for i in order)}
     )
     assert model.weights["d/kernel"].tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+
+
+def test_large_is_not_infinite() -> None:
+    """The largest float32 twice, and both signs of it, are weights as any other; one step further none is."""
+    entry: dict[str, object] = {"name": "w", "shape": [2], "dtype": "float32"}
+    largest = np.finfo(np.float32).max
+    for pair in ((largest, largest), (largest, -largest)):
+        got = decode([entry], np.array(pair, "f4").tobytes())["w"]
+        assert isinstance(got, Tensor)
+        assert got.tolist() == list(map(float, pair))
+    with pytest.raises(ValueRangeError, match="not finite"):
+        decode([entry], np.array((largest, np.inf), "f4").tobytes())
