@@ -74,7 +74,8 @@ def test_keys_arrows_and_undo_without_a_mouse(page: Page, node: LiveNode, tmp_pa
 def test_a_picture_in_colours_and_measurements_are_shown_as_such(
     page: Page, start: Any, bundle: Bundle, tmp_path: Path
 ) -> None:
-    """RGB of 24 by 40 as its colours, undistorted; four measurements as a table; one among thirty labels by its letters."""
+    """RGB of 24 by 40 as its colours, undistorted; four measurements as a table; one among thirty labels, each
+    wide enough for words, by its letters."""
     node = start("site", site_dir=str(bundle.folder))
     red = {
         "shape": [1, 24, 40, 3],
@@ -96,6 +97,10 @@ def test_a_picture_in_colours_and_measurements_are_shown_as_such(
     page.keyboard.press("2")
     expect(page.locator(".values tbody td")).to_have_text(["5.1", "3.5", "1.4", "0.2"])
     page.screenshot(path=str(tmp_path / "desk-values.png"))
+    page.set_viewport_size({"width": 390, "height": 844})
+    box = page.locator("button.label").first.bounding_box()
+    assert box
+    assert box["width"] >= 140  # words have room on a phone
     page.keyboard.press("/")
     page.keyboard.type("d 17")
     expect(page.locator("button.label:visible")).to_have_text(["kind 17"])

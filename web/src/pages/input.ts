@@ -57,7 +57,7 @@ function tableOf(values: Float32Array, shape: number[], name: string): HTMLEleme
   const rest = values.length - shownRows * shownColumns;
   return el("div", { class: "values" },
     el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": name }, el("table", {},
-      el("thead", {}, el("tr", {}, ...["", ...heads].map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, ...body))),
+      el("thead", {}, el("tr", {}, el("td"), ...heads.map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, ...body))),
     ...(rest ? [el("p", { class: "hint" }, `${rest} more values are not shown.`)] : []));
 }
 

@@ -100,7 +100,7 @@ export class DeskPanel {
       inputView(task.input, task.rung, SEEN[task.rung]),
       el("p", { role: "status" }, waiting ? `${waiting} more waiting. ` : "The last one waiting. ", el("span", { class: "hint" }, `${task.rung === "input" ? "" : `Here is ${SEEN[task.rung]}. `}${guess ? `The models' guess: ${guess}. ` : ""}Asked by ${task.model}.`)),
       ...this.#finder(buttons),
-      el("div", { class: "labels", role: "group", "aria-label": "labels" }, ...buttons),
+      el("div", { class: `labels${this.#labels.some((label) => label.length > 2) ? " words" : ""}`, role: "group", "aria-label": "labels" }, ...buttons),
       el("div", { class: "row" }, ...others, ...(this.#last ? [this.#undoButton()] : [])),
     );
   }
