@@ -100,8 +100,11 @@ def _bundle(arguments: argparse.Namespace) -> int:
         size = sum(size for size, _ in made.files.values())
         print(f"{len(made.files)} files, {size / 1e6:.1f} MB in {made.folder}", file=sys.stderr)
         print(f"tree {made.tree_hash}", file=sys.stderr)
-        seal = integrity(made.files["py-edge.js"][1])
-        tag = f'<script type="module" src="py-edge.js" integrity="{seal}"></script>'
+        script = next(
+            path for path in made.files if path.endswith("/py-edge.js")
+        )  # a seal wants a fixed file
+        seal = integrity(made.files[script][1])
+        tag = f'<script type="module" src="{script}" integrity="{seal}"></script>'
         print(f"{py_edge.__version__} in a page of yours: {tag}", file=sys.stderr)
         if arguments.in_page and not arguments.model:
             print(NO_MODEL, file=sys.stderr)

@@ -208,8 +208,8 @@ def test_the_command_tells_the_sealed_tag_and_a_front_page_without_a_model(
     """`bundle --in-page` without a model is made, and says which page waits for one."""
     assert main(["bundle", "-o", str(tmp_path / "site"), "--in-page"]) == 0
     said = capsys.readouterr().err
-    found = re.search(r'integrity="sha256-([^"]+)"', said)
+    found = re.search(r'src="(app-[^"]+)" integrity="sha256-([^"]+)"', said)
     assert found
-    script = (tmp_path / "site" / "py-edge.js").read_bytes()
-    assert base64.b64decode(found[1]) == hashlib.sha256(script).digest()
+    script = (tmp_path / "site" / found[1]).read_bytes()
+    assert base64.b64decode(found[2]) == hashlib.sha256(script).digest()
     assert "until the bundle is made with --model" in said

@@ -193,7 +193,7 @@ export class PyEdgeElement extends HTMLElement {
     if (name === "ready" && !this.#troubled) this.#say((detail as Events["ready"]).stage === "predict" ? "Ready" : "Ready, and able to learn");
     if (name === "prediction") {
       const { label, confidence, defer, sequence } = detail as Events["prediction"];
-      const asking = sequence === null ? "" : this.edge!.source.api ? ": asking" : "; kept here, no node is named to ask";
+      const asking = sequence === null ? "" : this.edge?.source.api ? ": asking" : "; kept here, no node is named to ask";
       this.#paint(label === null ? "no answer" : `${label} (${Math.round(confidence * 100)} %)`);
       this.#say(defer ? `${label === null ? "This is nothing that the model can judge" : "Not sure"}${asking}` : "Answered on this device");
     }

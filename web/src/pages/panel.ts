@@ -109,7 +109,7 @@ export class DeskPanel {
   #fill(...parts: Node[]): void {
     const inside = this.node.contains(document.activeElement);
     this.node.replaceChildren(...parts);
-    if (inside) this.node.focus();
+    if (inside) this.node.focus({ preventScroll: true });
   }
 
   /** A field that leaves only the labels with these letters; enter votes for the first, escape gives all back. */
