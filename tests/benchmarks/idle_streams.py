@@ -19,6 +19,12 @@ from pathlib import Path
 from tests.benchmarks.load_node import NODE, ROOT, wait_for
 
 
+def allow_files(count: int) -> None:
+    """As many open files, if this machine lets us."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count), hard))
+
+
 def rss_mib(pid: int) -> float:
     """Resident memory of a process."""
     words = Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()
@@ -59,8 +65,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--most-mib", type=float, default=256.0)
     options = parser.parse_args()
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, options.clients + 1_000), hard))
+    allow_files(options.clients + 1_000)
     with tempfile.TemporaryDirectory() as folder:
         node = subprocess.Popen([sys.executable, "-c", NODE, f"{folder}/node", "18990"], cwd=ROOT)
         try:

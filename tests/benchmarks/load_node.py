@@ -40,7 +40,8 @@ import uvicorn
 from py_edge.records import Question, digest_of_content
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST_PER_S = 8_000  # requests are made before the clock starts
+MOST_PER_S = 8_000  # requests are made before the clock starts …
+MOST_BYTES_PER_S = 64 << 20  # … and lie in memory
 FIRST_PORT = 18600
 BODY_REST = 305  # of the bytes of an input: what the rest of a question's JSON takes of its size
 SHIM = """
@@ -93,8 +94,8 @@ uvicorn.run(app, port=int(sys.argv[2]), http="httptools", loop="uvloop", log_lev
 NODE = """
 import sys
 from py_edge.node.serve import serve
-from py_edge.node.settings import Settings
-serve(Settings(data=sys.argv[1], port=int(sys.argv[2]), outbox_limit=10**9))
+from py_edge.node.settings import load_settings
+serve(load_settings({"data": sys.argv[1], "port": int(sys.argv[2]), "outbox_limit": 10**9}))
 """
 SERVERS = {
     "nothing": NOTHING,
@@ -181,8 +182,9 @@ class Client(asyncio.Protocol):
 
 async def hammer(port: int, clients: int, seconds: float, size: int, rate: float = 0.0) -> Numbers:
     """All clients at once, requests prepared before the clock starts; rate 0: as fast as they are answered."""
+    most = min(MOST_PER_S, MOST_BYTES_PER_S // size, 2 * rate or MOST_PER_S)
     ready = [
-        [body_of(client, sequence, size) for sequence in range(1, int(seconds * MOST_PER_S / clients) + 2)]
+        [body_of(client, sequence, size) for sequence in range(1, int(seconds * most / clients) + 2)]
         for client in range(1, clients + 1)
     ]
     loop = asyncio.get_running_loop()
