@@ -8,9 +8,11 @@ that begins anew is cut to nothing, so the size of its file tells when the next 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,7 +25,7 @@ from py_edge.errors import StorageError
 from py_edge.storage.in_memory import MemoryBus
 from py_edge.storage.migrate import migrate
 from py_edge.storage.ports import A, Reading, T, Transaction
-from py_edge.storage.sql import SqlTransaction, Statements
+from py_edge.storage.sql import METADATA, SqlTransaction, Statements
 from py_edge.storage.wal import check_log
 from py_edge.storage.writer import GroupWriter
 
@@ -43,6 +45,7 @@ SETTINGS: tuple[tuple[str, str, Any], ...] = (
 )
 PASSIVE_ABOVE_BYTES = 4 << 20
 TRUNCATE_ABOVE_BYTES = 32 << 20
+CHECK_END_S = 2.0
 LOOK_THROUGH_BELOW_BYTES = 256 << 20
 
 
@@ -61,17 +64,17 @@ class SqliteStore:
                 self._engine = _make_engine(path)
                 with self._engine.connect() as connection:
                     migrate(connection)
-                    broken = connection.exec_driver_sql(f"PRAGMA {_check_of(path)}(1)").scalar()
-                    if broken != "ok":
-                        raise StorageError(
-                            f"the database is damaged: {broken}", where=str(path), remedy="restore a backup"
-                        )
                 self._statements = Statements(SQLiteDialect_pysqlite(paramstyle="qmark"))
                 self._reader = _open(path)
                 self._reader.execute("PRAGMA query_only=1")
                 self._writer = GroupWriter(
                     lambda: _SqliteConnection(path, self._statements), self._publish, self._stop, threaded
                 )
+                self._check = _Check(path)
+                if threaded and self._check.takes_long:
+                    self._check.begin(self._refuse)
+                else:
+                    self._check.run()
         except BaseException:
             _unlock(self._lock)
             raise
@@ -105,6 +108,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """See ports.Store."""
+        self._check.end()
         if self._read_thread is not None:
             self._read_thread.shutdown()
         self._reader.close()
@@ -118,6 +122,64 @@ class SqliteStore:
 
     def _stop(self, reason: str) -> None:
         self.trouble = reason
+
+    def _refuse(self, error: Exception) -> None:
+        self._writer.refuse(str(error))
+        self._stop(str(error))
+
+
+class _Check:
+    """Looks through the file for damage. A large one table by table and beside the work, so that no reader keeps the log
+    from being cut for long; in a small one every index is compared with its table too.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.takes_long = path.stat().st_size >= LOOK_THROUGH_BELOW_BYTES
+        self._path, self._connection = path, _open(path)
+        self._thread: threading.Thread | None = None
+        self._over = False
+
+    def run(self) -> None:
+        """Raises StorageError when it finds some."""
+        tables = [f"quick_check({table})" for table in METADATA.tables]
+        with contextlib.closing(self._connection) as connection:
+            for check in tables if self.takes_long else ["integrity_check(1)"]:
+                found = _first_word(connection, check)
+                if found != "ok":
+                    raise StorageError(
+                        f"the database is damaged: {found}", where=str(self._path), remedy="restore a backup"
+                    )
+
+    def begin(self, tell: Callable[[Exception], None]) -> None:
+        """The same on a thread, which tells what is wrong."""
+
+        def run() -> None:
+            try:
+                self.run()
+            except Exception as error:
+                if not self._over:
+                    tell(error)
+
+        self._thread = threading.Thread(target=run, name="py_edge-check", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Nobody waits for the rest."""
+        self._over = True
+        if self._thread is not None and self._thread.is_alive():
+            with contextlib.suppress(sqlite3.ProgrammingError):  # it has just closed by itself
+                self._connection.interrupt()
+            self._thread.join(CHECK_END_S)
+
+
+def _first_word(connection: sqlite3.Connection, check: str) -> str:
+    """What it finds first; some damage is an error instead."""
+    try:
+        return str(connection.execute(f"PRAGMA {check}").fetchone()[0])
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        return str(error)
 
 
 class _SqliteConnection:
@@ -186,11 +248,6 @@ def _open(path: Path) -> sqlite3.Connection:
                 remedy="use a local disk and a stock SQLite",
             )  # fmt: skip
     return connection
-
-
-def _check_of(path: Path) -> str:
-    """What the start can afford: an index is compared with its table too, unless that takes seconds."""
-    return "integrity_check" if path.stat().st_size < LOOK_THROUGH_BELOW_BYTES else "quick_check"
 
 
 class _Mapped:

@@ -116,6 +116,10 @@ class GroupWriter:
             loop.call_soon(self._start_group, loop)
         return item.future
 
+    def refuse(self, reason: str) -> None:
+        """From now on nothing is acknowledged; any thread may say so."""
+        self._broken = self._broken or reason
+
     async def close(self) -> None:
         """Commit what waits, then close the connection."""
         while self._busy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,61 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         SqliteStore(tmp_path / "node.db")
     assert "not a database" in str(caught.value)
     assert (tmp_path / "node.db").read_bytes().startswith(b"not a database")
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """A database in which one page of many was overwritten."""
+
+    async def story(store: SqliteStore) -> None:
+        rows = [{"name": f"{number}", "value": "x" * 1000} for number in range(500)]
+        await store.write(lambda tx: tx.insert_all(FACTS, rows))
+
+    path = tmp_path / "node.db"
+    live(path, story)
+    with path.open("r+b") as file:
+        file.seek(-4096, 2)
+        file.write(b"\xff" * 4096)
+    return path
+
+
+def test_damage_inside_stops_the_start(damaged: Path) -> None:
+    """Named before anything is answered."""
+    with pytest.raises(StorageError, match="the database is damaged"):
+        SqliteStore(damaged)
+
+
+def test_damage_inside_a_large_file_ends_all_acknowledging(
+    damaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes long to look through is looked through beside the work; what is found then stops it all the same."""
+    monkeypatch.setattr(body, "LOOK_THROUGH_BELOW_BYTES", 0)
+
+    async def story(store: SqliteStore) -> None:
+        assert store._check._thread is not None
+        store._check._thread.join(20)
+        assert "the database is damaged" in store.trouble
+        with pytest.raises(StorageError, match="the database is damaged"):
+            await store.write(lambda tx: tx.put(FACTS, {"name": "a", "value": "1"}))
+
+    live(damaged, story)
+
+
+def test_a_large_file_without_damage_is_used_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing and closing do not wait for the look-through, and its end is no trouble."""
+    monkeypatch.setattr(body, "LOOK_THROUGH_BELOW_BYTES", 0)
+    going_on = threading.Event()
+    monkeypatch.setattr(body._Check, "run", lambda self: going_on.wait(20))
+
+    async def story(store: SqliteStore) -> None:
+        await store.write(lambda tx: tx.put(FACTS, {"name": "a", "value": "1"}))
+        going_on.set()
+        await store.close()
+        assert not store.trouble
+
+    asyncio.run(story(SqliteStore(tmp_path / "node.db")))
 
 
 def test_disk_trouble_ends_all_acknowledging(tmp_path: Path) -> None:
