@@ -226,7 +226,8 @@ def test_erase_everything_leaves_nothing(page: Page, own: Origin) -> None:
 def test_a_device_moves_to_another_browser(
     browser: Browser, page: Page, own: Origin, tmp_path: Path, tattler: Any
 ) -> None:
-    """Exported and imported, it is the same device: id, waiting question, examples. A nonsense file changes nothing."""
+    """Exported and imported, it is the same device: id, waiting question, examples. A nonsense file changes nothing;
+    where it is erased, the page tells under which id it has asked."""
     tattler.expected += ["Failed to load resource", "MIME type"]
     page.goto(f"{own.url}test-ask.html?nosw")
     device = page.evaluate(
@@ -265,6 +266,8 @@ def test_a_device_moves_to_another_browser(
     assert told["device"] == device
     assert len(told["questions"]) == 1
     assert told["next"] == 2
+    page.get_by_role("button", name="Erase everything").click()
+    expect(page.locator("#kept-total")).to_contain_text(f"py-edge erase URL {device}")
 
 
 def test_the_map_of_bytes_adds_up(page: Page, own: Origin, bundle: Bundle) -> None:

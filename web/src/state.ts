@@ -24,6 +24,17 @@ export async function exportState(): Promise<Blob> {
   return new Blob([JSON.stringify(state, encode)], { type: "application/json" });
 }
 
+/** The ids under which this site has asked somebody; what was asked stays at the nodes when the device forgets. */
+export async function askedAs(): Promise<string[]> {
+  const ids: string[] = [];
+  for (const { name } of await indexedDB.databases()) {
+    const { questions, pointers } = name?.startsWith(OURS) ? await readRows(name) : {};
+    const id = pointers?.find(([key]) => key === "device")?.[1];
+    if (questions?.length && typeof id === "string") ids.push(id);
+  }
+  return ids;
+}
+
 /** Take a file that exportState made; gives the number of rows. Checked whole before anything is written.
  * Throws EdgeError: E_FORMAT (not such a file), E_CAPACITY, E_POLICY (this device has questions or examples of its own). */
 export async function importState(file: Blob): Promise<number> {

@@ -1,5 +1,5 @@
 // What is shipped, byte for byte, and what this site keeps on this device; one button leaves nothing.
-import { exportState, importState } from "../state.ts";
+import { askedAs, exportState, importState } from "../state.ts";
 import { eraseEverything, storageReport } from "../storage.ts";
 import { byId, el, followWidth, svg, telling } from "./dom.ts";
 import { layersOf } from "./layers.ts";
@@ -111,9 +111,11 @@ byId("erase").addEventListener("click", told(async () => {
   const button = byId<HTMLButtonElement>("erase");
   button.disabled = true;
   try {
+    const asked = await askedAs();
     await eraseEverything();
     await showKept();
-    say("Everything was erased. Close other tabs of this site: they may still write.");
+    const above = asked.map((id) => ` py-edge erase URL ${id}`).join(";");
+    say(`Everything was erased on this device. Close other tabs of this site: they may still write.${above && ` What it asked stays at its node, until somebody there erases that too:${above}`}`);
   } finally {
     button.disabled = false;
   }
