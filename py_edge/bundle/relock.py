@@ -48,7 +48,7 @@ def relock(lock: Lock, version: str, tiers: Sequence[str], fetcher: Fetcher) -> 
         wheels = [
             wheel for wheel in closure(official["packages"], ROOTS[tier]) if wheel["file_name"] not in known
         ]
-        files += [_wheel(wheel, tier, version, old, lock, fetcher) for wheel in wheels]
+        files += [_wheel(wheel, tier, version, old, fetcher) for wheel in wheels]
     others = [file for file in lock.files if file.tier not in ("runtime", *ROOTS)]
     used = {source.partition("!")[0] for file in [*files, *others] for source in file.sources}
     containers = {**lock.containers, package: Container(package, len(archive), sha256_of(archive))}
@@ -107,7 +107,6 @@ def _wheel(
     tier: str,
     version: str,
     old: Mapping[str, LockedFile],
-    lock: Lock,
     fetcher: Fetcher,
 ) -> LockedFile:
     name, distribution = entry["file_name"], entry["file_name"].partition("-")[0]

@@ -41,7 +41,7 @@ def _wide_blocks(graph: Graph) -> Iterator[list[Node]]:
     taken: set[int] = set()
     for depthwise in graph.nodes:
         expand = makers.get(depthwise.inputs[0]) if depthwise.op == "depthwise_conv2d" else None
-        project = sole_reader(graph, depthwise.outputs[0], by, uses)
+        project = sole_reader(depthwise.outputs[0], by, uses)
         if expand is None or project is None or uses[expand.outputs[0]] != 1 or id(expand) in taken:
             continue
         block = [expand, depthwise, project]

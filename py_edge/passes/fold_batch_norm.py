@@ -35,7 +35,7 @@ def _follow(
 ) -> tuple[Node, list[Node], Node, int] | None:
     """From the product on, over additions of constants, to a factor: (product, additions, mul, factor)."""
     value, shifts = product.outputs[0], list[Node]()
-    reader = sole_reader(graph, value, by, uses)
+    reader = sole_reader(value, by, uses)
     while (
         reader is not None
         and reader.op in ("add", "sub")
@@ -45,7 +45,7 @@ def _follow(
             break
         shifts.append(reader)
         value = reader.outputs[0]
-        reader = sole_reader(graph, value, by, uses)
+        reader = sole_reader(value, by, uses)
     if reader is None or reader.op != "mul":
         return None
     factor = _vector(graph, reader, value, product)

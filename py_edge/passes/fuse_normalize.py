@@ -32,7 +32,7 @@ def fuse_normalize(graph: Graph, evaluate: object) -> Graph:
         x, epsilon = found
         value, extra, chain = node.outputs[0], list[int](), list[Node]()
         for op, key in (("mul", "scale"), ("add", "offset")):
-            reader = sole_reader(graph, value, by, uses)
+            reader = sole_reader(value, by, uses)
             other = _vector(graph, reader, value) if reader is not None and reader.op == op else None
             if reader is None or other is None:
                 continue

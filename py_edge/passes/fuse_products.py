@@ -70,7 +70,7 @@ def _extend(
     chain: list[Node] = []
     before: list[Node] = []
     value = node.outputs[0]
-    while (reader := sole_reader(graph, value, by, uses)) is not None and id(reader) not in swallowed:
+    while (reader := sole_reader(value, by, uses)) is not None and id(reader) not in swallowed:
         if reader.op == "add" and len(reader.inputs) == 2:
             other = reader.inputs[1] if reader.inputs[0] == value else reader.inputs[0]
             if bias is None and not attrs.get("activation") and _is_vector(graph, other, value):

@@ -56,8 +56,6 @@ def readers(graph: Graph) -> dict[int, list[Node]]:
     return found
 
 
-def sole_reader(
-    graph: Graph, value: int, by: Mapping[int, list[Node]], uses: Mapping[int, int]
-) -> Node | None:
+def sole_reader(value: int, by: Mapping[int, list[Node]], uses: Mapping[int, int]) -> Node | None:
     """The one node that reads a value, once, when nothing else does."""
     return by[value][0] if uses.get(value) == 1 and value in by else None

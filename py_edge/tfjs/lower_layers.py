@@ -32,7 +32,7 @@ class Lowering:
     rng: random.Random
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
-    def network(self, network: Network, inputs: Sequence[Sym], prefix: str = "") -> list[Sym]:
+    def network(self, network: Network, inputs: Sequence[Sym]) -> list[Sym]:
         """The network's outputs for these inputs."""
         if len(inputs) != len(network.inputs):
             raise GraphError(

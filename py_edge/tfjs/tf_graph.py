@@ -54,7 +54,7 @@ def read_graph(
     if not isinstance(raw, dict) or not isinstance(raw.get("node"), list):
         raise ModelFormatError("a graph has a list of nodes", where=where, got=raw)
     nodes = _nodes(raw["node"], f"{where}/node", limits)
-    _check_sources(nodes, set(), where)
+    _check_sources(nodes, set())
     functions = {}
     library = raw.get("library") or {}
     if not isinstance(library, dict) or not isinstance(library.get("function", []), list):
@@ -136,11 +136,11 @@ def _function(raw: Any, where: str, limits: Limits) -> Function:
     if not isinstance(name, str):
         raise GraphError("a function has a name", where=where, got=name)
     function = Function(name, args, nodes, outputs)
-    _check_sources(nodes, set(args), where)
+    _check_sources(nodes, set(args))
     return function
 
 
-def _check_sources(nodes: Mapping[str, TfNode], args: set[str], where: str) -> None:
+def _check_sources(nodes: Mapping[str, TfNode], args: set[str]) -> None:
     for node in nodes.values():
         for source in node.inputs:
             if source.name not in nodes and source.name not in args:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom  # type: ignore[import-untyped]
 
-from py_edge.confidence.certify import NEVER_SURE, Rule, binomial_tail, certify, error_bound
+from py_edge.confidence.certify import NEVER_SURE, Certificate, Rule, binomial_tail, certify, error_bound
 from py_edge.errors import CalibrationError
 
 
@@ -90,10 +90,18 @@ def test_certificate_tells_what_it_rests_on() -> None:
     assert found.bound == pytest.approx(error_bound(0, 120, 0.1))
 
 
-def test_a_tie_with_the_first_stands_with_it() -> None:
-    """The one answer that a coverage of a half would take drags its equal along, and the error with it."""
-    found = certify([0.9, 0.9], [True, False], risk=0.95, grid=(0.5,))
-    assert (found.answered, found.errors) == (2, 1)
+@pytest.mark.parametrize("before", [[], [0.95]])
+def test_a_tie_stands_together(before: list[float]) -> None:
+    """The last answer that a coverage would take drags its equal along, and the error with it; the first as any other."""
+    n = len(before) + 2
+    found = certify([*before, 0.9, 0.9], [*[True] * (n - 1), False], risk=0.95, grid=((n - 1) / n,))
+    assert (found.answered, found.errors) == (n, 1)
+
+
+def test_a_refusal_promises_nothing() -> None:
+    """Where nothing is certified the numbers say so: none answered, no coverage, a risk of anything."""
+    found = certify([0.9] * 5, [True] * 5)
+    assert found == Certificate(NEVER_SURE, 0.0, 0, 0, 1.0, 5, "5 audited answers certify no coverage")
 
 
 def test_what_is_not_finite_is_never_certified() -> None:

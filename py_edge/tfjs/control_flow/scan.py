@@ -51,24 +51,20 @@ def as_scan(c: Call, loop: Loop, args: list[Value], steps: list[dict[int, Flat]]
     if any(isinstance(a, Cplx) or (isinstance(a, int) and c.b.dtype(a) == "string") for a in args):
         return None
     inner: list[Value] = [DEAD] * len(args)
-    slices: dict[str, int] = {}
     scalar: dict[int, int] = {}
     for i in counters:
         value = args[i]
         assert isinstance(value, int)
         if i in varying:
             spec = c.b.spec(value)
-            inner[i] = slices[f"c{i}"] = b.input(f"c{i}", spec.shape, spec.dtype)
-            scalar[slices[f"c{i}"]] = i
+            inner[i] = counter = b.input(f"c{i}", spec.shape, spec.dtype)
+            scalar[counter] = i
         else:
             inner[i] = child.constant(steps[0][i], c.b.shape(value), c.b.dtype(value))
     body = _ScanBody(c, child, lists, steps, scalar)
-    late: list[tuple[int, int]] = []
     for i in (*carried, *fixed):
         spec = c.b.spec(args[i])  # type: ignore[arg-type]
-        id_ = b.input(f"{'s' if i in carried else 'i'}{i}", spec.shape, spec.dtype)
-        late.append((i, id_))
-        inner[i] = id_
+        inner[i] = b.input(f"{'s' if i in carried else 'i'}{i}", spec.shape, spec.dtype)
     for i, reading in lists.items():
         inner[i] = TensorList((reading,) * len(reading.outer.items), reading.outer.shape, reading.outer.dtype)
     try:
@@ -78,7 +74,7 @@ def as_scan(c: Call, loop: Loop, args: list[Value], steps: list[dict[int, Flat]]
         results = run.pull(loop.body.outputs)
     except (PyEdgeError, _NotScan):
         return None
-    return body.finish(args, results, carried, fixed, varying, slices, dict(late), length)
+    return body.finish(args, results, carried, fixed, varying, length)
 
 
 class _NotScan(Exception):
@@ -117,13 +113,13 @@ class _ScanBody:
             return value.items[0].place
         raise _NotScan
 
-    def _counter(self, c: Call, index: int) -> int:
+    def _counter(self, index: int) -> int:
         if index in self.scalar:
             return self.scalar[index]
         raise _NotScan
 
     def get(self, c: Call, value: Value, index: int) -> Value:
-        place, counter = self._place(value), self._counter(c, index)
+        place, counter = self._place(value), self._counter(index)
         if place in self.rows:
             raise _NotScan
         if (place, counter) not in self.reads:
@@ -138,7 +134,7 @@ class _ScanBody:
         return self.reads[place, counter]
 
     def put(self, c: Call, value: Value, index: int, item: int) -> Value:
-        place, counter = self._place(value), self._counter(c, index)
+        place, counter = self._place(value), self._counter(index)
         if place in self.rows or any(p == place for p, _ in self.reads):
             raise _NotScan
         self.rows[place] = (counter, item)
@@ -146,7 +142,7 @@ class _ScanBody:
 
     def finish(
         self, args: list[Value], results: list[Value], carried: list[int], fixed: list[int], varying: list[int],
-        slices: dict[str, int], late: dict[int, int], length: int,
+        length: int,
     ) -> list[Value] | None:  # fmt: skip
         """The scan node in the outer graph, and what each loop variable is after it."""
         outer, inner = self.c.b, self.child.b
@@ -180,7 +176,7 @@ class _ScanBody:
             final[i] = id_
         for (place, (counter, _)), stack in zip(self.rows.items(), outputs[len(carried) :], strict=True):
             final[place] = self._filled(place, counter, stack)
-        return self._last_counters(final, results)
+        return self._last_counters(final)
 
     @staticmethod
     def _other_list(value: Value, place: int) -> bool:
@@ -198,7 +194,7 @@ class _ScanBody:
             items[at] = Row(stack, t)
         return replace(old, items=tuple(items))
 
-    def _last_counters(self, final: list[Value], results: list[Value]) -> list[Value] | None:
+    def _last_counters(self, final: list[Value]) -> list[Value] | None:
         """Counters once more, by one step outside: their values after the last step."""
         last = self.steps[-1]
         trace = self.c.trace
