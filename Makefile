@@ -44,7 +44,7 @@ test: build ## All tests: unit, node, browser.
 browser-test: build ## The stories in a real Chromium only.
 	@$(BIN)/python -m pytest playwright $(ARGS)
 
-screenshots: build ## Every page as pictures, light, dark and phone, into DIR=screenshots.
+screenshots: build ## Every page as pictures, light, dark, phone and at 200 %, into DIR=screenshots.
 	@$(BIN)/python playwright/screenshots.py $(or $(DIR),screenshots) $(ARGS)
 
 slow-test: build ## What takes long: four whole stories, kills and bad networks, the kernels in Pyodide.

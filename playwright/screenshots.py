@@ -1,4 +1,4 @@
-"""Every page of the built site as pictures, to be looked at: after it played itself in light and dark, and on a phone.
+"""Every page of the built site as pictures, to be looked at: after it played itself in light and dark, on a phone, at twice the size.
 
 `python playwright/screenshots.py DIR [PAGE…]`: a bundle with a digits model on loopback; the front page's node is in the tab,
 desk and dashboard are a real node's, to which the front page has sent some questions; a person has answered some.
@@ -25,8 +25,9 @@ from py_edge.testing import Origin
 RELEASE = Path(__file__).resolve().parents[1] / "tests" / "host" / "digits_release.py"
 SLOW_MS = 180_000
 WIDE, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
+ZOOM = ViewportSize(width=640, height=450)  # what 1280 by 900 leaves at twice the size
 LOOKS: dict[str, tuple[Literal["light", "dark"], ViewportSize]] = {
-    "light": ("light", WIDE), "dark": ("dark", WIDE), "phone": ("light", PHONE),
+    "light": ("light", WIDE), "dark": ("dark", WIDE), "zoom": ("light", ZOOM), "phone": ("light", PHONE),
 }  # fmt: skip
 
 OF_A_NODE = ("desk", "dashboard")

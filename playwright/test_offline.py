@@ -145,16 +145,10 @@ def test_a_tab_of_the_bundle_before_goes_on_until_it_is_reloaded(
         assert {path.split("/")[0] + "/" for path in tab.evaluate(SCRIPTS)} == {app}
 
 
-@pytest.mark.parametrize("reload", ["the page's button", "the browser's own"])
 def test_a_tab_whose_bundle_is_gone_says_so_when_it_first_wants_python(
-    browser: Browser,
-    own: Origin,
-    model_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    reload: str,
+    browser: Browser, own: Origin, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a service worker the host alone has the files: E_GONE with what to do, and a button that does it, as F5 does."""
+    """Without a service worker the host alone has the files: E_GONE with what to do, and a button that does what F5 does."""
     page = browser.new_page(service_workers="block")
     for script in own_folder(own).glob(
         "*.js*"
@@ -167,7 +161,7 @@ def test_a_tab_whose_bundle_is_gone_says_so_when_it_first_wants_python(
     assert page.evaluate(code) == "E_GONE"
     expect(page.get_by_text(NEW_VERSION)).to_be_visible()
     with page.expect_navigation():
-        page.get_by_role("button", name="Reload").click() if reload.startswith("the page") else page.reload()
+        page.get_by_role("button", name="Reload").click()
     page.wait_for_function("() => customElements.get('py-edge')")
     assert page.evaluate(LABEL) in [str(digit) for digit in range(10)]
     assert page.evaluate(code) == ""

@@ -83,6 +83,9 @@ export async function openStream(url: string, token?: Token): Promise<EventSourc
   return new FetchStream((init) => nodeFetch(url, { ...init, headers: { ...init.headers as Record<string, string>, ...headers } }));
 }
 
+/** What hosts of files say to a node's addresses, in words of their own. */
+const NOT_A_NODE = [404, 405, 501];
+
 /** The most bytes of a node's answer, as py_edge.chain.upstream has it. */
 const ANSWER_BYTES = 4 << 20;
 
@@ -101,7 +104,7 @@ export async function callNode<T>(url: string, init: RequestInit = {}, timeout_m
   }
   const body = parseJson(text);
   if (response.ok && body !== null) return body as T;
-  if (body === null && response.status === 404) throw new EdgeError({ code: "E_NETWORK", message: "no node is here", where: url.replace(/\?.*/, ""), got: 404, remedy: "name one with origin" });
+  if (body === null && NOT_A_NODE.includes(response.status)) throw new EdgeError({ code: "E_NETWORK", message: "no node is here", where: url.replace(/\?.*/, ""), got: response.status, remedy: "name one with origin" });
   const told = (body ?? {}) as Partial<Problem> & { detail?: string; title?: string };
   throw new EdgeError({
     code: told.code ?? (response.status === 401 ? "E_AUTH" : "E_NETWORK"),
