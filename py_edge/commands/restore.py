@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 EXAMPLE = "py-edge restore /srv/copy /srv/node-again"
@@ -18,6 +19,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Check the backup, then make the folder."""
     from py_edge.storage.backup import restore_backup
 
-    restore_backup(arguments.source, arguments.data)
-    print(f"{arguments.data}: restored; start it with py-edge serve --data {arguments.data}", file=sys.stderr)
+    restored = restore_backup(arguments.source, arguments.data)
+    made = datetime.fromtimestamp(restored.made_at_ms / 1000, UTC)
+    states = (
+        ", ".join(f"{count} {state}" for state, count in sorted(restored.states.items())) or "no questions"
+    )
+    print(f"{arguments.data}: as it was on {made:%Y-%m-%d %H:%M:%S} UTC: {states}", file=sys.stderr)
+    print(f"later words are not in it; start it with py-edge serve --data {arguments.data}", file=sys.stderr)
     return 0

@@ -10,6 +10,7 @@ import os
 import shutil
 import sqlite3
 import time
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -43,7 +44,15 @@ def make_backup(data: Path, target: Path) -> int:
     return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
 
 
-def restore_backup(source: Path, data: Path) -> None:
+@dataclass(frozen=True)
+class Restored:
+    """What a backup brought back; what was acknowledged since made_at_ms is not in it. states: questions in each state."""
+
+    made_at_ms: int
+    states: dict[str, int]
+
+
+def restore_backup(source: Path, data: Path) -> Restored:
     """Make the node's folder `data` from a backup. Raises IntegrityError: damaged; StorageError: `data` is in use."""
     if data.exists() and any(data.iterdir()):
         raise StorageError("there is a node already", where=str(data), remedy="move that folder away first")
@@ -62,6 +71,15 @@ def restore_backup(source: Path, data: Path) -> None:
     if data.exists():
         data.rmdir()
     os.replace(draft, data)
+    return Restored(facts["made_at_ms"], _count_states(data / "node.db"))
+
+
+def _count_states(database: Path) -> dict[str, int]:
+    reading = sqlite3.connect(f"{database.absolute().as_uri()}?immutable=1", uri=True)
+    try:
+        return dict(reading.execute("SELECT state, count(*) FROM questions GROUP BY state").fetchall())
+    finally:
+        reading.close()
 
 
 def _copy_database(source: Path, target: Path) -> None:

@@ -269,7 +269,10 @@ MECHANISMS = {
         no_overwriting, "tests/node/test_erasure.py::test_an_answered_question_is_erased_at_every_place"
     ),
     "tombstone": Mechanism(no_tombstone, ERASING),
-    "hop-limit": Mechanism(no_hop_limit, "tests/node/test_app.py::test_a_circle_of_nodes_is_noticed"),
+    "hop-limit": Mechanism(
+        no_hop_limit,
+        "tests/node/test_app.py::test_two_nodes_that_are_each_others_parent_end_a_question_visibly",
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from functools import partial
@@ -215,6 +216,21 @@ def test_a_circle_of_nodes_is_noticed(start: Start) -> None:
     node = start("site")
     refused = ask(node.http, question(1, hops=("site",)))
     assert (refused.status_code, refused.json()["code"]) == (422, "E_POLICY")
+
+
+def test_two_nodes_that_are_each_others_parent_end_a_question_visibly(start: Start) -> None:
+    """A real circle: the question goes once around, stays as a dead letter with its payload, and its device is told."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    one = start("one", f"http://127.0.0.1:{port}")
+    other = start("other", one, port=port)
+    ask(one.http, question(1))
+    (told,) = until_answers(one.http, DEVICE)
+    assert told["outcome"] == {"device": DEVICE, "sequence": 1, "state": "failed"}
+    (letter,) = other.http.get("/v1/dead-letters").json()["dead_letters"]
+    assert (letter["status"], letter["body"]["hops"]) == (422, ["one", "other"])
+    assert one.http.get("/v1/status").json()["outbox"] == other.http.get("/v1/status").json()["outbox"] == 0
 
 
 def heard_count(heard: list[float], count: int) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from py_edge.chain.outbox import FORGOTTEN_MS
 from py_edge.node.node import Parts, SystemClock
 from py_edge.retrain.learner import Owned
+from py_edge.storage.backup import make_backup, restore_backup
 from tests.node.asking import (
     DEVICE,
     ask,
@@ -76,3 +77,30 @@ def test_a_parent_without_its_disk_is_asked_again(start: Start, tmp_path: Path) 
     assert sum(cloud.http.get("/v1/status").json()["questions"].values()) == 2
     assert work_desk(cloud.http, first_value) == 2
     assert len(until_answers(site.http, DEVICE, 3, seconds=20)) == 3
+
+
+def test_a_site_restored_from_an_old_backup_has_every_answer_again(start: Start, tmp_path: Path) -> None:
+    """Asked before the backup, asked after it, answered since: the devices ask again, an hour later the site does too, and
+    nobody at the desk sees anything twice."""
+    clock = Later()
+    cloud = start("cloud", level=2)
+    site = start("site", cloud, Parts(clock=clock))
+    ask(site.http, question(1, 21.0))
+    until_status(cloud.http, "tasks_open", 1)
+    until_status(site.http, "outbox", 0)
+    make_backup(tmp_path / "site", tmp_path / "backup")
+    ask(site.http, question(2, 22.0))
+    until_status(cloud.http, "tasks_open", 2)
+    assert work_desk(cloud.http, first_value) == 2
+    until_answers(site.http, DEVICE, 2)
+    until_status(cloud.http, "unacknowledged", 0)
+    site.stop()
+    shutil.rmtree(tmp_path / "site")
+    assert restore_backup(tmp_path / "backup", tmp_path / "site").states == {"queued": 1}
+
+    clock.ahead_ms = FORGOTTEN_MS + 60_000
+    site = start("site", cloud, Parts(clock=clock))
+    ask(site.http, question(2, 22.0))  # as a device does that has no answer
+    found = until_answers(site.http, DEVICE, 2, seconds=20)
+    assert {each["answer"]["sequence"]: each["answer"]["label_index"] for each in found} == {1: 1, 2: 2}
+    assert cloud.http.get("/v1/status").json()["votes"] == 2

@@ -7,12 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from py_edge.records import Question
 from tests.node.asking import DEVICE, ask, first_value, question, until, until_answers, work_desk
 
 RUN = """
@@ -137,33 +139,55 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     not Path("/dev/full").exists() or os.geteuid() != 0, reason="needs root to mount a small disk"
 )
 def test_a_full_disk_acknowledges_nothing(tmp_path: Path, running: list[Process]) -> None:
-    """When the disk is full a question is refused, readiness goes, and the process ends with code 3."""
+    """When the disk is full a question is refused, readiness goes, and the process ends with code 3; once there is room
+    again the next start is ready within seconds, has all that was acknowledged, and takes more."""
     small = tmp_path / "small"
     small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small)], check=False).returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        node = Process(f'{{"data":"{small}","port":0}}')
+        (small / "ballast").write_bytes(bytes(1 << 20))
+        settings = f'{{"data":"{small}/node","port":0}}'
+        node = Process(settings)
         running.append(node)
-        codes = []
-        for sequence in range(1, 200):
-            try:
-                codes.append(ask(node.http, question(sequence, *([0.5] * 2000))).status_code)
-            except httpx.TransportError:
-                break
-            if codes[-1] != 202:
-                break
+        codes = ask_until_refused(node)
         accepted = codes.count(202)
         assert set(codes) <= {202, 503}
         assert accepted < 199
         _, complaints = node.process.communicate(timeout=10)
         assert node.process.returncode == 3
         assert "full" in complaints
+        (small / "ballast").unlink()
+        begin = time.monotonic()
+        running.append(again := Process(settings))
+        assert again.http.get("/readyz").status_code == 200
+        assert time.monotonic() - begin < 15  # seconds on a quiet machine
+        known = [ask(again.http, large(n)).status_code for n in range(1, accepted + 1)]
+        assert known == [200] * accepted
+        assert ask(again.http, large(1000)).status_code == 202
     finally:
         for each in running:
             each.process.kill()
             each.process.wait()
         subprocess.run(["umount", str(small)], check=True)
+
+
+def large(sequence: int) -> Question:
+    """A question of some ten thousand bytes."""
+    return question(sequence, *([0.5] * 2000), float(sequence))
+
+
+def ask_until_refused(node: Process) -> list[int]:
+    """Ask and ask; what each was told, silence left out."""
+    codes: list[int] = []
+    for sequence in range(1, 200):
+        try:
+            codes.append(ask(node.http, large(sequence)).status_code)
+        except httpx.TransportError:
+            break
+        if codes[-1] != 202:
+            break
+    return codes
 
 
 def run_once(settings: str) -> tuple[int, str]:

@@ -24,7 +24,9 @@ def test_a_restored_node_knows_what_it_knew(tmp_path: Path) -> None:
         assert make_backup(tmp_path / "n", tmp_path / "backup") > 0
         await store.write(lambda tx: tx.put(FACTS, {"name": "b", "value": "2"}))
         await store.close()
-        restore_backup(tmp_path / "backup", tmp_path / "again")
+        restored = restore_backup(tmp_path / "backup", tmp_path / "again")
+        assert (restored.states, restored.made_at_ms > 0) == ({}, True)
+        assert not list((tmp_path / "again").glob("node.db-*"))
         again = SqliteStore(tmp_path / "again" / "node.db")
         assert await again.read(lambda tx: (tx.count(FACTS), tx.get(FACTS, "a"))) == (
             1,
