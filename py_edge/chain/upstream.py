@@ -74,8 +74,10 @@ class Upstream:
         if room <= 0:
             return IDLE_S
 
+        flying = set(self._flying)  # what lands while we look may still stand in what we see
+
         def look(tx: Reading) -> tuple[list[Row], int | None]:
-            return outbox.due(tx, now, room, self._flying), outbox.next_try(tx)
+            return outbox.due(tx, now, room, flying), outbox.next_try(tx)
 
         rows, soonest = await self.tier.store.read(look)
         for row in rows:
