@@ -322,6 +322,20 @@ def test_16_words_of_a_newer_version_are_understood_once(start: Start) -> None:
     assert Answer.from_json(answer | {"new": 1}) == Answer.from_json(answer)
 
 
+def test_16_a_release_in_newer_words_is_fetched_once() -> None:
+    """A release with fields from the future, told again and again by a newer parent, costs one copy of its files."""
+
+    async def story() -> None:
+        there = MemoryBlobs()
+        parent = Parent(lambda method, path: Response(200, there.get(path.rsplit("/", 1)[1])))
+        follow = follower(parent, MemoryStore(), MemoryBlobs())
+        told = release(1, there).to_json() | {"from_the_future": {"a": [1]}}
+        assert [await follow.take(told) for _ in range(3)] == [True, False, False]
+        assert len(parent.heard) == 1
+
+    asyncio.run(story())
+
+
 @pytest.fixture
 def upstream() -> Callable[..., None]:
     """Runs the sending half of a tier against a scripted parent until a condition holds."""
