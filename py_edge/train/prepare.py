@@ -74,9 +74,10 @@ def truth_for(y: Tensor, loss: str, shape: tuple[int, ...]) -> Tensor:
         if labels.size != n * count(shape[1:-1]):
             raise ShapeError("one class per example", where="y", got=y.shape, want=(n, *shape[1:-1]))
         if labels.size and not 0 <= min(labels.flat) <= max(labels.flat) < shape[-1]:
+            strange = next(label for label in labels.flat if not 0 <= label < shape[-1])
             raise ValueRangeError(
-                "a class that the model does not have", where="y", got=max(labels.flat), want=f"0..{shape[-1] - 1}",
-                remedy="grow the head first",
+                "a class that the model does not have", where="y", got=strange, want=f"0..{shape[-1] - 1}",
+                remedy="py_edge.train.grow.grow_head(model, classes) gives it more",
             )  # fmt: skip
         return labels.reshape((n, *shape[1:-1]))
     target = y if y.dtype == "float32" else y.astype("float32")

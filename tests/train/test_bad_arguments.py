@@ -46,6 +46,15 @@ def test_refused_before_it_begins(name: str) -> None:
     assert state(model) == before
 
 
+@pytest.mark.parametrize("strange", [-1, 3])
+def test_the_class_that_is_none_is_named(strange: int) -> None:
+    """Among classes that the model has, the one that it has not is what came."""
+    y = Tensor.from_flat([0, 2, strange, 1] * 5, (20,), "int32")
+    with pytest.raises(PyEdgeError) as caught:
+        finetune(SmallModel([4, 8, 3]), blobs(20)[0], y, start=ReferenceRun)
+    assert (caught.value.got, caught.value.want) == (strange, "0..2")
+
+
 @pytest.mark.parametrize(("rows", "labels"), [(20, 19), (19, 20), (0, 0), (0, 20)])
 def test_examples_that_do_not_pair_are_refused(rows: int, labels: int) -> None:
     """Fewer labels than examples, fewer examples than labels, none at all: E_SHAPE, and no weight moves."""

@@ -39,7 +39,7 @@ def test_grown_head_learns_the_new_class_and_keeps_the_old() -> None:
 
     model, memory = Model(sequential((4,), LAYERS, seed=2)), Reservoir(30)
     finetune(model, *rows(old), layers="all", epochs=20, learning_rate=0.02, rehearsal=memory)
-    with pytest.raises(ValueRangeError, match="grow the head"):
+    with pytest.raises(ValueRangeError, match="grow_head"):
         finetune(model, *rows(new))
     before = labels(model, x)
     grow_head(model, 3)
