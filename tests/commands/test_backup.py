@@ -57,6 +57,7 @@ def test_dead_letters_are_listed_and_sent_again(tmp_path: Path, capsys: pytest.C
             assert main(["dead-letters", site.url, "--replay", "all"]) == 0
             until(lambda: http.get("/v1/dead-letters").json()["dead_letters"])
             assert main(["dead-letters", site.url, "--replay", "77"]) == 1
+            assert "[E_NOT_FOUND]" in capsys.readouterr().err
     finally:
         cloud.kill()
         site.kill()
