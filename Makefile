@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install check test browser-test screenshots build story-picture demo slow-test wheels bench bench-models conformance experiments chaos sabotage kills fuzz-api fuzz sanitize clean
+.PHONY: help install check test browser-test screenshots build story-picture demo slow-test wheels bench bench-models conformance load soak experiments chaos sabotage kills fuzz-api fuzz sanitize clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -77,6 +77,12 @@ bench-models: install ## Make the benchmark's models with TensorFlow, in an envi
 
 bench: build ## Speed against TF.js, ONNX Runtime Web and LiteRT.js in one Chromium; makes what it needs.
 	@$(BIN)/py-edge bench $(ARGS)
+
+load: install ## The load table of one node against its floors, as JSON; ARGS='storm ready' for some rows.
+	@$(BIN)/python -m tests.benchmarks.load_rows $(ARGS)
+
+soak: install ## One node asked without a pause, everything erased again: nothing may grow; SECONDS=180, a day is 86400.
+	@$(BIN)/python -m tests.benchmarks.soak --seconds $(or $(SECONDS),180) $(ARGS)
 
 experiments: build ## Forgetting, regional recovery, votes at the desk, times in the chain, each with its controls, into DIR=experiments.
 	@mkdir -p $(or $(DIR),experiments)

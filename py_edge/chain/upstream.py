@@ -24,6 +24,7 @@ from py_edge.storage.ports import EventBus, Reading, Row, Transaction
 from py_edge.storage.tables import QUESTIONS
 
 IDLE_S = 30.0
+AHEAD = 8  # windows found with one look, for a look at a long outbox has to sort all of it
 ANSWER_LIMIT_BYTES = 4 << 20
 GONE = 410  # erased there
 
@@ -40,6 +41,7 @@ class Upstream:
     attempts_while_down: int = 0
     next_probe_ms: int = 0
     acknowledge: Any = None  # async function(events): how a taken answer is confirmed to the parent
+    _ahead: list[Row] = field(default_factory=list)  # due at the last look; what is over by now is left out
     _flying: dict[tuple[str, int, str], asyncio.Task[None]] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -74,18 +76,26 @@ class Upstream:
         if room <= 0:
             return IDLE_S
 
-        flying = set(self._flying)  # what lands while we look may still stand in what we see
-
-        def look(tx: Reading) -> tuple[list[Row], int | None]:
-            return outbox.due(tx, now, room, flying), outbox.next_try(tx)
-
-        rows, soonest = await self.tier.store.read(look)
+        soonest = None
+        if down or not self._ahead:
+            soonest = await self._look(now, room if down else AHEAD * self.window)
+        rows, self._ahead = self._ahead[:room], self._ahead[room:]
         for row in rows:
             task = asyncio.create_task(self._send(row))
             self._flying[outbox.key_of(row)] = task
         if rows or soonest is None:
             return IDLE_S
         return max(0.001, (soonest - now) / 1000) if soonest > now else IDLE_S
+
+    async def _look(self, now: int, limit: int) -> int | None:
+        """Find what may be sent, most urgent first; gives when the earliest row wants to be sent."""
+        flying = set(self._flying)  # what lands while we look may still stand in what we see
+
+        def look(tx: Reading) -> tuple[list[Row], int | None]:
+            return outbox.due(tx, now, limit, flying), outbox.next_try(tx)
+
+        self._ahead, soonest = await self.tier.store.read(look)
+        return soonest
 
     async def _send(self, row: Row) -> None:
         try:
