@@ -32,6 +32,7 @@ from tests.benchmarks.load_node import (
     ROOT,
     SERVERS,
     body_of,
+    cpu_s,
     measure,
     run_hammer,
     slower_disk,
@@ -77,17 +78,24 @@ def relay(folder: str, options: argparse.Namespace) -> Facts:
     """What a child has collected while its parent was away, handed over: questions of 3 kB per second."""
     child, parent = PORT + 1, PORT + 2
     given = load(options, {"PY_EDGE_PARENT": f"http://127.0.0.1:{parent}", "PY_EDGE_NAME": "child"})
-    with node(f"{folder}/child", child, given.environment):
+    with node(f"{folder}/child", child, given.environment) as below:
         run_hammer(child, given, rate=0.0)
-        waiting = count(child)
-        with node(f"{folder}/parent", parent, {"PY_EDGE_LEVEL": "2", "PY_EDGE_NAME": "parent"}):
+        waiting, before_s = count(child), cpu_s(below.pid)
+        with node(f"{folder}/parent", parent, {"PY_EDGE_LEVEL": "2", "PY_EDGE_NAME": "parent"}) as above:
             begin, left = 0.0, waiting
             while left and time.monotonic() - (begin or time.monotonic()) < 60:
                 left = count(child)
                 begin = begin or (time.monotonic() if left < waiting else 0.0)
-                time.sleep(0.05)
-            took_s = time.monotonic() - begin
-    return {"items": waiting, "left": left, "per_s": round((waiting - left) / took_s, 1)}
+                time.sleep(0.25)  # a look costs the child something too
+            took_s, items = time.monotonic() - begin, waiting - left
+            cpu = {
+                "child": cpu_s(below.pid) - before_s,
+                "parent": cpu_s(above.pid),
+            }  # the parent's start included
+    return {
+        "items": items, "left": left, "per_s": round(items / took_s, 1),
+        **{f"{name}_cpu_ms": round(1e3 * spent_s / items, 3) for name, spent_s in cpu.items()},
+    }  # fmt: skip
 
 
 def storm(folder: str, options: argparse.Namespace) -> Facts:

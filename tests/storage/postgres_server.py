@@ -68,6 +68,11 @@ class PostgresServer:
         with psycopg.connect(self._plain_url("postgres"), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {sa.make_url(url).database}")
 
+    def run_client(self, program: str, *words: str) -> None:
+        """One of the programs that come with the server; its last word is one of our URLs."""
+        words = (*words[:-1], words[-1].replace("+psycopg", ""))
+        subprocess.run([self._binaries / program, *words], check=True, capture_output=True, timeout=60)
+
     def start(self) -> None:
         """Returns when it answers; after a kill it recovers first."""
         options = (

@@ -314,3 +314,22 @@ def test_erasing_leaves_no_row_with_the_content(postgres: PostgresServer, tmp_pa
     assert (counts["questions"], counts["votes"]) == (61, 61)
     words = [word for each in (asked, *others) for word in (each.input["data"], each.digest[:32])]
     assert [row for row in rows if any(word in str(row) for word in words)] == []
+
+
+def test_a_dump_is_a_backup(postgres: PostgresServer, tmp_path: Path) -> None:
+    """pg_dump while the node runs, psql into a new database: a node on that one knows the question and goes on."""
+    url = postgres.new_database()
+    node = LiveNode(Settings(data=str(tmp_path / "node"), port=0, database=url))
+    try:
+        assert ask(node.http, question(1)).status_code == 202
+        postgres.run_client("pg_dump", "--file", f"{tmp_path}/dump.sql", url)
+    finally:
+        node.stop()
+    again = postgres.new_database()
+    postgres.run_client("psql", "--quiet", "--set=ON_ERROR_STOP=1", "--file", f"{tmp_path}/dump.sql", again)
+    node = LiveNode(Settings(data=str(tmp_path / "again"), port=0, database=again))
+    try:
+        assert ask(node.http, question(1)).status_code == 200
+        assert ask(node.http, question(2)).status_code == 202
+    finally:
+        node.stop()
