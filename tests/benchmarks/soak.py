@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.soak --seconds 180 --rate 200      (a day: --seconds 86400)
 
-Prints JSON; fails on an answer that is not as it should be, a rate that is not held, a log above 64 MiB, descriptors that grow, or memory that
-grows by more than --most-mib between the second and the last quarter (and per hour, when it runs for longer).
+Prints JSON; fails on an answer that is not as it should be, a rate that is not held, a log above 64 MiB, descriptors that
+grow, or memory that grows by more than --most-mib between the second and the last quarter (per hour, when it runs for
+longer).
 """
 
 from __future__ import annotations
