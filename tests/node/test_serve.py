@@ -161,7 +161,7 @@ def test_a_full_disk_acknowledges_nothing(tmp_path: Path, running: list[Process]
         begin = time.monotonic()
         running.append(again := Process(settings))
         assert again.http.get("/readyz").status_code == 200
-        assert time.monotonic() - begin < 15  # seconds on a quiet machine
+        assert time.monotonic() - begin < 60  # one or two seconds where nothing else runs
         known = [ask(again.http, large(n)).status_code for n in range(1, accepted + 1)]
         assert known == [200] * accepted
         assert ask(again.http, large(1000)).status_code == 202
