@@ -1,14 +1,13 @@
 """The verbs of a transaction as SQLAlchemy Core statements, shared by every SQL body.
 
 Each statement is built and compiled once per shape and dialect; what runs in the hot path is its text with marks on
-the driver's cursor. Rows whose fate nobody must know at once are held back and written together: a few statements for
+the driver's cursor. Rows whose fate nobody must know at once are held back and written together: one statement for
 a whole group of transactions, at the latest when somebody looks at their table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -48,9 +47,6 @@ _COMPARE = {
 }  # fmt: skip
 
 
-MOST_ROWS = 32  # of one statement
-
-
 class Statement(NamedTuple):
     """A text with marks, and the function that puts named values in the order of the marks."""
 
@@ -69,7 +65,6 @@ class Statements:
         self._dialect = dialect
         self._insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
         self._made: dict[Any, Statement] = {}
-        self._many: dict[tuple[str, int], str] = {}
 
     def insert(self, table: Table) -> Statement:
         """Add a row unless its key is taken."""
@@ -78,15 +73,6 @@ class Statements:
     def put(self, table: Table) -> Statement:
         """Add or replace a row."""
         return self._once(("put", table.name), lambda: self._upsert(table))
-
-    def insert_many(self, insert: Statement, rows: int) -> str:
-        """The text of an `insert` for so many rows."""
-        key = (insert.text, rows)
-        if key not in self._many:
-            head, values, tail = insert.text.partition(" VALUES (")
-            marks, _, end = tail.partition(")")
-            self._many[key] = f"{head}{values}{marks}){f', ({marks})' * (rows - 1)}{end}"
-        return self._many[key]
 
     def update(self, table: Table, columns: tuple[str, ...]) -> Statement:
         """Change some columns of the row with a key; key parameters are called key_*."""
@@ -289,14 +275,9 @@ class SqlTransaction:
             held.rows.append(_values(held.insert, table, row))
 
     def _write_held_of(self, name: str) -> None:
-        """By powers of two, so that there are few texts."""
-        held, written, place = self._held.pop(name), 0, 0
-        while place < len(held.rows):
-            size = min(MOST_ROWS, 1 << (len(held.rows) - place).bit_length() - 1)
-            text = self._statements.insert_many(held.insert, size)
-            self._cursor.execute(text, tuple(chain.from_iterable(held.rows[place : place + size])))
-            written, place = written + self._cursor.rowcount, place + size
-        if held.all_new and written < len(held.rows):
+        held = self._held.pop(name)
+        self._cursor.executemany(held.insert.text, held.rows)
+        if held.all_new and self._cursor.rowcount < len(held.rows):
             raise TakenError
 
 

@@ -1,9 +1,9 @@
 """Group commit: whatever waits runs in one transaction, and nobody is told before its commit is on disk.
 
 A failing function is rolled back alone. A function may run twice, so it must do nothing but read and write rows.
-Where statements are quick (a local file) functions run on the event loop, and on a thread only what is worth giving up
-the interpreter lock: the few statements that write what is held back, commits and checkpoints. Where a statement waits
-for a network, the thread runs the functions too. Without threads (Pyodide) all runs in the loop.
+Where statements are quick (a local file) they run on the event loop and only commits and checkpoints, which wait for
+the disk, on a thread: each statement that gives up the interpreter lock costs more than it gains. Where a statement
+waits for a network, the thread runs them too. Without threads (Pyodide) all runs in the loop.
 """
 
 from __future__ import annotations
@@ -74,7 +74,6 @@ class _Group:
 
     items: list[_Item]
     idle: bool = False  # of a checkpoint: nothing else waits
-    transaction: SqlTransaction | None = None  # in which all have run
     topics: list[str] = field(default_factory=list)
     failed: str = ""  # why nothing of it may be acknowledged
 
@@ -191,39 +190,26 @@ class GroupWriter:
             self._hand_over(_Group([], idle=True), loop)
 
     def _run_items(self, group: _Group) -> None:
-        """All in one transaction."""
+        """All in one transaction; when one of them fails, all again, each behind its savepoint."""
         if not group.items:
             return
-        group.transaction = self._connection.begin()
+        transaction = self._connection.begin()
         try:
             for work, same in groupby(group.items, attrgetter("work")):
                 items = list(same)
-                results = work(group.transaction, [item.about for item in items])
+                results = work(transaction, [item.about for item in items])
                 for item, result in zip(items, results, strict=True):
                     item.result = result
+            transaction.write_held()
         except Exception as error:
-            self._undo(group, error)
-
-    def _commit(self, group: _Group) -> None:
-        """Write what is held back and commit; when one of them failed, all again before that."""
-        if group.transaction is not None:
-            try:
-                group.transaction.write_held()
-                group.topics = group.transaction.topics
-            except Exception as error:
-                self._undo(group, error)
-        if group.transaction is None:
+            if self._connection.is_disk_trouble(error):
+                raise
+            self._connection.roll_back()
             self._run_one_by_one(group)
-        self._connection.commit()
-
-    def _undo(self, group: _Group, error: Exception) -> None:
-        if self._connection.is_disk_trouble(error):
-            raise error
-        self._connection.roll_back()
-        group.transaction = None
+            return
+        group.topics = transaction.topics
 
     def _run_one_by_one(self, group: _Group) -> None:
-        """Each behind its savepoint."""
         transaction = self._connection.begin()
         transaction.alone = True
         for item in group.items:
@@ -242,10 +228,8 @@ class GroupWriter:
             self._connection.savepoint("RELEASE")
 
     def _carry_out(self, group: _Group) -> None:
-        ours = (
-            partial(self._commit, group) if group.items else partial(self._connection.checkpoint, group.idle)
-        )
-        self._guard(group, ours)
+        commit = self._connection.commit
+        self._guard(group, commit if group.items else partial(self._connection.checkpoint, group.idle))
         if group.failed:
             group.topics = []
             for item in group.items:
