@@ -34,6 +34,12 @@ LEARN = """() => new Promise(resolve => {
   }).observe(says, { childList: true });
   document.getElementById('train').click();
 })"""
+# What a screen reader is given to say: every text of a region that is announced.
+LISTEN = """() => {
+  const says = document.querySelector('#says[role=status]');
+  self.heard = [];
+  new MutationObserver(() => heard.push(says.textContent)).observe(says, { childList: true });
+}"""
 PICTURE = """([colour, chequered]) => {
   const canvas = document.createElement('canvas');
   canvas.width = canvas.height = 32;
@@ -49,14 +55,22 @@ PICTURE = """([colour, chequered]) => {
 def test_it_plays_itself_and_what_it_learnt_can_be_taken_away(
     page: Page, origin: Origin, tmp_path: Path
 ) -> None:
-    """Ten pictures of each of three classes; new ones are told right; the exported model loads and has the labels."""
+    """Ten pictures of each of three classes; new ones are told right; the exported model loads and has the labels.
+
+    Who listens to the page in place of looking at it hears how far the training is.
+    """
     page.set_default_timeout(SLOW_MS)
     page.goto(f"{origin.url}teach.html")
+    page.evaluate(LISTEN)
     page.get_by_role("button", name="Do it for me").click()
     page.wait_for_function("() => pyEdgeTeach.state().fresh !== null")
     state: dict[str, Any] = page.evaluate(STATE)
     assert [count for _, count in state["classes"]] == [10, 10, 10]
     assert state["fresh"] > 0.9
+    heard = page.evaluate("() => heard")
+    training = [text for text in heard if text.startswith("Training: ")]
+    assert 2 <= len(training) <= 4
+    assert heard.index(training[-1]) < next(n for n, text in enumerate(heard) if text.startswith("Learnt"))
     assert sum(state["tried"]["probabilities"]) == pytest.approx(1, abs=1e-4)
     expect(page.locator("#bars li")).to_have_count(3)
     expect(page.locator("#says")).to_contain_text("new ones")

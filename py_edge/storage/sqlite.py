@@ -190,6 +190,7 @@ class _SqliteConnection:
         self._connection = _open(path)
         self._cursor = self._connection.cursor()
         self._statements = statements
+        self.checkpoint(idle=True)  # so that a log holds what one crash tore, and `check_log` need not guess
 
     def begin(self) -> SqlTransaction:
         self._cursor.execute("BEGIN IMMEDIATE")

@@ -169,7 +169,9 @@ async function train(): Promise<void> {
     await room.know(given, variantsOf());
     const epochs = Math.max(LEAST_EPOCHS, Math.ceil((STEPS * BATCH) / given.labels.length / STEP_EPOCHS) * STEP_EPOCHS);
     bar.hidden = false;
+    const quarter = Math.ceil(epochs / STEP_EPOCHS / 4) * STEP_EPOCHS;
     for (let epoch = 0; epoch < epochs; epoch += STEP_EPOCHS) {
+      if (epoch % quarter === 0) say(`Training: ${epoch} of ${epochs} epochs.`); // heard, not only seen; seldom enough
       fitted = await room.fit(given, STEP_EPOCHS);
       bar.value = (epoch + STEP_EPOCHS) / epochs;
       curve.add({ epoch: epoch + STEP_EPOCHS - 1, epochs, step: 0, steps: 1, loss: fitted.loss }, fitted.accuracy);
