@@ -23,13 +23,13 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", "sqlite_one_thread", "postgres"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
     """Opens the same store each time it is called; memory forgets."""
     if request.param == "memory":
         return MemoryStore
-    if request.param == "sqlite":
-        return lambda: SqliteStore(tmp_path / "node.db")
+    if request.param.startswith("sqlite"):
+        return lambda: SqliteStore(tmp_path / "node.db", threaded=request.param == "sqlite")
     from py_edge.storage.postgres import PostgresStore
 
     url = request.getfixturevalue("postgres").new_database()

@@ -1,4 +1,4 @@
-"""One contract, three bodies: memory, SQLite and PostgreSQL do the same."""
+"""One contract, every body: memory, SQLite with and without threads, and PostgreSQL do the same (rows: test_rows.py)."""
 
 from __future__ import annotations
 

@@ -1,45 +1,17 @@
-"""The contract of a Store, kept by every body."""
+"""Rows in every body: they come back as they were, are found and ordered alike, and those held back are never missed."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from py_edge.errors import ConflictError, StorageError
-from py_edge.storage.in_memory import MemoryStore
 from py_edge.storage.ports import Store, Transaction
-from py_edge.storage.sqlite import SqliteStore
-from py_edge.storage.tables import ALL, FACTS, OUTBOX, PATHS, QUESTIONS
-
-Body = Callable[[Path], Store]
-BODIES: dict[str, Body] = {
-    "in_memory": lambda path: MemoryStore(),
-    "sqlite": lambda path: SqliteStore(path / "node.db"),
-    "sqlite_one_thread": lambda path: SqliteStore(path / "node.db", threaded=False),
-}
-
-
-@pytest.fixture(params=sorted(BODIES))
-def body(request: pytest.FixtureRequest) -> Body:
-    """One body after the other."""
-    return BODIES[request.param]
-
-
-def run(body: Body, path: Path, story: Callable[[Any], Awaitable[None]]) -> None:
-    """Open a store, live through the story, close it."""
-
-    async def whole() -> None:
-        store = body(path)
-        try:
-            await story(store)
-        finally:
-            await store.close()
-
-    asyncio.run(whole())
+from py_edge.storage.tables import ALL, FACTS, OUTBOX, QUESTIONS
+from tests.storage.test_ports import Open, live
 
 
 def outbox_row(sequence: int, **changes: Any) -> dict[str, Any]:
@@ -51,7 +23,7 @@ def outbox_row(sequence: int, **changes: Any) -> dict[str, Any]:
     return row | changes
 
 
-def test_a_row_comes_back_as_it_was(body: Body, tmp_path: Path) -> None:
+def test_a_row_comes_back_as_it_was(open_store: Open) -> None:
     """Text with every sign, big integers and reals survive."""
     fact = {"name": "é\"'%:\n\U0001f600", "value": "x" * 70_000}
 
@@ -65,32 +37,10 @@ def test_a_row_comes_back_as_it_was(body: Body, tmp_path: Path) -> None:
         assert row == outbox_row(2**52, priority=0.1, next_try_ms=2**53 - 1)
         assert await store.read(lambda tx: tx.get(FACTS, "none")) is None
 
-    run(body, tmp_path, story)
+    live(open_store, story)
 
 
-def test_insert_keeps_the_first(body: Body, tmp_path: Path) -> None:
-    """A taken key is told, not replaced; put replaces; update tells whether there was a row."""
-
-    async def story(store: Store) -> None:
-        def work(tx: Transaction) -> None:
-            assert tx.insert(FACTS, {"name": "a", "value": "1"})
-            assert not tx.insert(FACTS, {"name": "a", "value": "2"})
-            assert tx.get(FACTS, "a") == {"name": "a", "value": "1"}
-            tx.put(FACTS, {"name": "a", "value": "3"})
-            assert tx.get(FACTS, "a") == {"name": "a", "value": "3"}
-            assert tx.update(FACTS, ("a",), value="4")
-            assert not tx.update(FACTS, ("b",), value="4")
-            assert tx.get(FACTS, "a") == {"name": "a", "value": "4"}
-
-        await store.write(work)
-        path = {"device": "d", "sequence": 1, "asker": "d"}
-        assert await store.write(lambda tx: (tx.insert(PATHS, path), tx.insert(PATHS, path))) == (True, False)
-        await store.write(lambda tx: tx.put(PATHS, path))
-
-    run(body, tmp_path, story)
-
-
-def test_select_filters_orders_and_limits(body: Body, tmp_path: Path) -> None:
+def test_select_filters_orders_and_limits(open_store: Open) -> None:
     """Every operator, order both ways, limit, count and tally agree in all bodies."""
 
     async def story(store: Store) -> None:
@@ -117,36 +67,10 @@ def test_select_filters_orders_and_limits(body: Body, tmp_path: Path) -> None:
         assert await store.write(lambda tx: tx.delete(OUTBOX, ("attempts", "=", 1))) == 3
         assert await store.read(lambda tx: tx.count(OUTBOX)) == 5
 
-    run(body, tmp_path, story)
+    live(open_store, story)
 
 
-def test_a_failed_write_leaves_nothing(body: Body, tmp_path: Path) -> None:
-    """All or nothing, and the others in the same group are not harmed."""
-
-    async def story(store: Store) -> None:
-        def fails(tx: Transaction) -> None:
-            tx.put(FACTS, {"name": "a", "value": "bad"})
-            tx.next_number("events")
-            tx.notify("never")
-            raise ConflictError("no")
-
-        def works(tx: Transaction) -> int:
-            tx.put(FACTS, {"name": "b", "value": "good"})
-            return tx.next_number("events")
-
-        results = await asyncio.gather(
-            *[store.write(work) for work in (works, fails, works, fails)], return_exceptions=True
-        )
-        assert [type(result) for result in results] == [int, ConflictError, int, ConflictError]
-        assert [results[0], results[2]] == [1, 2]
-        assert await store.read(lambda tx: tx.get(FACTS, "a")) is None
-        assert await store.read(lambda tx: tx.get(FACTS, "b")) == {"name": "b", "value": "good"}
-        assert store.trouble == ""
-
-    run(body, tmp_path, story)
-
-
-def test_rows_that_nobody_waits_for_are_seen_by_every_verb(body: Body, tmp_path: Path) -> None:
+def test_rows_that_nobody_waits_for_are_seen_by_every_verb(open_store: Open) -> None:
     """What insert_all added is there for whatever asks or writes next, and a taken key keeps its row."""
     fact, other = {"name": "a", "value": "1"}, {"name": "a", "value": "2"}
     verbs: dict[str, tuple[Callable[[Transaction], Any], Any]] = {
@@ -172,10 +96,10 @@ def test_rows_that_nobody_waits_for_are_seen_by_every_verb(body: Body, tmp_path:
         await store.write(lambda tx: tx.insert_all(FACTS, [fact]))
         assert await store.read(lambda tx: tx.get(FACTS, "a")) == fact
 
-    run(body, tmp_path, story)
+    live(open_store, story)
 
 
-def test_rows_that_nobody_waits_for_fall_with_their_transaction(body: Body, tmp_path: Path) -> None:
+def test_rows_that_nobody_waits_for_fall_with_their_transaction(open_store: Open) -> None:
     """In a group with one that fails, each keeps or loses its own; a row that does not fit is told to who wrote it."""
 
     async def story(store: Store) -> None:
@@ -200,34 +124,20 @@ def test_rows_that_nobody_waits_for_fall_with_their_transaction(body: Body, tmp_
         assert names == ["a", "b", "c"]
         assert store.trouble == ""
 
-    run(body, tmp_path, story)
+    live(open_store, story)
 
 
-def test_listeners_wake_after_the_commit(body: Body, tmp_path: Path) -> None:
-    """A topic wakes its listeners once the row can be read, and not when the write failed."""
-
-    async def story(store: Any) -> None:
-        with store.bus.listen("answers") as waiter:
-            assert not await waiter.wait(0.01)
-            await store.write(lambda tx: (tx.put(FACTS, {"name": "a", "value": "1"}), tx.notify("answers")))
-            assert await waiter.wait(1)
-            assert await store.read(lambda tx: tx.get(FACTS, "a"))
-            assert not await waiter.wait(0.01)
-
-    run(body, tmp_path, story)
-
-
-def test_many_writers_count_without_gaps(body: Body, tmp_path: Path) -> None:
+def test_many_writers_count_without_gaps(open_store: Open) -> None:
     """A hundred writes at once get a hundred different numbers."""
 
     async def story(store: Store) -> None:
         numbers = await asyncio.gather(*[store.write(lambda tx: tx.next_number("n")) for _ in range(100)])
         assert sorted(numbers) == list(range(1, 101))
 
-    run(body, tmp_path, story)
+    live(open_store, story)
 
 
-def test_a_row_must_fit_its_table(body: Body, tmp_path: Path) -> None:
+def test_a_row_must_fit_its_table(open_store: Open) -> None:
     """A missing column is an error of ours that is noticed, never a half row."""
 
     async def story(store: Store) -> None:
@@ -235,34 +145,14 @@ def test_a_row_must_fit_its_table(body: Body, tmp_path: Path) -> None:
             await store.write(lambda tx: tx.insert(FACTS, {"name": "a"}))
         assert await store.read(lambda tx: tx.count(FACTS)) == 0
 
-    run(body, tmp_path, story)
+    live(open_store, story)
 
 
-def test_every_table_can_be_read(body: Body, tmp_path: Path) -> None:
+def test_every_table_can_be_read(open_store: Open) -> None:
     """Each declared table exists in each body."""
 
     async def story(store: Store) -> None:
         assert await store.read(lambda tx: [tx.count(table) for table in ALL]) == [0] * len(ALL)
         assert await store.read(lambda tx: tx.tally(QUESTIONS, "state")) == {}
 
-    run(body, tmp_path, story)
-
-
-def test_sqlite_keeps_what_it_acknowledged(tmp_path: Path) -> None:
-    """What was written is there when the file is opened again."""
-    path = tmp_path / "node.db"
-
-    async def first() -> None:
-        store = SqliteStore(path)
-        await store.write(lambda tx: tx.put(FACTS, {"name": "a", "value": "1"}))
-        with pytest.raises(StorageError, match="another node"):
-            SqliteStore(path)
-        await store.close()
-
-    async def second() -> None:
-        store = SqliteStore(path)
-        assert await store.read(lambda tx: tx.get(FACTS, "a")) == {"name": "a", "value": "1"}
-        await store.close()
-
-    asyncio.run(first())
-    asyncio.run(second())
+    live(open_store, story)
