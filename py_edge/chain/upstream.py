@@ -19,7 +19,7 @@ from py_edge.chain.tell import tell
 from py_edge.chain.tier import Tier
 from py_edge.errors import ModelFormatError, NetworkError, PyEdgeError
 from py_edge.fields import read_json
-from py_edge.records import ERASED, Question, Receipt
+from py_edge.records import ERASED, TERMINAL, Question, Receipt
 from py_edge.storage.ports import EventBus, Reading, Row, Transaction
 from py_edge.storage.tables import QUESTIONS
 
@@ -202,6 +202,10 @@ class Upstream:
         await tier.store.write(work)
         about = f"{row['device']}:{row['sequence']}"
         tell("sent", question=about, trace=question.trace if question else "", kind=row["kind"])
+        if receipt is not None and receipt.state in TERMINAL and receipt.state != "answered":
+            await tier.hear_outcome(
+                row["device"], row["sequence"], receipt.state
+            )  # told once, perhaps to a lost disk
         if receipt is not None and receipt.owner:
             tier.owner = receipt.owner
         if receipt is not None and receipt.event is not None and self.acknowledge is not None:

@@ -94,3 +94,8 @@ def _troubles(seed: int) -> list[str]:
     except Exception as error:
         return [repr(error)]
     return outcome.troubles
+
+
+def test_what_the_parent_ended_long_ago_ends_below_too() -> None:
+    """A node lost its disk after it was told that a question had expired; asking again, it hears so from the receipt."""
+    assert run_history(1_005_850, Plan(models=0.6, losses=0.5)).troubles == []
