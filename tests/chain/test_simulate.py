@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from py_edge.chain import answers, retry, tier
 from py_edge.chain.simulate import Outcome, Plan, run_history
+from py_edge.chain.simulate.loop import run_virtually
 from py_edge.chain.simulate.place import SimDisk
 from py_edge.storage.in_memory import Change
 from py_edge.storage.tables import QUESTIONS
@@ -99,3 +102,18 @@ def _troubles(seed: int) -> list[str]:
 def test_what_the_parent_ended_long_ago_ends_below_too() -> None:
     """A node lost its disk after it was told that a question had expired; asking again, it hears so from the receipt."""
     assert run_history(1_005_850, Plan(models=0.6, losses=0.5)).troubles == []
+
+
+def test_a_killed_process_writes_nothing_into_the_life_of_the_next() -> None:
+    """What a place had not written when it was killed never reaches its disk once it has started again."""
+
+    async def whole() -> None:
+        disk = SimDisk(random.Random(1))
+        late = asyncio.create_task(disk.commit([("facts", ("late",), {"name": "late", "value": ""})]))
+        await asyncio.sleep(0)
+        assert disk.start() == []
+        with pytest.raises(OSError, match="kill"):
+            await late
+        assert disk.rows == {}
+
+    run_virtually(whole())

@@ -45,8 +45,7 @@ class House:
         async def here(work: Callable[[], Any]) -> Any:
             return work()
 
-        self.disk.failed = False
-        self.store = MemoryStore(journal=self.disk, saved=self.disk.saved())
+        self.store = MemoryStore(journal=self.disk, saved=self.disk.start())
         jobs = StoreJobs(self.store, self.clock.now_ms)
         owned = {"site": Owned("site", CentroidLearner(), 1)}
         self.watch = Watch(

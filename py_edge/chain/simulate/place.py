@@ -44,11 +44,21 @@ class SimDisk:
     def __init__(self, rng: random.Random) -> None:
         self.rows: dict[tuple[str, Key], Row] = {}
         self.rng, self.faults = rng, Faults()
+        self.starts = 0
         self.failed = self.dead = False
+
+    def start(self) -> list[Change]:
+        """Everything, for the next process; what the one before has not written by now never comes."""
+        self.starts += 1
+        self.failed = self.dead = False
+        return [(name, key, row) for (name, key), row in self.rows.items()]
 
     async def commit(self, changes: list[Change]) -> None:
         """See storage.in_memory.Journal."""
+        start = self.starts
         await asyncio.sleep(self.rng.random() * 0.002)
+        if start != self.starts:
+            raise OSError("simulated kill before")
         # As the real stores: after an error nobody knows what is on the disk, so nothing is added.
         if self.failed:
             raise OSError("simulated I/O error before")
@@ -62,10 +72,6 @@ class SimDisk:
         if fails:
             self.failed = True
             raise OSError("simulated I/O error")
-
-    def saved(self) -> list[Change]:
-        """Everything, for the next start."""
-        return [(name, key, row) for (name, key), row in self.rows.items()]
 
 
 def keep(tx: Transaction, row: Row, question: Question, now_ms: int) -> None:
@@ -113,8 +119,7 @@ class Place:
 
     def start(self) -> None:
         """Begin with what the disk holds."""
-        self.disk.failed = self.disk.dead = False
-        self.store = MemoryStore(journal=self.disk, saved=self.disk.saved())
+        self.store = MemoryStore(journal=self.disk, saved=self.disk.start())
         self.tier = Tier(
             self.name,
             self.level,
