@@ -29,6 +29,16 @@ START = """src => new Promise(resolve => {
   document.body.append(edge);
   edge.ready.then(() => resolve('ready'), error => resolve(error.code));
 })"""
+FULL = "IDBObjectStore.prototype.put = () => { throw new DOMException('full', 'QuotaExceededError'); };"
+FULL_AFTER_LARGE = """{
+  const { put } = IDBObjectStore.prototype;
+  let full = false;
+  IDBObjectStore.prototype.put = function (value, key) {
+    full ||= value.length > 1e6;
+    if (full) throw new DOMException('full', 'QuotaExceededError');
+    return put.call(this, value, key);
+  };
+}"""
 ASK = """async () => {
   const edge = document.querySelector('py-edge');
   self.errors = [];
@@ -186,8 +196,8 @@ def test_a_full_disk_is_told_and_the_page_goes_on(page: Page, own: Origin) -> No
     page.evaluate(
         """() => {
           self.put = IDBObjectStore.prototype.put;
-          IDBObjectStore.prototype.put = () => { throw new DOMException('full', 'QuotaExceededError'); };
-        }"""
+          FULL
+        }""".replace("FULL", FULL)
     )
     said = page.evaluate(ASK)
     assert said["label"]
@@ -227,6 +237,28 @@ def test_a_model_over_the_quota_does_not_cost_the_old_one(page: Page, own: Origi
     page.reload()
     assert page.evaluate(START, "models/device/") == "ready"
     assert (page.evaluate(VERSION), page.evaluate("() => errors")) == (2, [])
+
+
+def test_a_browser_that_refuses_the_smallest_row_answers_all_the_same(page: Page, own: Origin) -> None:
+    """Over quota already when the page starts, or so full after one large row that no small one may be written: with
+    nothing kept, with the release kept and with a newer one published it answers, and E_STORAGE is told."""
+    session = page.context.new_cdp_session(page)
+    session.send("Page.enable")
+
+    def start(refusing: str = "") -> tuple[int, list[str]]:
+        added = session.send("Page.addScriptToEvaluateOnNewDocument", {"source": refusing})
+        page.goto(f"{own.url}test-bare.html")
+        assert page.evaluate(START, "models/device/") == "ready"
+        session.send("Page.removeScriptToEvaluateOnNewDocument", added)
+        return page.evaluate(VERSION), [one["code"] for one in page.evaluate("() => errors")]
+
+    assert start(FULL) == (1, ["E_STORAGE"])
+    assert start() == (1, [])
+    assert start(FULL) == (1, [])
+    _publish(own, _large())
+    assert start(FULL) == (2, ["E_STORAGE"])
+    assert start(FULL_AFTER_LARGE) == (2, ["E_STORAGE"])
+    assert start() == (1, ["E_STORAGE"])  # noted before the large row was tried
 
 
 def test_storage_wiped_under_an_open_page_loses_no_identity(page: Page, own: Origin, tattler: Any) -> None:

@@ -1,9 +1,9 @@
 // Where a model comes from: a folder with release.json beside its files, or a node's /v1/models/{name}. Both give a
 // Release whose files are known by digest; verified bytes are kept, so the next start needs no network.
 import { fetchBytes, JSON_BYTES, refusePacked } from "./fetching.ts";
-import { EdgeError } from "./problem.ts";
+import { EdgeError, toProblem } from "./problem.ts";
 import type { Locked, Release, ReleaseFile, Token } from "./protocol.ts";
-import type { Store } from "./store.ts";
+import type { Store, Tables } from "./store.ts";
 import { bearing, IN_PAGE, parseJson } from "./wire.ts";
 
 export const PLAN_FILE = "wasm.plan";
@@ -80,7 +80,14 @@ export async function fetchFile(source: Source, store: Store, release: Release, 
   }
   // Past the browser's own cache, which may hold the file of the release before, or a damaged one, as still fresh.
   const bytes = await fetchBytes(source.locate(release, file), { onbytes, signal, cache: "reload", headers: await bearing(source.token) });
-  await store.write((tables) => tables.put("blobs", file.sha256, bytes)).catch(() => undefined);
+  // The note that a plan did not fit comes first and goes with it: after a large write was refused, a small one may be too.
+  const note: Unkept | null = path === PLAN_FILE ? { digest: release.digest, at_ms: Date.now() } : null;
+  if (note) await store.write((tables) => tables.put("pointers", "unkept", note)).catch(() => undefined);
+  const keep = async (tables: Tables) => {
+    await tables.put("blobs", file.sha256, bytes);
+    if (note) await tables.delete("pointers", "unkept");
+  };
+  await store.write(keep).catch(() => undefined);
   return bytes;
 }
 
@@ -91,18 +98,20 @@ export async function didNotFit(store: Store, release: Release): Promise<boolean
 }
 
 /** Make this release the current one of the store and drop bytes that nobody needs any more. False where the browser
- * had no room for its plan: the old release stays for the next starts, and this one is not fetched for a day. */
-export function keepRelease(store: Store, release: Release): Promise<boolean> {
-  return store.write(async (tables) => {
+ * had no room for it: the old release stays for the next starts, and this one is not fetched for a day. */
+export async function keepRelease(store: Store, release: Release): Promise<boolean> {
+  const keep = async (tables: Tables) => {
     const old = (await tables.get("pointers", "release")) as Release | undefined;
+    if (old?.digest === release.digest) return true;
     const plan = release.files.find((file) => file.path === PLAN_FILE);
-    if (old && plan && old.digest !== release.digest && !(await tables.get("blobs", plan.sha256))) {
-      await tables.put("pointers", "unkept", { digest: release.digest, at_ms: Date.now() } satisfies Unkept);
-      return false;
-    }
+    if (old && plan && !(await tables.get("blobs", plan.sha256))) return false;
     const needed = new Set(release.files.map((file) => file.sha256));
     for (const file of old?.files ?? []) if (!needed.has(file.sha256)) await tables.delete("blobs", file.sha256);
     await tables.put("pointers", "release", release);
     return true;
+  };
+  return store.write(keep).catch((error: unknown) => {
+    if (toProblem(error).code === "E_STORAGE") return false;
+    throw error;
   });
 }

@@ -82,11 +82,15 @@ export interface Store {
   close(): void;
 }
 
-/** Open the store of this name; never fails, but `durable` may be false. */
+/** Open the store of this name, which then knows the device's id; never fails, but `durable` may be false. */
 export async function openStore(name: string): Promise<Store> {
+  let store: Store | undefined;
   try {
-    return new Durable(name, await open(name));
+    store = new Durable(name, await open(name));
+    await store.write(deviceId);
+    return store;
   } catch {
+    store?.close(); // a full browser may open a database and then refuse the smallest row
     return new Volatile();
   }
 }
