@@ -1,12 +1,30 @@
-"""A row of network namespaces, each joined to the next by a veth pair, and what can go wrong on such a wire."""
+"""A row of network namespaces, each joined to the next, and what goes wrong on such a wire."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
+import sys
 
-NETEM = "delay 60ms 40ms loss 15% duplicate 5% reorder 20% 50% corrupt 2%"
+from tests.chaos import places, wire
+from tests.chaos.faults import read_faults
+
+UP, DOWN = 0, 1
+BOTH = (UP, DOWN)
+FAULTS = {  # what a wire can have, in the words of faults.py, and on which of its ways
+    "black hole": ("mtu 300", BOTH),  # a handshake passes, a question does not
+    "modem": ("rate 56kbit limit 50", BOTH),
+    "two seconds": ("delay 2s 200ms", BOTH),
+    "bursts of loss": ("delay 20ms loss gemodel 5% 20%", BOTH),  # a fifth of all
+    "partition": ("loss 100%", BOTH),
+    "deaf upwards": ("loss 100%", (UP,)),
+    "deaf downwards": ("loss 100%", (DOWN,)),
+    "reordered": ("delay 60ms 40ms reorder 20%", BOTH),
+    "duplicated": ("duplicate 30%", BOTH),
+    "corrupted": ("corrupt 5%", BOTH),
+}
 
 
 def run(*words: str) -> bool:
@@ -24,21 +42,32 @@ def possible() -> bool:
 
 
 class Row:
-    """`count` namespaces; wire n joins number n (address 10.77.n.1) with number n + 1 (10.77.n.2)."""
+    """`count` namespaces; wire n joins number n (address 10.77.n.1) with number n + 1 (10.77.n.2).
+
+    Without TUN in the kernel the wires are veth pairs, and nothing can be laid on them.
+    """
 
     def __init__(self, count: int) -> None:
-        self.names = [f"pyedge-{os.getpid()}-{number}" for number in range(count)]
-        self.netem = False
+        mark = secrets.token_hex(3)
+        self.names = [f"pyedge-{mark}-{number}" for number in range(count)]
+        self.carrier: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Row:
         for name in self.names:
             assert run("ip", "netns", "add", name)
             assert run("ip", "-n", name, "link", "set", "lo", "up")
+        if wire.possible():
+            command = [sys.executable, "-m", "tests.chaos.wire", *self.names]
+            pipe = subprocess.PIPE
+            self.carrier = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=places.ROOT)
+            assert self._heard() == "joined"
         for number in range(len(self.names) - 1):
             self._join(number)
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self.carrier:
+            self.carrier.communicate(timeout=20)  # it ends when it hears no more
         for name in self.names:
             run("ip", "netns", "del", name)
 
@@ -46,26 +75,31 @@ class Row:
         """Where namespace `number` is reached by the one before it."""
         return f"10.77.{number - 1}.2"
 
-    def cut(self, wire: int, cut: bool) -> None:
-        """Take a wire away, or give it back."""
-        run("ip", "-n", self.names[wire], "link", "set", f"up{wire}", "down" if cut else "up")
+    def lay(self, number: int, words: str, ways: tuple[int, ...] = BOTH) -> int:
+        """Lay faults on wire `number` in place of those it has, or none; gives how many packets met those before."""
+        read_faults(words)
+        if not self.carrier:
+            return 0
+        assert self.carrier.stdin
+        met = 0
+        for way in ways:
+            self.carrier.stdin.write(f"{number} {way} {words}\n")
+            self.carrier.stdin.flush()
+            met += int(self._heard())
+        return met
 
-    def one_way(self, wire: int, cut: bool) -> None:
-        """What the upper end sends does not arrive; what it gets does."""
-        words = ("ip", "-n", self.names[wire + 1], "route", "add" if cut else "del", "blackhole")
-        run(*words, f"10.77.{wire}.1/32")
-
-    def shake(self, wire: int, faults: str) -> bool:
-        """Let netem spoil a wire (or mend it, with no faults); False when the kernel has no netem."""
-        device = ("tc", "-n", self.names[wire], "qdisc")
-        if not faults:
-            return run(*device, "del", "dev", f"up{wire}", "root")
-        return run(*device, "replace", "dev", f"up{wire}", "root", "netem", *faults.split())
+    def _heard(self) -> str:
+        assert self.carrier
+        assert self.carrier.stdout
+        return self.carrier.stdout.readline().strip()
 
     def _join(self, number: int) -> None:
         low, high = self.names[number], self.names[number + 1]
         up, down = f"up{number}", f"down{number}"
-        assert run("ip", "-n", low, "link", "add", up, "type", "veth", "peer", "name", down, "netns", high)
+        if not self.carrier:
+            assert run(
+                "ip", "-n", low, "link", "add", up, "type", "veth", "peer", "name", down, "netns", high
+            )
         for name, device, end in ((low, up, 1), (high, down, 2)):
             assert run("ip", "-n", name, "addr", "add", f"10.77.{number}.{end}/24", "dev", device)
             assert run("ip", "-n", name, "link", "set", device, "up")

@@ -1,4 +1,4 @@
-"""A TCP proxy that a test puts between a node and its parent: what netem does, where the kernel has none.
+"""A TCP proxy that a test puts between a node and its parent: what goes wrong above IP, beside the faults of a wire.
 
     python -m tests.chaos.proxy --listen PORT --to HOST:PORT --seed N --calm FILE
 
