@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +20,7 @@ from py_edge.node.app import create_app
 from py_edge.node.node import Parts, SystemClock
 from py_edge.node.settings import Settings
 from py_edge.records import Question
+from py_edge.storage.backup import make_backup, restore_backup
 from py_edge.testing import Origin
 
 pytestmark = pytest.mark.browser
@@ -253,6 +256,46 @@ def test_a_node_that_lost_its_disk_still_gives_the_final_answer(
         assert late.evaluate(KEPT) == {"questions": ["answered"], "examples": [1], "epoch": 2}
 
 
+def test_a_correction_by_a_node_restored_from_an_old_backup(
+    open_tab_at: Callable[..., Page], bundle: Bundle, tmp_path: Path
+) -> None:
+    """Its next word has the number that a later one had before the backup came back: the device takes it all the same."""
+    settings = Settings(site_dir=str(bundle.folder), data=str(tmp_path / "node"))
+    with Origin(create_app(settings)) as first:
+        tab = open_tab_at(first)
+        tab.evaluate(ASK, IMAGE)
+        task = until(lambda: next_task(first))
+        say(first, task, 3)
+        until(lambda: tab.evaluate("() => effects") == [1])
+        until(lambda: status(first)["unacknowledged"] == 0)
+        make_backup(tmp_path / "node", tmp_path / "backup")
+        say(first, task, 4)
+        until(lambda: tab.evaluate("() => effects") == [1, 1])
+        until(lambda: status(first)["unacknowledged"] == 0)
+        tab.close()
+    shutil.rmtree(tmp_path / "node")
+    restore_backup(tmp_path / "backup", tmp_path / "node")
+    with Origin(create_app(settings), port=first.port) as second:
+        late = open_tab_at(second)
+        say(second, task, 5)
+        until(lambda: late.evaluate("() => effects") == [1])
+        (row,) = late.evaluate("() => document.getElementById('edge').edge.questions()")
+        assert (row["answer"]["label_index"], sorted(row["heard"].values())) == (5, [2, 2])
+
+
+def next_task(node: Origin) -> str:
+    """The task that a person would see now; empty without one."""
+    task = httpx.get(f"{node.url}v1/desk/next?annotator=ann", timeout=10).json()["task"]
+    return task["task"] if task else ""
+
+
+def say(node: Origin, task: str, label: int) -> None:
+    """A person's word, in place of any before."""
+    body = {"annotator": "ann", "verdict": "label", "label_index": label, "seconds": 1.0}
+    httpx.post(f"{node.url}v1/desk/{task}/undo", json={"annotator": "ann"}, timeout=10)
+    httpx.post(f"{node.url}v1/desk/{task}/vote", json=body, timeout=10).raise_for_status()
+
+
 def status(node: Origin) -> dict[str, Any]:
     """What the node says."""
     found: dict[str, Any] = httpx.get(f"{node.url}v1/status", timeout=10).json()
@@ -275,9 +318,10 @@ def vote(node: Origin, count: int) -> None:
     assert done == count
 
 
-def until(check: Callable[[], Any], seconds: float = 60.0) -> None:
-    """Wait for something to become true."""
+def until(check: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """Wait for something to become true, and give it back."""
     end = time.monotonic() + seconds
-    while not check():
+    while not (found := check()):
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
+    return found

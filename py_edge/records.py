@@ -214,7 +214,7 @@ class Answer(Record):
 
     device: str = row(DEVICE, "who asked")
     sequence: int = row(integer(1), "its number on the device")
-    revision: int = row(integer(1), "1 first; the highest counts")
+    revision: int = row(integer(1), "1 first; of those with one numbered_by the highest counts")
     label: str | None = row(
         optional(LABEL), "the label; null when a person found none that fits", default=None
     )
@@ -232,6 +232,10 @@ class Answer(Record):
         many(text(longest=64), most=100), "persons whose votes count", default=()
     )
     answered_at_ms: int = row(TIME, "clock of the one who answered", default=0)
+    numbered_by: str = row(
+        text("[0-9a-f]{0,16}", longest=16), "whose count `revision` is: a node that lost its disk counts anew",
+        default="",
+    )  # fmt: skip
     hops: tuple[str, ...] = row(many(NAME, most=2 * HOP_LIMIT), "nodes passed on the way home", default=())
 
     @property

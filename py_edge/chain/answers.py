@@ -12,7 +12,7 @@ from py_edge.chain.states import PENDING, enter
 from py_edge.fields import read_json
 from py_edge.records import ERASED, NO_LABEL, Answer, Example, Question
 from py_edge.storage.ports import Reading, Row, Transaction
-from py_edge.storage.tables import EXAMPLES, INBOX, QUESTIONS
+from py_edge.storage.tables import COUNT, EXAMPLES, FACTS, INBOX, QUESTIONS
 
 PERSON_TIER = 99
 
@@ -20,12 +20,14 @@ PERSON_TIER = 99
 def take_home(tx: Transaction, origin: str, answer: Answer, now_ms: int) -> bool:
     """An answer arrived from above: note it, and let it take effect unless it was here before or is overtaken.
 
-    A parent that lost its disk numbers anew: the first final word counts, whatever its number.
+    A parent that lost its disk counts anew: its old numbers say nothing about the new ones. The first final word counts,
+    whatever its number, for an older parent does not say whose count it is.
     """
     row = tx.get(QUESTIONS, answer.device, answer.sequence)
     if row is None:
         return False
-    known = {"origin": origin, "device": answer.device, "sequence": answer.sequence}
+    count = f"{origin} {answer.numbered_by}".rstrip()
+    known = {"origin": count, "device": answer.device, "sequence": answer.sequence}
     new = tx.insert(INBOX, known | {"revision": answer.revision, "at_ms": now_ms})
     newer = (("revision", ">", answer.revision), *((name, "=", value) for name, value in known.items()))
     first_word = not answer.provisional and (row["revision"] == 0 or bool(row["provisional"]))
@@ -89,7 +91,9 @@ def _settle_one(tx: Transaction, row: Row, answer: Answer, now_ms: int) -> bool:
     if final and _says_the_same(downstream.last_answer(tx, row), answer):
         return False
     revision = row["revision"] + 1
-    answer = answer.but(device=row["device"], sequence=row["sequence"], revision=revision)
+    count = tx.get(FACTS, COUNT)
+    numbered = {"revision": revision, "numbered_by": count["value"] if count else ""}
+    answer = answer.but(device=row["device"], sequence=row["sequence"], **numbered)
     downstream.keep_answer(tx, answer, now_ms)
     facts = {
         "revision": revision, "tier": answer.tier, "answered_by": answer.source, "provisional": int(answer.provisional)

@@ -11,14 +11,23 @@ from typing import Any
 from py_edge.chain.ports import Chance
 from py_edge.records import Question, digest_of_content
 from py_edge.storage.ports import Transaction
-from py_edge.storage.tables import FACTS
+from py_edge.storage.tables import COUNT, FACTS
 
 
 def device_id(tx: Transaction, chance: Chance) -> str:
     """The id of this device; made and kept when there is none yet."""
-    row = tx.get(FACTS, "device")
+    return _made_once(tx, "device", 128, chance)
+
+
+def count_id(tx: Transaction, chance: Chance) -> str:
+    """The id of this place's count of revisions; a lost disk takes it along, so the next count has another."""
+    return _made_once(tx, COUNT, 64, chance)
+
+
+def _made_once(tx: Transaction, name: str, bits: int, chance: Chance) -> str:
+    row = tx.get(FACTS, name)
     if row is None:
-        row = {"name": "device", "value": f"{chance.getrandbits(128):032x}"}
+        row = {"name": name, "value": f"{chance.getrandbits(bits):0{bits // 4}x}"}
         tx.put(FACTS, row)
     return str(row["value"])
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from py_edge.errors import IntegrityError, NotFoundError, StorageError
 from py_edge.storage.blobs import FolderBlobs
+from py_edge.storage.tables import COUNT
 
 MANIFEST = "backup.json"
 
@@ -68,10 +69,21 @@ def restore_backup(source: Path, data: Path) -> Restored:
     draft = data.with_name(data.name + ".restoring")
     shutil.rmtree(draft, ignore_errors=True)
     shutil.copytree(source, draft, ignore=shutil.ignore_patterns(MANIFEST))
+    _count_anew(draft / "node.db")
     if data.exists():
         data.rmdir()
     os.replace(draft, data)
     return Restored(facts["made_at_ms"], _count_states(data / "node.db"))
+
+
+def _count_anew(database: Path) -> None:
+    """What was said since the backup has the numbers that come next: they must belong to another count of revisions."""
+    writing = sqlite3.connect(database)
+    try:
+        with writing:
+            writing.execute("DELETE FROM facts WHERE name = ?", (COUNT,))
+    finally:
+        writing.close()
 
 
 def _count_states(database: Path) -> dict[str, int]:

@@ -115,6 +115,7 @@ JOBS = Table("jobs", _columns("kind key state payload until_ms# attempts# create
 TOKENS = Table("tokens", _columns("sha256 name scope created_at_ms# revoked#"), ("sha256",))
 # Small facts: the device id, the name of the node, cursors.
 FACTS = Table("facts", _columns("name value"), ("name",))
+COUNT = "count"  # the fact that names the count of revisions which began with this disk, or with its backup
 # Numbers that count up: events, dead letters, votes, the sequence of the device.
 COUNTERS = Table("counters", _columns("name value#"), ("name",))
 

@@ -39,11 +39,13 @@ def test_a_flipped_bit_never_makes_another_answer() -> None:
             await tier.ask(question(sequence), DEVICE)
             await tier.bring_home("parent", [SAID.but(sequence=sequence)])
         whole = {each.sequence: each.answer for each in await tier.deliveries(DEVICE, 0)}
+        first = whole[1]
+        assert first is not None
         await tier.store.write(flip(number))
         told = {each.sequence: each.answer for each in await tier.deliveries(DEVICE, 0)}
         assert told == whole or told == {2: whole[2]}
         history = (await tier.history(DEVICE, 1))["answers"]
-        assert history in ([], [SAID.but(hops=("site",)).to_json()])
+        assert history in ([], [first.to_json()])
 
     async def stories() -> None:
         for number in range(0, 700, 3):

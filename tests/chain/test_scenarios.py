@@ -308,6 +308,33 @@ def test_a_parent_that_lost_its_disk_has_the_final_word() -> None:
     asyncio.run(story())
 
 
+def test_a_parent_that_lost_its_disk_can_still_correct_itself() -> None:
+    """Its new count begins at 1, where the old one was at 3: every new word counts, an old one come late does not."""
+
+    async def story() -> None:
+        tier = tier_of(MemoryStore())
+        await tier.ask(question(1), DEVICE)
+        idea = Answer(
+            DEVICE, 1, 3, label="8", label_index=8, source="cloud", tier=2, provisional=True, numbered_by="a"
+        )
+        slip = idea.but(
+            revision=1, label="3", label_index=3, source="person", tier=99, provisional=False, numbered_by="b"
+        )
+        right = slip.but(revision=2, label="5", label_index=5)
+        late = [idea, idea.but(revision=2, provisional=False, tier=99), slip]
+        heard = [await tier.bring_home("parent", [each]) for each in (idea, slip, right, *late)]
+        assert heard == [1, 1, 1, 0, 0, 0]
+        history = await tier.history(DEVICE, 1)
+        assert [(each["revision"], each["label"]) for each in history["answers"]] == [
+            (1, "8"),
+            (2, "3"),
+            (3, "5"),
+        ]
+        assert {len(each["numbered_by"]) for each in history["answers"]} == {16}
+
+    asyncio.run(story())
+
+
 def test_16_words_of_a_newer_version_are_understood_once(start: Start) -> None:
     """Unknown fields in question, receipt and answer are passed over: accepted once, and not asked for again."""
     cloud = start("cloud", level=2, data="memory:")

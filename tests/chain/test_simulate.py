@@ -55,6 +55,14 @@ def test_lost_disks_and_other_parents_end_well() -> None:
     assert [(outcome.seed, outcome.troubles) for outcome in outcomes if outcome.troubles] == []
 
 
+def test_a_person_who_slipped_corrects_it_though_the_node_between_lost_its_disk() -> None:
+    """The node's new count of revisions begins below what its child had heard in the old one; the right word gets through."""
+    plan = Plan(
+        models=1.0, losses=0.2, slips=0.7, devices=3, tiers=6, deadlines=False, contents=9, questions=6
+    )
+    assert run_history(170, plan).troubles == []
+
+
 def forget_everything(patch: pytest.MonkeyPatch) -> None:
     """fsync: acknowledged before it is on the disk."""
 

@@ -20,8 +20,8 @@ PLANS = (
     Plan(),
     Plan(models=0.6),
     Plan(erasures=0.33, leaving=0.33, devices=3, models=0.6),
-    Plan(models=0.6, losses=0.5),
-    Plan(models=0.6, losses=0.3, moves=0.5, devices=3),
+    Plan(models=0.6, losses=0.5, slips=0.4),
+    Plan(models=0.6, losses=0.3, moves=0.5, devices=3, slips=0.4),
 )
 
 

@@ -104,3 +104,33 @@ def test_a_site_restored_from_an_old_backup_has_every_answer_again(start: Start,
     found = until_answers(site.http, DEVICE, 2, seconds=20)
     assert {each["answer"]["sequence"]: each["answer"]["label_index"] for each in found} == {1: 1, 2: 2}
     assert cloud.http.get("/v1/status").json()["votes"] == 2
+
+
+def test_a_correction_by_a_cloud_restored_from_an_old_backup_reaches_the_device(
+    start: Start, tmp_path: Path
+) -> None:
+    """The person answered, and corrected it after the backup; what the restored cloud is told then has the number of that
+    correction, and is news all the same."""
+    cloud = start("cloud", level=2)
+    site = start("site", cloud)
+
+    def say(label: int) -> None:
+        """A person's word at the cloud, in place of any before, and its way to the site."""
+        vote = {"annotator": "ann", "verdict": "label", "label_index": label, "seconds": 1.0}
+        cloud.http.post(f"/v1/desk/{task}/undo", json={"annotator": "ann"})
+        cloud.http.post(f"/v1/desk/{task}/vote", json=vote).raise_for_status()
+        until(lambda: f'"label_index":{label},' in site.http.get(f"/v1/answers?device={DEVICE}").text)
+        until_status(cloud.http, "unacknowledged", 0)
+
+    ask(site.http, question(1, 21.0))
+    until_status(cloud.http, "tasks_open", 1)
+    until_status(site.http, "outbox", 0)
+    task = cloud.http.get("/v1/desk/next?annotator=ann").json()["task"]["task"]
+    say(1)
+    make_backup(tmp_path / "cloud", tmp_path / "backup")
+    say(2)
+    cloud.stop()
+    shutil.rmtree(tmp_path / "cloud")
+    restore_backup(tmp_path / "backup", tmp_path / "cloud")
+    cloud = start("cloud", level=2, port=cloud.port)
+    say(3)

@@ -414,8 +414,9 @@ export class Edge extends EventTarget {
   async #answered(answer: Answer, store: Store): Promise<void> {
     const fresh = await store.write(async (tables) => {
       const row = await tables.get("questions", answer.sequence);
-      if (!row || answer.device !== this.device || !isNews(answer, row.answer)) return false;
-      await tables.put("questions", answer.sequence, { ...row, answer, state: answer.provisional ? row.state : "answered", answered_ms: Date.now() });
+      if (!row || answer.device !== this.device || !isNews(answer, row)) return false;
+      const heard = { ...heardBy(row), [answer.numbered_by ?? ""]: answer.revision };
+      await tables.put("questions", answer.sequence, { ...row, answer, heard, state: answer.provisional ? row.state : "answered", answered_ms: Date.now() });
       if (answer.label_index !== null && !answer.provisional)
         await tables.put("examples", answer.sequence, {
           sequence: answer.sequence, input: row.whole ?? decodeTensor(row.question.input), label_index: answer.label_index, weight: answer.confidence, source: answer.source, audit: row.question.audit ?? false, generation: 0,
@@ -490,9 +491,15 @@ export class Edge extends EventTarget {
   }
 }
 
-/** A higher revision; or the first final word after one that was not, for a node that lost its disk numbers anew. */
-function isNews(answer: Answer, before: Answer | null): boolean {
-  return !before || answer.revision > before.revision || (before.provisional && !answer.provisional);
+function heardBy({ heard, answer }: QuestionRow): Record<string, number> {
+  return heard ?? (answer ? { [answer.numbered_by ?? ""]: answer.revision } : {});
+}
+
+/** The first final word; else a higher revision than any of its count, for a node that lost its disk counts anew. */
+function isNews(answer: Answer, row: QuestionRow): boolean {
+  const final = row.answer && !row.answer.provisional;
+  if (!answer.provisional && !final) return true;
+  return answer.revision > (heardBy(row)[answer.numbered_by ?? ""] ?? 0) && !(final && answer.provisional);
 }
 
 export { EdgeError };

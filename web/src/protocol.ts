@@ -58,6 +58,8 @@ export interface Answer {
   model_version: number | null;
   annotators: string[];
   answered_at_ms: number;
+  /** Whose count `revision` is: a node that lost its disk counts anew. Absent from an older node. */
+  numbered_by?: string;
   hops: string[];
 }
 

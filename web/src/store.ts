@@ -15,6 +15,8 @@ export interface QuestionRow {
   sent_ms: number | null;
   answered_ms: number | null;
   answer: Answer | null;
+  /** The highest revision heard, by `numbered_by`. */
+  heard?: Record<string, number>;
   problem: Problem | null;
 }
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from py_edge.chain.answers import PERSON_TIER
 from py_edge.chain.erasure import HOLD_CONTENT
+from py_edge.chain.simulate.link import asker_of
 from py_edge.chain.simulate.place import Place, truth
 from py_edge.chain.simulate.world import Told, World
 from py_edge.fields import read_json
 from py_edge.records import ERASED, Question
-from py_edge.storage.tables import DELIVERIES, EXAMPLES, QUESTIONS
+from py_edge.storage.tables import DELIVERIES, EXAMPLES, PATHS, QUESTIONS
 
 EMPTIED = {table.name for table in HOLD_CONTENT} - {DELIVERIES.name}
 
@@ -46,7 +47,8 @@ async def check(world: World) -> list[str]:
             place,
             told,
             row["revision"],
-            may_be_wrong=was_left_behind(world, (place.name, told.question.sequence), told.question.digest),
+            may_be_wrong=was_left_behind(world, (place.name, told.question.sequence), told.question.digest)
+            or was_forgotten(world, place, told.question.digest),
         )
         said = revisions_said(world.nodes[0], told.question.digest)
         forgotten = world.plan.erasures or world.plan.losses or world.plan.moves
@@ -100,6 +102,21 @@ def was_left_behind(world: World, key: tuple[Any, ...], digest: str) -> bool:
     return known is None and bool(erased)
 
 
+def was_forgotten(world: World, place: Place, digest: str) -> bool:
+    """Somewhere above, this content is not known any more as asked from below: no correction finds its way down."""
+    while not place.top:
+        (above,) = [link.parent for link in world.links if link.child is place]
+        asked = [
+            key
+            for (name, key), row in place.disk.rows.items()
+            if name == QUESTIONS.name and row["digest"] == digest
+        ]
+        if not any((PATHS.name, (*key, asker_of(place))) in above.disk.rows for key in asked):
+            return True
+        place = above
+    return False
+
+
 def check_answers(place: Place, told: Told, revision: int, may_be_wrong: bool = False) -> list[str]:
     """Every revision is right for its content and took effect once."""
     found = []
@@ -126,7 +143,9 @@ def check_examples(world: World, place: Place) -> list[str]:
     wrong = [
         key
         for key, row in examples.items()
-        if row["label_index"] != truth(digests[key]) and not was_left_behind(world, key, digests[key])
+        if row["label_index"] != truth(digests[key])
+        and not was_left_behind(world, key, digests[key])
+        and not was_forgotten(world, place, digests[key])
     ]
     found = [f"{place.name}: example of another question {key}" for key in wrong]
     if answered - set(examples):

@@ -104,7 +104,7 @@ class Place:
     """A device, a node, or the top with its person."""
 
     house_s = 1.0
-    slip_chance = 0.1
+    slip_chance = 0.0
     answerer: Answerer | None = None
     origin = "parent"  # which parent it is, by name
 

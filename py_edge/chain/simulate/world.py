@@ -35,6 +35,7 @@ class Plan:
     models: float = 0.0  # share of nodes with a model; then half of the questions are in a hurry
     losses: float = 0.0  # share of the kills of a node that take its disk as well
     moves: float = 0.0  # share of the kills of a node after which it starts with another parent
+    slips: float = 0.1  # share of the person's words that are wrong, until the person thinks again
 
 
 @dataclass
@@ -66,11 +67,10 @@ class World:
             place.name = f"{self.rng.getrandbits(128):032x}"
             place.disk.rows["facts", ("device",)] = {"name": "device", "value": place.name}
             self.links.append(self._link(place, self.nodes[0]))
+        self.nodes[-1].slip_chance = plan.slips
         for place in self.nodes[:-1]:
             if plan.models and self.rng.random() < plan.models:
                 place.answerer = Model(self.rng)
-        if plan.losses or plan.moves:
-            self.nodes[-1].slip_chance = 0.0  # a slip that is forgotten is never corrected
 
     @property
     def places(self) -> list[Place]:
