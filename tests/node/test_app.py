@@ -180,6 +180,17 @@ def test_a_late_answer_waits_for_its_device(start: Start) -> None:
     assert next(iter(later))[2]["label"] == "6"
 
 
+def test_who_listens_from_the_beginning_hears_all_that_waits(start: Start) -> None:
+    """A browser comes back to a node without its old disk, with the number of an event that it had from the old one."""
+    site = start("site")
+    for sequence in (4, 6):
+        ask(site.http, question(sequence))
+    work_desk(site.http, first_value)
+    first, second = until_answers(site.http, DEVICE, 2)
+    again = listen(site.http, f"device={DEVICE}&after=0", {"last-event-id": str(first["event"])})
+    assert [next(again)[0], next(again)[0]] == [first["event"], second["event"]]
+
+
 def test_a_refused_question_becomes_a_dead_letter(start: Start) -> None:
     """The parent knows the id with other content: payload kept, device told, nothing else held up, replay possible."""
     cloud = start("cloud", level=2)

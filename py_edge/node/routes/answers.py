@@ -30,12 +30,16 @@ async def poll_answers(request: Request) -> Response:
 
 
 async def stream_answers(request: Request) -> Response:
-    """Server-sent events: each answer as it comes, from Last-Event-ID (or `after`) on."""
+    """Server-sent events: each answer as it comes, from `after` on, or else from Last-Event-ID.
+
+    Who names `after` means it at every connection: a browser repeats the number of a node that lost its disk.
+    """
     asker = asker_of_query(request.query_params.get("device", ""), request.query_params.get("node", ""))
     after = query_number(request, "after", 0, 0, MAX_SEQUENCE)
     last = request.headers.get("last-event-id", "")
     if last:
-        after = path_number(last, "last-event-id", 0, MAX_SEQUENCE)
+        resumed = path_number(last, "last-event-id", 0, MAX_SEQUENCE)
+        after = after if "after" in request.query_params else resumed
     node = node_of(request)
     if asker.startswith("node:"):
         node.saw_child(asker.removeprefix("node:"))
