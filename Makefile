@@ -50,7 +50,7 @@ screenshots: build ## Every page as pictures, light, dark, phone and at 200 %, i
 slow-test: build ## What takes long: four whole stories, kills and bad networks, the kernels in Pyodide.
 	@$(BIN)/python -m pytest tests playwright -m slow $(ARGS)
 
-chaos: install ## Kills, failing disks, bad networks and simulated histories against an outside checker; CHAOS=long, PART=2/10.
+chaos: install ## Kills, power cuts, failing disks, bad networks and simulated histories against an outside checker; CHAOS=long, PART=2/10.
 	@PY_EDGE_CHAOS=$(or $(CHAOS),full) PY_EDGE_CHAOS_PART=$(or $(PART),1/1) $(BIN)/python -m pytest tests/chaos -s $(ARGS)
 
 sabotage: install ## Take one mechanism away at a time; a named test must turn red for each.

@@ -13,9 +13,11 @@ import time
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from py_edge.errors import IntegrityError, NotFoundError, StorageError
 from py_edge.storage.blobs import FolderBlobs
+from py_edge.storage.durable import make_folder, sync, sync_all, write_file
 from py_edge.storage.tables import COUNT
 
 MANIFEST = "backup.json"
@@ -28,7 +30,7 @@ def make_backup(data: Path, target: Path) -> int:
     if not (data / "node.db").exists():
         raise NotFoundError("there is no node here", where=str(data), want="a folder with node.db")
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        make_folder(target)
         _copy_database(data / "node.db", target / "node.db")
         blobs = FolderBlobs(target / "blobs")
         source = FolderBlobs(data / "blobs")
@@ -37,7 +39,8 @@ def make_backup(data: Path, target: Path) -> int:
             blobs.put(source.get(name))
         digest = sha256((target / "node.db").read_bytes()).hexdigest()
         facts = {"made_at_ms": time.time_ns() // 1_000_000, "node.db": digest, "blobs": sorted(names)}
-        _write_durably(target / MANIFEST, json.dumps(facts, indent=1).encode())
+        sync(target)  # what the manifest speaks of is there before it
+        write_file(target / MANIFEST, json.dumps(facts, indent=1).encode())
     except (OSError, sqlite3.Error) as error:
         raise StorageError(
             f"the backup failed: {error}", where=str(target), remedy="look at space and rights"
@@ -60,19 +63,17 @@ def restore_backup(source: Path, data: Path) -> Restored:
     manifest = source / MANIFEST
     if not manifest.exists():
         raise NotFoundError("this is not a backup, or it was not finished", where=str(source), want=MANIFEST)
-    facts = json.loads(manifest.read_bytes())
-    if sha256((source / "node.db").read_bytes()).hexdigest() != facts["node.db"]:
-        raise IntegrityError("the database of the backup is damaged", where=str(source / "node.db"))
-    blobs = FolderBlobs(source / "blobs")
-    for name in facts["blobs"]:
-        blobs.get(name)
+    facts = _check(source)
     draft = data.with_name(data.name + ".restoring")
     shutil.rmtree(draft, ignore_errors=True)
+    make_folder(data.parent)
     shutil.copytree(source, draft, ignore=shutil.ignore_patterns(MANIFEST))
     _count_anew(draft / "node.db")
+    sync_all(draft)
     if data.exists():
         data.rmdir()
     os.replace(draft, data)
+    sync(data.parent)
     return Restored(facts["made_at_ms"], _count_states(data / "node.db"))
 
 
@@ -84,6 +85,22 @@ def _count_anew(database: Path) -> None:
             writing.execute("DELETE FROM facts WHERE name = ?", (COUNT,))
     finally:
         writing.close()
+
+
+def _check(source: Path) -> dict[str, Any]:
+    """What the manifest says, once all that it speaks of is found as it was."""
+    try:
+        facts: dict[str, Any] = json.loads((source / MANIFEST).read_bytes())
+        digest, names = facts["node.db"], [str(name) for name in facts["blobs"]]
+        whole = sha256((source / "node.db").read_bytes()).hexdigest() == digest
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IntegrityError("the backup is damaged", where=str(source), got=str(error)) from error
+    if not whole:
+        raise IntegrityError("the database of the backup is damaged", where=str(source / "node.db"))
+    blobs = FolderBlobs(source / "blobs")
+    for name in names:
+        blobs.get(name)
+    return facts
 
 
 def _count_states(database: Path) -> dict[str, int]:
@@ -107,10 +124,3 @@ def _copy_database(source: Path, target: Path) -> None:
     finally:
         writing.close()
         reading.close()
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

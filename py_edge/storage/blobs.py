@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from hashlib import sha256 as _sha256
 from pathlib import Path
 
 from py_edge.errors import IntegrityError, NotFoundError, StorageError
+from py_edge.storage.durable import make_folder, sync, write_file
 
 LEFT_TO_OTHERS_BYTES = 64 << 20  # the database beside us must not stop for a model's sake
 
@@ -19,7 +18,7 @@ class FolderBlobs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         except OSError as error:
             raise StorageError(
                 f"cannot make the blob folder: {error.strerror}",
@@ -35,21 +34,12 @@ class FolderBlobs:
         """See ports.BlobStore. Raises StorageError when the disk does not take it."""
         name = _sha256(data).hexdigest()
         target = self.path(name)
-        if target.exists():
-            return name
         try:
-            target.parent.mkdir(exist_ok=True)
-            handle, draft = tempfile.mkstemp(dir=target.parent, prefix=".draft-")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(draft, target)
-            except BaseException:
-                Path(draft).unlink(missing_ok=True)
-                raise
-            _sync_folder(target.parent)
+            make_folder(target.parent)
+            if target.exists():
+                sync(target.parent)  # whoever wrote it may have been killed before this
+            else:
+                write_file(target, data)
         except OSError as error:
             raise StorageError(
                 f"the disk did not take a blob: {error.strerror}", where=str(target)
@@ -75,11 +65,3 @@ class FolderBlobs:
     def room_bytes(self) -> int:
         """See ports.BlobStore."""
         return max(0, shutil.disk_usage(self._folder).free - LEFT_TO_OTHERS_BYTES)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

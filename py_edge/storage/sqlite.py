@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from py_edge.errors import StorageError
+from py_edge.storage.durable import make_folder
 from py_edge.storage.in_memory import MemoryBus
 from py_edge.storage.migrate import migrate
 from py_edge.storage.ports import A, Reading, T, Transaction
@@ -271,7 +272,7 @@ class _Mapped:
 def _lock_file(path: Path) -> int:
     """Hold a lock beside the file, so that a second node on it is told so instead of corrupting it."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StorageError(

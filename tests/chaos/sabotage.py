@@ -43,6 +43,17 @@ def no_fsync() -> None:
     sqlite.SETTINGS = (*rest, ("synchronous", "0", 0))
 
 
+def no_sync_of_names() -> None:
+    """Folders are never synced, so that what is in them may lose its name."""
+    sync = importlib.import_module("py_edge.storage.durable").sync
+
+    def sync_files(path: Path) -> None:
+        if not path.is_dir():
+            sync(path)
+
+    put("py_edge.storage.durable.sync", sync_files)
+
+
 def no_early_acknowledgement_guard() -> None:
     """Writers are told before their commit."""
     from py_edge.storage.writer import GroupWriter
@@ -229,6 +240,12 @@ HISTORIES = "tests/chain/test_simulate.py::test_histories_end_well"
 ERASING = "tests/chain/test_simulate.py::test_what_is_erased_in_bad_weather_is_gone_everywhere"
 MECHANISMS = {
     "fsync": Mechanism(no_fsync, "tests/chaos/test_disk.py::test_every_acknowledgement_follows_a_sync"),
+    "fsync-and-power": Mechanism(
+        no_fsync, "tests/chaos/test_power.py::test_no_cut_loses_what_was_acknowledged"
+    ),
+    "names-and-power": Mechanism(
+        no_sync_of_names, "tests/chaos/test_power.py::test_no_cut_loses_what_was_acknowledged"
+    ),
     "commit-before-acknowledgement": Mechanism(
         no_early_acknowledgement_guard,
         "tests/chaos/test_mechanisms.py::test_nobody_is_told_before_the_commit",

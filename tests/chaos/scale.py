@@ -1,6 +1,7 @@
 """How much chaos: a bounded part by default, the whole with PY_EDGE_CHAOS=full (`make chaos`), more with long.
 
-PY_EDGE_CHAOS_PART=2/10 takes the second tenth of the histories, of the kills and of the single faults, so that the whole may run in parts.
+PY_EDGE_CHAOS_PART=2/10 takes the second tenth of the histories, the kills, the power cuts and the single faults, so that the
+whole may run in parts.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ class Scale:
 
     every: int  # take every n-th system call as a point of failure
     kills: int  # random kills of real processes
+    cuts: int  # power cuts of a recorded run
     histories: int  # simulated histories
     storm_s: float  # how long the network is bad
     single: int  # faults of the network that are met alone
@@ -35,15 +37,19 @@ class Scale:
         """The single faults of this part."""
         return self._of(self.single, 0)
 
+    def power_cuts(self) -> range:
+        """The power cuts of this part."""
+        return self._of(self.cuts, 0)
+
     def _of(self, count: int, first: int) -> range:
         begin, end = (count * number // self.parts for number in (self.number - 1, self.number))
         return range(first + begin, first + end)
 
 
 SCALES = {
-    "short": Scale(every=5, kills=15, histories=300, storm_s=10.0, single=3),
-    "full": Scale(every=1, kills=200, histories=10_000, storm_s=60.0, single=30),
-    "long": Scale(every=1, kills=1_000, histories=100_000, storm_s=300.0, single=90),
+    "short": Scale(every=5, kills=15, cuts=60, histories=300, storm_s=10.0, single=3),
+    "full": Scale(every=1, kills=200, cuts=1_000, histories=10_000, storm_s=60.0, single=30),
+    "long": Scale(every=1, kills=1_000, cuts=10_000, histories=100_000, storm_s=300.0, single=90),
 }
 
 

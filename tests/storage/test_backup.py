@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,20 @@ def test_nothing_is_overwritten_and_damage_is_noticed(tmp_path: Path) -> None:
     database.write_bytes(data)
     with pytest.raises(IntegrityError):
         restore_backup(tmp_path / "backup", tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda copy: (copy / "backup.json").write_bytes(b""), lambda copy: (copy / "node.db").unlink()]
+)
+def test_half_a_backup_is_refused_with_a_code(spoil: Callable[[Path], object], tmp_path: Path) -> None:
+    """An empty manifest, or none of what it speaks of, is damage by name and not a stack of calls."""
+
+    async def story() -> None:
+        await SqliteStore(tmp_path / "n" / "node.db").close()
+
+    asyncio.run(story())
+    make_backup(tmp_path / "n", tmp_path / "backup")
+    spoil(tmp_path / "backup")
+    with pytest.raises(IntegrityError, match="the backup is damaged"):
+        restore_backup(tmp_path / "backup", tmp_path / "other")
+    assert not (tmp_path / "other").exists()

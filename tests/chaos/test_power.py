@@ -1,0 +1,110 @@
+"""The power is cut: whatever of the unsynced writes reached the disk, the next start has all that was acknowledged.
+
+A run of two nodes, devices, a person and an operator is recorded once, then every disk is built that a cut may leave
+(tests/chaos/power). 60 cuts by default, 1,000 with `make chaos`, 10,000 with CHAOS=long.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sys
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import pytest
+
+from py_edge.records import ERASED
+from tests.chaos.places import ROOT, NodeProcess, free_port
+from tests.chaos.power.cuts import Run, below, write
+from tests.chaos.power.disk import Disk, Recorded, everything
+from tests.chaos.power.promises import promised_before, read_exchanges
+from tests.chaos.power.recording import NEVER, read_calls, record
+from tests.chaos.scale import SCALE
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The story, recorded."""
+    folder = tmp_path_factory.mktemp("power")
+    (folder / "disk").mkdir()
+    record([sys.executable, "-m", "tests.chaos.power.story", "tell", str(folder)], folder / "log", ROOT, {})
+    return read_run(folder)
+
+
+def read_run(folder: Path) -> Run:
+    """What a log tells."""
+    recorded = Recorded(str(folder / "disk"))
+    recorded.follow(read_calls(folder / "log"))
+    said = {
+        call.texts[0].decode(): call.begin
+        for call in read_calls(folder / "log")
+        if call.name == "write" and call.files == [str(folder / "said")]
+    }
+    exchanges = read_exchanges(read_calls(folder / "log"), json.loads((folder / "ports").read_text()))
+    return Run(recorded, exchanges, said, folder / "state")
+
+
+def test_the_recording_is_complete(run: Run) -> None:
+    """With nothing lost the model has, byte for byte, what the run left on the real disk."""
+    disk = Path(run.recorded.folder)
+    left = {
+        str(path.relative_to(disk)): None if path.is_dir() else path.read_bytes() for path in disk.rglob("*")
+    }
+    assert Disk(run.recorded).state(NEVER, everything) == left
+
+
+def test_no_cut_loses_what_was_acknowledged(run: Run) -> None:
+    """Every start works, and finds every question, answer, vote, erasure, release and copy that was acknowledged."""
+    cuts = [cut for number, cut in enumerate(run.cuts(SCALE.cuts)) if number in SCALE.power_cuts()]
+    troubles = list(run.troubles(cuts))
+    print(f"\n{len(cuts)} power cuts, {run.starts} different disks started: {len(troubles)} troubles")
+    assert troubles == []
+
+
+def test_a_disk_that_syncs_nothing_loses_what_was_acknowledged(run: Run) -> None:
+    """The same cuts of the same run as if no fsync had been made: this check is able to fail."""
+    forgetful = [replace(change, safe=NEVER) for change in run.recorded.changes]
+    other = replace(run, recorded=replace(run.recorded, changes=forgetful))
+    found = {trouble.partition("): ")[2].partition(":")[0] for trouble in other.troubles(run.cuts(30))}
+    assert {"lost", "answer lost", "release lost", "kept"} <= found
+
+
+def test_a_node_serves_what_a_cut_left(run: Run, tmp_path: Path) -> None:
+    """`py-edge serve` itself starts on such disks, and tells over HTTP all that was acknowledged before the cut."""
+    cuts = random.Random(SCALE.cuts).sample(run.cuts(SCALE.cuts), SCALE.cuts // 30)
+    disk = Disk(run.recorded)
+    for number, cut in enumerate(sorted(cuts, key=lambda cut: cut.at)):
+        folder = tmp_path / str(number)
+        write(below(disk.state(cut.at, cut.keep()), "site"), folder)
+        promised = promised_before(run.exchanges, cut.at)
+        node = NodeProcess({"name": "site", "data": folder, "port": free_port()}, tmp_path / "log")
+        node.start()
+        try:
+            node.until_ready()
+            with httpx.Client(base_url=node.url, timeout=20, trust_env=False) as http:
+                for device, sequence in promised.asked["site"]:
+                    told = http.get(f"/v1/questions/{device}/{sequence}")
+                    state = (
+                        told.json()["state"] if told.status_code == 200 else {410: ERASED}[told.status_code]
+                    )
+                    if (device, sequence) not in promised.begun["site"]:
+                        assert told.json()["question"]["digest"] == run.digests[device, sequence], cut
+                    elif (device, sequence) in promised.erased["site"]:
+                        assert state == ERASED, cut
+                for release in http.get("/v1/models").json()["models"]:
+                    for file in release["files"]:
+                        assert (
+                            sha256(http.get(f"/v1/blobs/{file['sha256']}").content).hexdigest()
+                            == file["sha256"]
+                        )
+        finally:
+            node.kill()
