@@ -1,7 +1,8 @@
 """What crosses a border: frozen records, each field with its meaning, its check and its JSON schema in one row.
 
 The same words stand in SQL, JSON and TypeScript. `from_json` believes nothing and names the place of what is
-wrong as a JSON pointer; unknown fields are ignored, so an older reader understands a newer writer.
+wrong as a JSON pointer; unknown fields mean nothing here and are handed on as they came, so that a newer writer and a
+newer reader understand each other through an older node between them.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ HOP_LIMIT = 8
 MAX_SEQUENCE = MAX_SAFE_INTEGER
 RUNGS = ("input", "crop", "features")
 NO_LABEL = 1 << 31  # the label_index of what is none of the labels: whoever gave it one was wrong
+MOST_UNKNOWN_BYTES = 4096  # what a newer writer says besides, per record; more of it is left out
+_UNKNOWN = "_unknown"  # where a record holds that; there is no such entry when there is none
+_OURS = ("seal",)  # added to what is kept on the disk
 VERDICTS = ("label", "skip", "cannot_tell", "none_of_these")
 
 DEVICE = text("[0-9a-f]{16,64}", longest=64)
@@ -78,14 +82,19 @@ class Record:
             raise ModelFormatError(
                 "not an object", where=where or "/", got=type(value).__name__, want="object"
             )
-        found = {}
+        found, left_out = {}, 0
         for name, pointer, check, default in cls._rows():
             if name in value:
                 found[name] = check.read(value[name], where + pointer)
             elif default is not dataclasses.MISSING:
                 found[name] = default
+                left_out += 1
             else:
                 raise ModelFormatError("missing", where=where + pointer, want=dict(check.schema))
+        if len(value) > len(found) - left_out:
+            found |= _kept(
+                {name: entry for name, entry in value.items() if name not in found and name not in _OURS}
+            )
         record = cls._made_of(found)
         record.check(where)
         return record
@@ -124,12 +133,18 @@ class Record:
         """The record as plain JSON values."""
         return {
             name: _plain(value) if isinstance(value, (tuple, Record)) else value
-            for name, value in self.__dict__.items()
+            for name, value in self._entries().items()
         }
 
     def canonical(self) -> bytes:
         """`canonical_json` of the record."""
-        return canonical_json(self.__dict__)
+        return canonical_json(self._entries())
+
+    def _entries(self) -> dict[str, Any]:
+        known = self.__dict__
+        if _UNKNOWN not in known:
+            return known
+        return {**known[_UNKNOWN], **{name: value for name, value in known.items() if name != _UNKNOWN}}
 
     def but(self, **changes: Any) -> Self:
         """The same record with other values in some fields. Raises TypeError when there is no such field."""
@@ -143,6 +158,15 @@ class Record:
 def nested(kind: type[Record]) -> Field:
     """A record inside a record."""
     return Field(kind.schema(), lambda value, where: kind.from_json(value, where))
+
+
+def _kept(unknown: dict[str, Any]) -> dict[str, Any]:
+    """An entry that holds what is unknown; none when it is too long, or nothing that JSON can say again."""
+    try:
+        size = len(canonical_json(unknown))
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return {_UNKNOWN: unknown} if unknown and size <= MOST_UNKNOWN_BYTES else {}
 
 
 def _plain(value: Any) -> Any:
@@ -203,9 +227,13 @@ class Question(Record):
             )
 
     def canonical(self) -> bytes:
-        """See Record; the input, nearly all of it, is put in as it is: no string can hold the mark unescaped."""
-        rest = canonical_json({**self.__dict__, "input": None})
-        return rest.replace(b'"input":null', b'"input":' + canonical_payload(self.input).encode(), 1)
+        """See Record; the input, nearly all of it, is put in as it is, for the last mark: no string can hold it unescaped,
+        and behind it stand only strings and numbers.
+        """
+        if _UNKNOWN in self.__dict__:
+            return super().canonical()
+        before, _, after = canonical_json({**self.__dict__, "input": None}).rpartition(b'"input":null')
+        return b"".join((before, b'"input":', canonical_payload(self.input).encode(), after))
 
 
 @dataclass(frozen=True)
@@ -352,5 +380,9 @@ def digest_of_content(content: Mapping[str, Any], model: str) -> str:
 def digest_of_release(files: tuple[ReleaseFile, ...], metadata: Mapping[str, Any]) -> str:
     """What names a release whoever hands it on."""
     return sha256(
-        canonical_json({"files": [file.to_json() for file in files], "metadata": metadata})
+        canonical_json({"files": [_named(file) for file in files], "metadata": metadata})
     ).hexdigest()
+
+
+def _named(file: ReleaseFile) -> dict[str, Any]:
+    return {"path": file.path, "size": file.size, "sha256": file.sha256}

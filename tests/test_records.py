@@ -97,6 +97,33 @@ def test_unknown_fields_are_left_alone() -> None:
     assert Question.from_json(QUESTION | {"__class__": "x", "tier": 99}) == Question.from_json(QUESTION)
 
 
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {"to_json": 1, "id": "x", "_unknown": {}},
+        {"a": {"input": None}},
+        {"a": "ü" * 1000},
+        {"a": [[[0.5]], None]},
+    ],
+)
+def test_unknown_fields_are_handed_on(unknown: dict[str, Any]) -> None:
+    """Whatever they are called, they come out as they went in, and change neither the record nor its digest."""
+    plain = Question.from_json(QUESTION)
+    found = Question.from_json(QUESTION | unknown).but(hops=("site",))
+    assert found == plain.but(hops=("site",))
+    assert found.to_json() == plain.but(hops=("site",)).to_json() | unknown
+    assert found.canonical() == canonical_json(found.to_json())
+    assert Question.from_json(found.to_json()).to_json() == found.to_json()
+
+
+@pytest.mark.parametrize(
+    "unknown", [{"a": "x" * 4096}, {"a": float("inf")}, {"a": "\ud800"}, {"seal": "0" * 16}, {"a": b"x"}]
+)
+def test_what_cannot_be_handed_on_is_left_out(unknown: dict[str, Any]) -> None:
+    """Too long, not JSON, or a word that the rows on the disk have for themselves: the record is taken without it."""
+    assert Question.from_json(QUESTION | unknown).to_json() == Question.from_json(QUESTION).to_json()
+
+
 def test_a_release_is_bound_to_its_content() -> None:
     """Files or metadata changed under the same digest are refused."""
     file = ReleaseFile("model.json", 3, "a" * 64)

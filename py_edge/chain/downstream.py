@@ -7,7 +7,7 @@ nothing. A delivery of revision 0 tells that there will be no answer (expired, c
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Any
 
@@ -17,6 +17,8 @@ from py_edge.fields import canonical_json, read_json
 from py_edge.records import Answer
 from py_edge.storage.ports import Reading, Row, Transaction
 from py_edge.storage.tables import ANSWERS, DELIVERIES, PATHS, QUESTIONS
+
+_NAMES = {field.name for field in fields(Answer)}
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,9 @@ def _open(row: Row) -> Answer | None:
     try:
         value = read_json(row["body"])
         seal = value.pop("seal", None)
-        if seal in (None, _seal(canonical_json(value))):
+        if seal is None:  # a row of an older release, which wrote down only what it knew
+            return Answer.from_json({name: value[name] for name in _NAMES & value.keys()})
+        if seal == _seal(canonical_json(value)):
             return Answer.from_json(value)
     except (PyEdgeError, AttributeError):
         pass

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from py_edge.chain.answers import settle
 from py_edge.chain.ports import Guess, Response, ServerEvent
 from py_edge.chain.tier import Tier, to_parent
 from py_edge.chain.upstream import Upstream
@@ -24,6 +25,7 @@ from py_edge.node.node import Parts, SystemClock
 from py_edge.records import Answer, Question, Receipt, Release, ReleaseFile, digest_of_release
 from py_edge.retrain.release import current, publish
 from py_edge.storage.in_memory import MemoryBlobs, MemoryStore
+from py_edge.storage.ports import Transaction
 from py_edge.storage.sqlite import SqliteStore
 from py_edge.storage.tables import DEAD_LETTERS, FACTS, OUTBOX, QUESTIONS
 from tests.node.asking import (
@@ -336,7 +338,7 @@ def test_a_parent_that_lost_its_disk_can_still_correct_itself() -> None:
 
 
 def test_16_words_of_a_newer_version_are_understood_once(start: Start) -> None:
-    """Unknown fields in question, receipt and answer are passed over: accepted once, and not asked for again."""
+    """Unknown fields in question, receipt and answer mean nothing: accepted once, and not asked for again."""
     cloud = start("cloud", level=2, data="memory:")
     wire = question(1).to_json() | {"from_the_future": {"a": [1]}}
     for status in (202, 200, 200):
@@ -347,6 +349,30 @@ def test_16_words_of_a_newer_version_are_understood_once(start: Start) -> None:
     assert Receipt.from_json(older).owner == ""
     answer = Answer(DEVICE, 1, 1, label="1", label_index=1).to_json()
     assert Answer.from_json(answer | {"new": 1}) == Answer.from_json(answer)
+
+
+def test_16_words_of_a_newer_version_go_through_an_older_node(start: Start) -> None:
+    """A newer device asks and a newer cloud answers through a site that knows neither's new words: each hears the other's."""
+    cloud = start("cloud", level=2, data="memory:")
+    site = start("site", cloud, data="memory:")
+    new = {"from_the_future": {"input": None, "a": [1, "\u0000"]}}
+    path = f"/v1/questions/{DEVICE}/1"
+    candidates = [{"label": "1", "probability": 0.5, **new}]
+    wire = question(1).to_json() | new | {"candidates": candidates}
+    assert site.http.put(path, json=wire).status_code == 202
+    heard = until(lambda: cloud.http.get(path).json().get("question"))
+    assert (heard["from_the_future"], heard["candidates"]) == (new["from_the_future"], candidates)
+
+    said = Answer(DEVICE, 1, 1, label="1", label_index=1, source="person", tier=99).to_json() | new
+
+    def answer(tx: Transaction) -> None:
+        row = tx.get(QUESTIONS, DEVICE, 1)
+        assert row is not None
+        settle(tx, row, Answer.from_json(said), 1)
+
+    run_on(cloud, lambda: cloud.node.store.write(answer))
+    (told,) = until_answers(site.http, DEVICE, 1)
+    assert told["answer"]["from_the_future"] == new["from_the_future"]
 
 
 def test_16_a_release_in_newer_words_is_fetched_once() -> None:
