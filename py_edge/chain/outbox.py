@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from py_edge.chain.retry import LONGEST_S
-from py_edge.chain.states import PENDING, enter
+from py_edge.chain.states import PENDING, enter, heal
 from py_edge.errors import NotFoundError
+from py_edge.records import STATES
 from py_edge.storage.ports import Reading, Row, Transaction
 from py_edge.storage.tables import DEAD_LETTERS, OUTBOX, QUESTIONS
 
@@ -45,6 +46,9 @@ def ask_again(tx: Transaction, now_ms: int) -> int:
     rows = tx.select(QUESTIONS, ("state", "in", PENDING), ("changed_at_ms", "<=", now_ms - FORGOTTEN_MS))
     # What changed later than now was written by a clock that ran ahead: nobody knows how long it waits.
     rows += tx.select(QUESTIONS, ("state", "in", PENDING), ("changed_at_ms", ">", now_ms))
+    strange = tuple(set(tx.tally(QUESTIONS, "state")) - set(STATES))
+    for row in tx.select(QUESTIONS, ("state", "in", strange)) if strange else []:
+        rows += [healed] if (healed := heal(tx, row, now_ms))["state"] in PENDING else []
     waiting = {(row["device"], row["sequence"]) for row in tx.select(OUTBOX)}
     once = {row["digest"]: row for row in reversed(rows)}.values()
     forgotten = [row for row in once if (row["device"], row["sequence"]) not in waiting]

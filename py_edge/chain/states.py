@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from py_edge.chain.tell import tell
 from py_edge.errors import ConflictError, GoneError, PyEdgeError
 from py_edge.records import ERASED, TERMINAL
 from py_edge.records import TRANSITIONS as ALLOWED
@@ -18,9 +19,10 @@ PENDING = tuple(state for state in ALLOWED if state not in TERMINAL)
 def enter(tx: Transaction, row: Row, state: str, now_ms: int, reason: str = "", **changes: Any) -> Row:
     """Move a question to a state, write the step down, and give the new row.
 
-    Raises ConflictError when there is no way from its state to this one.
+    Raises ConflictError when there is no way from its state to this one; from a word that is none of ours, which only
+    the disk can have made, every way is open.
     """
-    if state not in ALLOWED[row["state"]]:
+    if state not in ALLOWED.get(row["state"], ALLOWED):
         raise ConflictError(
             "a question cannot go there", where=f"{row['device']}:{row['sequence']}", got=f"{row['state']} -> {state}",
             want=", ".join(ALLOWED[row["state"]]) or "nothing: the state is final",
@@ -30,6 +32,14 @@ def enter(tx: Transaction, row: Row, state: str, now_ms: int, reason: str = "", 
     tx.update(QUESTIONS, (row["device"], row["sequence"]), **changes)
     tx.notify("status")
     return {**row, **changes}
+
+
+def heal(tx: Transaction, row: Row, now_ms: int) -> Row:
+    """Give a question whose state the disk has changed to no word of ours the one that the rest of its row speaks for."""
+    final = row["revision"] > 0 and not row["provisional"]
+    state = ERASED if not row["body"] else "answered" if final else "queued"
+    tell("damaged", question=f"{row['device']}:{row['sequence']}", got=row["state"])
+    return enter(tx, row, state, now_ms, "its state was damaged")
 
 
 def begin(tx: Transaction, row: Row, steps: Sequence[tuple[str, str]], now_ms: int) -> Row:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from py_edge.chain import outbox
 from py_edge.chain.answers import settle
 from py_edge.chain.ports import Guess, Response, ServerEvent
 from py_edge.chain.tier import Tier, to_parent
@@ -474,6 +475,33 @@ def test_18_what_was_too_old_to_be_sent_is_kept_with_its_payload(start: Start) -
     assert (letters[0]["status"], letters[0]["body"]["input"]) == (0, dict(question(1).input))
     page = until_answers(site.http, DEVICE, 1)
     assert page[0]["outcome"]["state"] == "expired"
+
+
+@pytest.mark.parametrize(("state", "revisions"), [("queuee", 0), ("answerec", 1)])
+def test_a_state_that_the_disk_changed_costs_no_question(state: str, revisions: int) -> None:
+    """A flipped bit makes it no word of ours: its answer comes home, other answers do too, and else it is asked again."""
+
+    async def story() -> None:
+        store = MemoryStore()
+        tier = tier_of(store)
+        said = Answer(DEVICE, 1, 1, label="8", label_index=8, source="person", tier=99)
+        for sequence in (1, 2):
+            await tier.ask(question(sequence), DEVICE)
+        await tier.bring_home("parent", [said][:revisions])
+        await store.write(lambda tx: outbox.sent(tx, DEVICE, 1))
+        await store.write(lambda tx: tx.update(QUESTIONS, (DEVICE, 1), state=state))
+        await tier.ask_again()
+        history = await tier.history(DEVICE, 1)
+        assert (history["state"], len(history["sending"])) == (
+            ("answered", 0) if revisions else ("queued", 1)
+        )
+
+        await store.write(lambda tx: tx.update(QUESTIONS, (DEVICE, 1), state=state))
+        corrected = said.but(revision=2, label="5", label_index=5)
+        assert await tier.bring_home("parent", [corrected, said.but(sequence=2)]) == 2
+        assert [(await tier.history(DEVICE, n))["state"] for n in (1, 2)] == ["answered", "answered"]
+
+    asyncio.run(story())
 
 
 def test_24_what_was_learnt_offline_is_not_overwritten() -> None:
