@@ -2,8 +2,9 @@
 
     python -m tests.chaos.proxy --listen PORT --to HOST:PORT --seed N --calm FILE
 
-Until the calm file exists each connection is, by the seed, passed on slowly, cut after some bytes (mid header, mid
-body or mid reply), stalled half open, refused, or one of its bytes comes out another; afterwards everything passes.
+Until the calm file exists each connection is, by the seed, passed on, cut after some bytes (mid header, mid body or
+mid reply), stalled half open, refused, one of its bytes comes out another, or it gets what another connection should
+have got: an older request, a reply to another one. Afterwards everything passes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import contextlib
 import random
 from pathlib import Path
 
-FATES = ("pass", "slow", "cut", "stall", "refuse", "flip")
+FATES = ("pass", "cut", "stall", "refuse", "flip", "swap")
 STALL_S = 8.0
 
 
@@ -24,6 +25,7 @@ class Proxy:
     def __init__(self, host: str, port: int, seed: int, calm: Path) -> None:
         self.host, self.port, self.calm = host, port, calm
         self.rng = random.Random(seed)
+        self.seen = {"up": b"", "down": b""}  # the piece before, of any connection
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection with its fate."""
@@ -33,7 +35,9 @@ class Proxy:
                 return
             there = await asyncio.open_connection(self.host, self.port)
             try:
-                await asyncio.gather(self.pump(reader, there[1], fate), self.pump(there[0], writer, fate))
+                await asyncio.gather(
+                    self.pump(reader, there[1], fate, "up"), self.pump(there[0], writer, fate, "down")
+                )
             finally:
                 there[1].close()
         except (OSError, asyncio.IncompleteReadError):
@@ -42,13 +46,16 @@ class Proxy:
             with contextlib.suppress(OSError):
                 writer.transport.abort()
 
-    async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fate: str) -> None:
+    async def pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fate: str, way: str
+    ) -> None:
         """Bytes one way; a connection ends when either way does."""
         left = self.rng.randrange(1, 3_000)
         while data := await reader.read(2_048):
             if not self.calm.exists():
-                if fate == "slow":
-                    await asyncio.sleep(self.rng.random() * 0.5)
+                seen, self.seen[way] = self.seen[way], data
+                if fate == "swap" and seen:
+                    data = seen
                 if len(data) > left and fate in ("cut", "stall"):
                     writer.write(data[:left])
                     await asyncio.sleep(STALL_S if fate == "stall" else 0)

@@ -21,7 +21,8 @@ class Scale:
     cuts: int  # power cuts of a recorded run
     histories: int  # simulated histories
     storm_s: float  # how long the network is bad
-    single: int  # faults of the network that are met alone
+    spells: int  # faults of the network that are met alone …
+    spell_s: float  # … for so long
     number: int = 1  # which part this is, from 1 …
     parts: int = 1  # … of how many
 
@@ -33,9 +34,9 @@ class Scale:
         """The kills of this part."""
         return self._of(self.kills, 0)
 
-    def spells(self) -> range:
-        """The single faults of this part."""
-        return self._of(self.single, 0)
+    def single_faults(self) -> range:
+        """The spells of this part."""
+        return self._of(self.spells, 0)
 
     def power_cuts(self) -> range:
         """The power cuts of this part."""
@@ -47,9 +48,11 @@ class Scale:
 
 
 SCALES = {
-    "short": Scale(every=5, kills=15, cuts=60, histories=300, storm_s=10.0, single=3),
-    "full": Scale(every=1, kills=200, cuts=1_000, histories=10_000, storm_s=60.0, single=30),
-    "long": Scale(every=1, kills=1_000, cuts=10_000, histories=100_000, storm_s=300.0, single=90),
+    "short": Scale(every=5, kills=15, cuts=60, histories=300, storm_s=10.0, spells=3, spell_s=8.0),
+    "full": Scale(every=1, kills=200, cuts=1_000, histories=10_000, storm_s=60.0, spells=30, spell_s=8.0),
+    "long": Scale(
+        every=1, kills=1_000, cuts=10_000, histories=100_000, storm_s=300.0, spells=90, spell_s=60.0
+    ),
 }
 
 
