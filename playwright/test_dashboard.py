@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from py_edge.node.node import Parts
 from py_edge.retrain.learner import Owned
 from py_edge.retrain.release import make_release, publish
 from tests.chain.test_scenarios import run_on
-from tests.node.asking import DEVICE, ask, question, work_desk
+from tests.node.asking import DEVICE, ask, question, until_status, work_desk
 from tests.node.conftest import LiveNode, start
 from tests.retrain.centroids import CentroidLearner, model_files
 
@@ -94,3 +95,21 @@ def test_a_release_that_was_taken_back_is_told(page: Page, start: Any, bundle: B
     words = "site v2 was taken back, v3 is v1 again: 5 of 5 audited answers wrong; at most 5.0% promised."
     expect(page.locator("#certain")).to_contain_text(words, timeout=15_000)
     expect(page.locator("#facts")).to_contain_text("rolled_back")
+
+
+def test_what_a_lost_disk_took_is_told(page: Page, start: Any, bundle: Bundle, tmp_path: Path) -> None:
+    """The parent answered what a site without its old disk has never heard of: how many, until it is asked again."""
+    cloud: LiveNode = start("cloud", level=2)
+    site: LiveNode = start("site", cloud)
+    ask(site.http, question(1))
+    until_status(cloud.http, "tasks_open", 1)
+    site.stop()
+    shutil.rmtree(tmp_path / "site")
+    work_desk(cloud.http, lambda task: 3)
+    site = start("site", cloud, site_dir=str(bundle.folder))
+    page.goto(f"{site.url}/dashboard.html")
+    expect(page.locator("#outbox")).to_contain_text(
+        "1 question is ended at the parent and not known here", timeout=15_000
+    )
+    ask(site.http, question(1))
+    expect(page.locator("#outbox")).not_to_contain_text("not known here", timeout=15_000)

@@ -17,15 +17,17 @@ from py_edge.storage.tables import COUNT, EXAMPLES, FACTS, INBOX, QUESTIONS
 PERSON_TIER = 99
 
 
-def take_home(tx: Transaction, origin: str, answer: Answer, now_ms: int) -> bool:
+def take_home(tx: Transaction, origin: str, answer: Answer, now_ms: int) -> bool | None:
     """An answer arrived from above: note it, and let it take effect unless it was here before or is overtaken.
+
+    None: nobody here knows the question.
 
     A parent that lost its disk counts anew: its old numbers say nothing about the new ones. The first final word counts,
     whatever its number, for an older parent does not say whose count it is.
     """
     row = tx.get(QUESTIONS, answer.device, answer.sequence)
     if row is None:
-        return False
+        return None
     count = f"{origin} {answer.numbered_by}".rstrip()
     known = {"origin": count, "device": answer.device, "sequence": answer.sequence}
     new = tx.insert(INBOX, known | {"revision": answer.revision, "at_ms": now_ms})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from py_edge.chain import downstream, outbox
@@ -64,6 +64,7 @@ class Tier:
     owner: str = ""  # the node at whose desk a question ends: ours, or what the parent said last
     shred: Shred | None = None  # lets a desk erase what it keeps of a content
     erased_at_once: int = 50  # questions of a device in one transaction
+    missing: set[tuple[str, int]] = field(default_factory=set)  # ended above, unknown here, since the start
     _asked_again_ms: int = 0
 
     async def ask(self, question: Question, asker: str) -> tuple[Receipt, bool]:
@@ -77,6 +78,7 @@ class Tier:
         arrival = Arrival(question, asker, own, self.level, self.clock.now_ms())
 
         receipt, new = await self.store.write_together(self._take, arrival)
+        self.missing.discard((question.device, question.sequence))
         tell("asked", question=question.id, trace=question.trace, asker=asker, state=receipt.state, new=new)
         return receipt, new
 
@@ -85,13 +87,16 @@ class Tier:
         now = self.clock.now_ms()
         homeward = [answer.but(hops=(*answer.hops, self.name)[-16:]) for answer in answers]
 
-        def work(tx: Transaction) -> int:
-            return sum(take_home(tx, origin, answer, now) for answer in homeward)
+        def work(tx: Transaction) -> list[bool | None]:
+            return [take_home(tx, origin, answer, now) for answer in homeward]
 
-        new = await self.store.write(work)
+        taken = await self.store.write(work)
+        for answer, new in zip(homeward, taken, strict=True):
+            if new is None:
+                self._miss(answer.device, answer.sequence)
         if listened_to():
             await self._tell_answers(homeward)
-        return new
+        return taken.count(True)
 
     async def hear_outcome(self, device: str, sequence: int, state: str) -> None:
         """The parent says there will be no answer."""
@@ -99,7 +104,11 @@ class Tier:
 
         def work(tx: Transaction) -> None:
             row = tx.get(QUESTIONS, device, sequence)
-            if row is None or state not in ("expired", "cancelled", "failed", ERASED):
+            if state not in ("expired", "cancelled", "failed", ERASED):
+                return
+            if row is None:
+                if state != ERASED:
+                    self._miss(device, sequence)
                 return
             if state == ERASED:
                 self._erase(tx, device, sequence, now)
@@ -132,6 +141,7 @@ class Tier:
         """Empty a question here and, durably, in every place it went; doing it twice is harmless."""
         now = self.clock.now_ms()
         await self.store.write(lambda tx: self._erase(tx, device, sequence, now))
+        self.missing.discard((device, sequence))
         tell("erased", question=f"{device}:{sequence}")
         return Receipt(state=ERASED)
 
@@ -247,6 +257,11 @@ class Tier:
         heirs = [row for row in others if row["state"] in PENDING]
         for heir in sorted(heirs, key=lambda row: row["audit"] != gone[0]["audit"])[:1]:
             self.escalate(tx, heir, Question.from_json(read_json(heir["body"])), now_ms)
+
+    def _miss(self, device: str, sequence: int) -> None:
+        """It was asked here, or the parent would not speak of it: it was lost with a disk, or came after a backup."""
+        self.missing.add((device, sequence))
+        tell("missing", question=f"{device}:{sequence}")
 
     async def _tell_answers(self, answers: Sequence[Answer]) -> None:
         """Say which questions got them, each with its trace."""

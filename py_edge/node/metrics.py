@@ -44,6 +44,7 @@ METRICS: tuple[tuple[str, str, str, str, Any], ...] = (
     ("outbox_oldest_seconds", "gauge", "", "Age of the oldest of these", lambda s: [("", s["outbox_oldest_ms"] / 1000)]),
     ("parent_failures", "gauge", "", "Tries in a row that did not reach the parent", lambda s: [("", s["parent"]["failures"])] if s["parent"] else []),
     ("dead_letters", "gauge", "", "Questions that the parent refused for good", _one("dead_letters")),
+    ("missing", "gauge", "", "Questions that the parent ended and this node does not know, since the start", _one("missing")),
     ("unacknowledged", "gauge", "", "Answers that their askers have not taken yet", _one("unacknowledged")),
     ("listening", "gauge", "", "Open streams of answers", _one("listening")),
     ("tasks_open", "gauge", "", "Tasks that wait for a person", _one("tasks_open")),

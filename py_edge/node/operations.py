@@ -145,7 +145,7 @@ _MODEL = fields(
     threshold=maybe(NUMBER), certificate=maybe(OBJECT),
 )  # fmt: skip
 _STATUS = fields(
-    name=NAME, level=COUNT, version=TEXT, now_ms=TIME_MS, started_ms=TIME_MS, listening=COUNT, trouble=TEXT,
+    name=NAME, level=COUNT, version=TEXT, now_ms=TIME_MS, started_ms=TIME_MS, listening=COUNT, missing=COUNT, trouble=TEXT,
     parent=maybe(fields(url=TEXT, failures=COUNT)), children=listed(fields(name=NAME, seen_ms=TIME_MS)),
     questions=fields(**dict.fromkeys(STATES, COUNT)), answered_by=counted(), answered_by_tier=counted(),
     asked_by_child=counted(),

@@ -134,3 +134,29 @@ def test_a_correction_by_a_cloud_restored_from_an_old_backup_reaches_the_device(
     restore_backup(tmp_path / "backup", tmp_path / "cloud")
     cloud = start("cloud", level=2, port=cloud.port)
     say(3)
+
+
+def test_a_site_restored_from_an_old_backup_counts_what_it_knows_to_be_missing(
+    start: Start, tmp_path: Path
+) -> None:
+    """Asked after the backup and answered while the site was away: each is counted until its device asks it again."""
+    cloud = start("cloud", level=2)
+    site = start("site", cloud)
+    ask(site.http, question(1, 21.0))
+    until_status(cloud.http, "tasks_open", 1)
+    make_backup(tmp_path / "site", tmp_path / "backup")
+    for sequence in (2, 3):
+        ask(site.http, question(sequence, 20.0 + sequence))
+    until_status(cloud.http, "tasks_open", 3)
+    site.stop()
+    shutil.rmtree(tmp_path / "site")
+    restore_backup(tmp_path / "backup", tmp_path / "site")
+    assert work_desk(cloud.http, first_value) == 3
+
+    site = start("site", cloud)
+    until_status(site.http, "missing", 2)
+    assert "py_edge_missing 2\n" in site.http.get("/metrics").text
+    ask(site.http, question(2, 22.0))
+    until_status(site.http, "missing", 1)
+    until_answers(site.http, DEVICE, 2)
+    assert cloud.http.get("/v1/status").json()["missing"] == 0

@@ -55,6 +55,7 @@ def test_a_label_may_hold_anything_and_what_is_unknown_is_left_out() -> None:
         "dead_letters",
         "unacknowledged",
         "listening",
+        "missing",
     )
     text = prometheus_text({**status, **dict.fromkeys((*counters, "tasks_open", "votes", "examples"), 0)})
     assert 'py_edge_model_version{name="a\\"b\\\\c\\nd"} 3\n' in text

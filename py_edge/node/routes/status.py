@@ -138,6 +138,7 @@ async def status_of(node: Node) -> dict[str, Any]:
         "parent": {"url": settings.parent, "failures": upstream.attempts_while_down} if upstream else None,
         "children": [{"name": name, "seen_ms": at} for name, at in sorted(node.children.items())],
         "listening": node.listening,
+        "missing": len(node.tier.missing),
         "trouble": node.store.trouble,
         **await node.store.read(work),
     }

@@ -40,7 +40,9 @@ export function onTheWay(status: Status): HTMLElement[] {
   const most = Math.max(1, ...pairs.map(([, value]) => value));
   const oldest = count(status["outbox_oldest_ms"]);
   const words = pairs.map(([name, value]) => `${name} ${value}`).join(", ");
-  return [bars(pairs.map(([name, value]) => [name, value / most, String(value)])), said(`${words}${oldest ? `; the oldest has waited ${Math.round(oldest / 1000)} s` : ""}.`), dataTable("on the way", ["place", "size"], body(pairs))];
+  const missing = count(status["missing"]);
+  const gap = missing ? [said(`${missing} ${missing === 1 ? "question is" : "questions are"} ended at the parent and not known here: this node has a new disk or an older backup. They come home when their devices ask again.`)] : [];
+  return [bars(pairs.map(([name, value]) => [name, value / most, String(value)])), said(`${words}${oldest ? `; the oldest has waited ${Math.round(oldest / 1000)} s` : ""}.`), ...gap, dataTable("on the way", ["place", "size"], body(pairs))];
 }
 
 /** The parent above this node, and the children heard below it. */
