@@ -24,7 +24,9 @@ MAX_SAFE_INTEGER = (1 << 53) - 1
 ITEM_SIZES = {"float32": 4, "float64": 8, "int32": 4, "uint8": 1, "int8": 1, "bool": 1}
 MAX_RANK = 8
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL
+)  # never goes back, and never begins anew within one
 _UNPRINTABLE = re.compile("[\\x00-\\x1f\\ud800-\\udfff]")
 _BASE64 = string.ascii_letters.encode() + string.digits.encode() + b"+/"
 _BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -66,8 +68,12 @@ def nesting_depth(raw: bytes) -> int:
         return opened
     depth = deepest = 0
     for byte in _STRING.sub(b"", raw).translate(None, _BRACKETS):
-        depth += 1 if byte in b"[{" else -1
-        deepest = max(deepest, depth)
+        if byte in b"[{":
+            depth += 1
+            if depth > deepest:
+                deepest = depth
+        else:
+            depth -= 1
     return deepest
 
 

@@ -43,6 +43,13 @@ def test_brackets_inside_strings_do_not_count() -> None:
     assert read_json("[" * 64 + "]" * 64)
 
 
+def test_a_text_that_never_ends_is_looked_at_once() -> None:
+    """Escaped quotes by the hundred thousand in an open string: its depth is told at once, not after hours."""
+    assert nesting_depth(b"[" * 65 + b'"' + b'\\"' * 400_000) == 65
+    with pytest.raises(ModelFormatError):
+        read_json(b"[" * 10 + b"[]," * 60 + b'"' + b'\\"' * 400_000)
+
+
 def test_canonical_json_has_one_spelling() -> None:
     """Order and spaces of the sender do not matter."""
     assert canonical_json({"b": 1.5, "a": ["é"]}) == '{"a":["é"],"b":1.5}'.encode()
