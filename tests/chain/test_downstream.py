@@ -54,6 +54,21 @@ def test_a_flipped_bit_never_makes_another_answer() -> None:
     asyncio.run(stories())
 
 
+def test_who_counts_from_a_number_of_a_lost_disk_misses_nothing() -> None:
+    """The node begins anew with 1; whoever says that it knows all up to 9 is told everything, and then goes on from there."""
+
+    async def story() -> None:
+        tier = Tier("site", 1, MemoryStore(), SystemClock(), random.Random(0))
+        assert await tier.deliveries(DEVICE, 9) == []
+        for sequence in (1, 2, 3):
+            await tier.ask(question(sequence), DEVICE)
+            await tier.bring_home("parent", [SAID.but(sequence=sequence)])
+        events = [[each.event for each in await tier.deliveries(DEVICE, after)] for after in (9, 4, 3, 2, 0)]
+        assert events == [[1, 2, 3], [1, 2, 3], [], [3], [1, 2, 3]]
+
+    asyncio.run(story())
+
+
 def test_an_equal_question_is_asked_again_and_heals() -> None:
     """Where the known answer is damaged an equal question climbs, and what comes home for it reaches the first one too."""
 
