@@ -27,6 +27,7 @@ from py_edge.node.site import Site
 from py_edge.node.stack import App, Route
 
 API: list[BaseRoute] = [
+    Route("/v1/questions", questions.post_questions, methods=["POST"]),
     Route("/v1/questions/{device}/{sequence}", questions.put_question, methods=["PUT"]),
     Route("/v1/questions/{device}/{sequence}", questions.get_question, methods=["GET"]),
     Route("/v1/questions/{device}/{sequence}", questions.erase_question, methods=["DELETE"]),

@@ -25,7 +25,7 @@ from py_edge.desk.verdict import Rules
 from py_edge.errors import CapacityError
 from py_edge.node.follow import Follower
 from py_edge.node.settings import Settings
-from py_edge.records import Release
+from py_edge.records import Question, Receipt, Release
 from py_edge.retrain.gate import GateRules
 from py_edge.retrain.job import Retrainer, Schedule
 from py_edge.retrain.learner import Files, Owned
@@ -87,6 +87,7 @@ class Node:
         self.children: dict[str, int] = {}
         self.closing = False
         self.listening = 0
+        self.arriving = 0  # questions being taken in, not yet counted in `crowd`
         self.pace_s: float | None = None  # seconds per vote
         self.crowd = 0  # questions that wait here, refreshed every second
         self.started_ms = self.clock.now_ms()
@@ -146,9 +147,19 @@ class Node:
         self.closing = True
         self.bus.publish("closing")
 
+    async def ask(self, question: Question, asker: str) -> tuple[Receipt, bool]:
+        """`Tier.ask`, and the crowd counted."""
+        self.arriving += 1
+        try:
+            receipt, new = await self.tier.ask(question, asker)
+        finally:
+            self.arriving -= 1
+        self.crowd += new
+        return receipt, new
+
     def check_room(self) -> None:
         """Refuse politely before the queue grows without bound. Raises CapacityError."""
-        if self.crowd >= self.settings.outbox_limit:
+        if self.crowd + self.arriving >= self.settings.outbox_limit:
             raise CapacityError(
                 "too many questions wait here", got=self.crowd, want=self.settings.outbox_limit
             )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from py_edge.chain import batch
 from py_edge.fields import Field, boolean, integer, many, number, text
 from py_edge.node.bodies import JSON
 from py_edge.records import (
@@ -157,7 +158,15 @@ _STATUS = fields(
 _FILE = Operation({200: ANY, 206: ANY, 304: None, 416: None}, media=("application/octet-stream", JSON))
 _STREAM = Operation({200: TEXT}, media=(EVENTS,))
 
+_REPLY_TO_ONE = fields(
+    status=integer(200, 599), receipt=maybe(of(Receipt)), problem=maybe({"$ref": "#/components/schemas/Problem"}),
+    retry_after_s=COUNT,
+)  # fmt: skip
+
 OPERATIONS: Mapping[str, Operation] = {
+    "post_questions": Operation(
+        {200: listed(_REPLY_TO_ONE)}, body={**listed(of(Question)), "maxItems": batch.MOST}
+    ),
     "put_question": Operation({200: of(Receipt), 202: of(Receipt)}, body=of(Question)),
     "get_question": Operation({200: _HISTORY}),
     "erase_question": Operation({200: of(Receipt)}),

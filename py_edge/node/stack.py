@@ -15,8 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from py_edge.errors import CapacityError, NotFoundError, PyEdgeError, StorageError
-from py_edge.node.wire import problem
+from py_edge.errors import NotFoundError, PyEdgeError
+from py_edge.node.wire import problem, retry_after_s
 
 NO_SITE = (
     "for desk, dashboard and pages start the node with --site-dir DIR, a folder that `py-edge bundle` made"
@@ -84,8 +84,8 @@ def _problem_of(error: Exception, scope: Scope) -> Response:
         )
         return problem(inner, error.status_code, error.headers)
     if isinstance(error, PyEdgeError):
-        headers = {"retry-after": "1"} if isinstance(error, (CapacityError, StorageError)) else {}
-        return problem(error, 429 if getattr(error, "retry_after_s", 0) else 0, headers)
+        wait_s = retry_after_s(error)
+        return problem(error, headers={"retry-after": str(wait_s)} if wait_s else {})
     return problem(PyEdgeError(where=scope["path"]), 500)  # our own bug: say so without telling more
 
 

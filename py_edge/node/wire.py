@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from py_edge.errors import LimitError, ModelFormatError, PyEdgeError, UnsupportedError, ValueRangeError
+from py_edge.errors import (
+    CapacityError,
+    LimitError,
+    ModelFormatError,
+    PyEdgeError,
+    StorageError,
+    UnsupportedError,
+    ValueRangeError,
+)
 from py_edge.fields import Field, canonical_json
 from py_edge.node.bodies import JSON, READERS
 from py_edge.node.headers import headers_of
@@ -39,14 +47,29 @@ def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = Non
 
 def problem(error: PyEdgeError, status: int = 0, headers: Mapping[str, str] | None = None) -> Response:
     """An error as application/problem+json (RFC 9457) with our stable code."""
-    status = status or STATUS.get(error.code, 422)
+    body = problem_of(error, status)
+    return _Reply(canonical_json(body), body["status"], headers, b"application/problem+json")
+
+
+def problem_of(error: PyEdgeError, status: int = 0) -> dict[str, Any]:
+    """What a problem says."""
     facts = error.as_dict()
-    body = {
+    return {
         "type": f"urn:py_edge:{error.code}", "title": (type(error).__doc__ or "").strip().splitlines()[0],
-        "status": status, "code": error.code, "detail": error.message, "where": facts.get("where", ""),
-        "got": facts.get("got"), "want": facts.get("want"), "remedy": facts.get("remedy", ""),
+        "status": status or status_of(error), "code": error.code, "detail": error.message,
+        "where": facts.get("where", ""), "got": facts.get("got"), "want": facts.get("want"),
+        "remedy": facts.get("remedy", ""),
     }  # fmt: skip
-    return _Reply(canonical_json(body), status, headers, b"application/problem+json")
+
+
+def status_of(error: PyEdgeError) -> int:
+    """The HTTP status of an error."""
+    return 429 if getattr(error, "retry_after_s", 0) else STATUS.get(error.code, 422)
+
+
+def retry_after_s(error: PyEdgeError) -> int:
+    """When to try again; 0 when that would not help."""
+    return 1 if isinstance(error, (CapacityError, StorageError)) else 0
 
 
 class _Reply(Response):

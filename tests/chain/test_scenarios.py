@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from py_edge.chain import outbox
+from py_edge.chain import batch, outbox
 from py_edge.chain.answers import settle
 from py_edge.chain.ports import Guess, Response, ServerEvent
 from py_edge.chain.tier import Tier, to_parent
 from py_edge.chain.upstream import Upstream
 from py_edge.errors import ConflictError, NetworkError, RollbackError
-from py_edge.fields import read_json
+from py_edge.fields import canonical_json, read_json
 from py_edge.node.follow import Follower
 from py_edge.node.node import Parts, SystemClock
 from py_edge.records import Answer, Question, Receipt, Release, ReleaseFile, digest_of_release
@@ -72,20 +72,37 @@ class Thinks:
 
 @dataclass
 class Parent:
-    """The link to a parent that says what a test wrote down: `says(method, path)` gives a Response or raises."""
+    """The link to a parent that says what a test wrote down: `says(method, path)` gives a Response or raises.
+
+    It takes many questions in one request, unless it is an older one.
+    """
 
     says: Callable[[str, str], Response]
     heard: list[str] = field(default_factory=list)
+    older: bool = False
 
     async def request(self, method: str, path: str, body: bytes | None = None) -> Response:
         """See chain.ports.Network."""
+        if path == batch.PATH:
+            return Response(404) if self.older else self._take_many(read_json(body or b""))
         self.heard.append(path)
         return self.says(method, path)
+
+    def _take_many(self, asked: list[dict[str, Any]]) -> Response:
+        paths = [f"{batch.PATH}/{each['device']}/{each['sequence']}" for each in asked]
+        self.heard += paths
+        replies = [_reply_to_one(self.says("PUT", path)) for path in paths]
+        return Response(200, canonical_json(replies))
 
     async def stream(self, path: str) -> AsyncIterator[ServerEvent]:
         """See chain.ports.Network."""
         raise NetworkError("no streams here")
         yield
+
+
+def _reply_to_one(response: Response) -> dict[str, Any]:
+    said = read_json(response.body) if response.body.startswith(b"{") else None
+    return batch.reply_to_one(response.status, said if response.status < 300 else None, said)
 
 
 def tier_of(store: MemoryStore, answerer: Any = None) -> Tier:
@@ -390,11 +407,13 @@ def test_16_a_release_in_newer_words_is_fetched_once() -> None:
     asyncio.run(story())
 
 
-@pytest.fixture
-def upstream() -> Callable[..., None]:
+@pytest.fixture(params=[False, True], ids=["a parent of today", "an older parent"])
+def upstream(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Runs the sending half of a tier against a scripted parent until a condition holds."""
 
     def run(parent: Parent, count: int, done: Callable[[Any], bool]) -> None:
+        parent.older = request.param
+
         async def story() -> None:
             store = MemoryStore()
             tier = tier_of(store)

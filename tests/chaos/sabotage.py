@@ -81,7 +81,7 @@ def no_inbox_row() -> None:
         return row is not None and answers.settle(tx, row, answer, now_ms)
 
     put("py_edge.chain.tier.take_home", take_home)
-    put("py_edge.chain.upstream.take_home", take_home)
+    put("py_edge.chain.booking.take_home", take_home)
     put("py_edge.chain.answers._says_the_same", lambda before, answer: False)
 
 

@@ -52,6 +52,9 @@ def ask_everything(http: httpx.Client) -> None:
         http.get(path)
     for each in (question(1), question(1), question(1, 9.0), question(2), question(3, hops=("site",))):
         ask(http, each)
+    many = [question(1).to_json(), question(4).to_json(), question(4, 9.0).to_json(), {}]
+    for asked in (many, [], "no list"):
+        http.post("/v1/questions", json=asked)
     http.post(f"{V1}/2/cancel")
     work_desk(http, first_value)
     for path in (f"{V1}/1", f"{V1}/77", f"{V1}/x", f"/v1/answers?device={DEVICE}", "/v1/desk/export"):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from py_edge.chain import seal
+from py_edge.chain import batch, seal
 from py_edge.chain.ports import Response, ServerEvent
 from py_edge.chain.simulate.faults import Faults
 from py_edge.chain.simulate.place import Place
@@ -129,19 +129,49 @@ class Link:
     async def _serve(self, method: str, path: str, body: bytes | None) -> Response:
         """Handle it at the parent; a kill meanwhile ends it like a broken connection."""
         starts = self.parent.starts
+        many = path == batch.PATH
+        if many and not self.parent.takes_many:
+            return Response(404, b"there is no such route")
+        work = self._take_many(body) if many else door(self.parent, self.child, method, path, body)
         try:
-            value = await guard(door(self.parent, self.child, method, path, body), self.parent, starts)
+            value = await guard(work, self.parent, starts)
         except StorageError:
             self.parent.disk.failed = True
             raise NetworkError("the other side died") from None
         except PyEdgeError as error:
             if isinstance(error, NetworkError):
                 raise
-            return Response(STATUS.get(error.code, 422), canonical_json(error.as_dict()))
+            return Response(status_of(error), canonical_json(error.as_dict()))
         return Response(200, canonical_json(value))
+
+    async def _take_many(self, body: bytes | None) -> list[Any]:
+        """What the route for many does; a busy parent puts some of them off, and takes the others."""
+        taking = map(self._take_one, read_json(body or b""))
+        replies = await asyncio.gather(*taking, return_exceptions=True)  # so that none outlives this request
+        for reply in replies:
+            if isinstance(reply, BaseException):
+                raise reply
+        return replies
+
+    async def _take_one(self, value: Any) -> Any:
+        if self.rng.random() < self.faults.busy:
+            return batch.reply_to_one(503, None, {"code": "E_CAPACITY"}, self.rng.randrange(3))
+        try:
+            asked = Question.from_json(value)
+            receipt, _ = await self.parent.tier.ask(asked, asker_of(self.child))
+        except (NetworkError, StorageError):
+            raise
+        except PyEdgeError as error:
+            return batch.reply_to_one(status_of(error), None, error.as_dict())
+        return batch.reply_to_one(200, receipt)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def status_of(error: PyEdgeError) -> int:
+    """The status of a refusal."""
+    return STATUS.get(error.code, 422)
 
 
 def asker_of(child: Place) -> str:

@@ -107,6 +107,7 @@ class Place:
     slip_chance = 0.0
     answerer: Answerer | None = None
     origin = "parent"  # which parent it is, by name
+    takes_many = True  # whether it knows the route for many questions; an older version does not
 
     def __init__(self, name: str, level: int, rng: random.Random, top: bool = False) -> None:
         self.name, self.level, self.rng, self.top = name, level, rng, top

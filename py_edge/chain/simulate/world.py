@@ -71,6 +71,8 @@ class World:
         for place in self.nodes[:-1]:
             if plan.models and self.rng.random() < plan.models:
                 place.answerer = Model(self.rng)
+        for place in self.nodes:
+            place.takes_many = self.rng.random() < 0.75
 
     @property
     def places(self) -> list[Place]:
