@@ -21,7 +21,7 @@ import pytest
 from tests.chaos.history import Id
 from tests.chaos.places import ROOT, NodeProcess, free_port
 from tests.chaos.power.cuts import Cut, Run, below, write
-from tests.chaos.power.disk import Disk, Recorded, everything
+from tests.chaos.power.disk import Disk, Recorded, State, everything
 from tests.chaos.power.promises import Promised, promised_before, read_exchanges
 from tests.chaos.power.recording import NEVER, read_calls, record
 from tests.chaos.scale import SCALE
@@ -37,13 +37,20 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The story, recorded."""
     folder = tmp_path_factory.mktemp("power")
     (folder / "disk").mkdir()
-    record([sys.executable, "-m", "tests.chaos.power.story", "tell", str(folder)], folder / "log", ROOT, {})
-    return read_run(folder)
+    tell("tell", folder)
+    return read_run(folder, {})
 
 
-def read_run(folder: Path) -> Run:
-    """What a log tells."""
+def tell(story: str, folder: Path) -> None:
+    """Record one of the stories."""
+    command = [sys.executable, "-m", "tests.chaos.power.story", story, str(folder)]
+    record(command, folder / "log", ROOT, {})
+
+
+def read_run(folder: Path, given: State) -> Run:
+    """What a log tells. given: what was on the disk before."""
     recorded = Recorded(str(folder / "disk"))
+    recorded.begin_with(given)
     recorded.follow(read_calls(folder / "log"))
     said = {
         call.texts[0].decode(): call.begin
@@ -78,6 +85,24 @@ def test_a_disk_that_syncs_nothing_loses_what_was_acknowledged(run: Run) -> None
     troubles = other.troubles([Cut(forgetful[-1].end, "nothing")])
     found = {trouble.partition("): ")[2].partition(":")[0] for trouble in troubles}
     assert {"lost", "answer lost", "release lost", "kept"} <= found
+
+
+def test_a_start_after_a_cut_may_be_cut_too(run: Run, tmp_path: Path) -> None:
+    """On a torn disk the node starts, works, is killed and starts: a cut in all this loses nothing of before or since."""
+    torn = [cut for cut in run.cuts(SCALE.cuts) if cut.how not in ("nothing", "names")]
+    firsts = sorted(random.Random(SCALE.cuts).sample(torn, max(2, SCALE.cuts // 100)), key=lambda cut: cut.at)
+    disk, count = Disk(run.recorded), 0
+    for number, first in enumerate(firsts):
+        folder, left = tmp_path / str(number), disk.state(first.at, first.keep())
+        write(left, folder / "disk")
+        tell("again", folder)
+        second = read_run(folder, left)
+        exchanges, said = run.known_at(first)
+        both = Run(second.recorded, [*exchanges, *second.exchanges], said, second.place)
+        cuts = both.cuts(40)
+        assert [f"{first}, {trouble}" for trouble in both.troubles(cuts)] == []
+        count += len(cuts)
+    print(f"\n{count} second cuts after {len(firsts)} first ones")
 
 
 def test_a_node_serves_what_a_cut_left(run: Run, tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.places import ROOT
-from tests.chaos.power.cuts import State
-from tests.chaos.power.disk import Disk, Recorded, by_chance, nothing, only_names
+from tests.chaos.power.disk import Disk, Recorded, State, by_chance, nothing, only_names
 from tests.chaos.power.recording import NEVER, read_calls, record
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")

@@ -5,18 +5,18 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
 from py_edge.errors import PyEdgeError
 from py_edge.storage.backup import restore_backup
 from tests.chaos.history import Id
-from tests.chaos.power.disk import Disk, Keep, Recorded, by_chance, nothing, only_names
+from tests.chaos.power.disk import Disk, Keep, Recorded, State, by_chance, nothing, only_names
 from tests.chaos.power.look import Found, check_between, check_node, check_votes, look
 from tests.chaos.power.promises import Exchange, Promised, promised_before
+from tests.chaos.power.recording import NEVER
 
-State = dict[str, bytes | None]
 BACKED_UP, RESTORED = "backup done", "restore done"
 
 
@@ -53,11 +53,20 @@ class Run:
                 self.digests[sent["device"], sent["sequence"]] = sent["digest"]
                 self.inputs[sent["digest"]] = sent["input"]["data"].encode()
 
+    def known_at(self, cut: Cut) -> tuple[list[Exchange], dict[str, int]]:
+        """What was said and told before a cut, as if it had been before the beginning of another run on what it left."""
+        exchanges = [
+            replace(each, begun=-2, at=-2 if each.at < cut.at else NEVER)
+            for each in self.exchanges
+            if each.begun < cut.at
+        ]
+        return exchanges, {words: -2 if line < cut.at else NEVER for words, line in self.said.items()}
+
     def cuts(self, count: int) -> list[Cut]:
         """So many of all, in the order of time: around every sync and behind every reply, then anywhere."""
         around = [(line, how) for begin, end in self.recorded.syncs for line, how in (
             (end, "names"), (end + 1, "nothing"), (end, "1"), (begin + 1, "2"))]  # fmt: skip
-        behind = [(each.at + 1, "nothing") for each in self.exchanges if each.status]
+        behind = [(each.at + 1, "nothing") for each in self.exchanges if 0 <= each.at < NEVER]
         chance = random.Random(count)
         last = self.recorded.changes[-1].end
         anywhere = [(chance.randrange(last), str(number)) for number in range(3, 3 + count)]

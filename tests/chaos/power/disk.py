@@ -27,6 +27,7 @@ ROOT = 0
 BY_NAME = {"mkdir", "mkdirat", "unlink", "unlinkat", "rmdir", "rename", "renameat", "renameat2", "link", "linkat",
            "symlink", "symlinkat", "mknod", "mknodat", "truncate", "creat"}  # fmt: skip
 Names = dict[str, int | None]
+State = dict[str, bytes | None]  # every path with its bytes, a folder before what is in it; None: a folder
 
 
 @dataclass
@@ -64,6 +65,18 @@ class Recorded:
         """Which inodes are folders."""
         return set(self._entries)
 
+    def begin_with(self, state: State) -> None:
+        """The folder was not empty: this was in it, and is safe."""
+        call = Call(-1, -1, "", "", 0)
+        for path, data in state.items():
+            inode = self._new(folder=data is None)
+            self._name(call, str(PurePosixPath(self.folder, path)), inode)
+            if data:
+                self._add(call, inode, data=data)
+        for change in self.changes:
+            change.safe = change.end
+        self._unsafe.clear()
+
     def follow(self, calls: Iterable[Call]) -> None:
         """Take in every call. Raises ValueError for one that the model does not know."""
         for call in calls:
@@ -80,7 +93,7 @@ class Recorded:
             self._open(call, paths[-1])
         elif call.name in SYNCS:
             self._sync(call, paths[0])
-        elif call.name in ("write", "writev", "pwrite64", "ftruncate", "lseek", "sendfile"):
+        elif call.name in ("write", "writev", "pwrite64", "truncate", "ftruncate", "lseek", "sendfile"):
             self._write(call, paths)
         elif call.name in ("mkdir", "mkdirat"):
             self._name(call, paths[0], self._new(folder=True))
@@ -147,7 +160,7 @@ class Recorded:
             return
         if call.name == "lseek":
             self._place[inode] = call.result
-        elif call.name == "ftruncate":
+        elif call.name in ("truncate", "ftruncate"):
             self._add(call, inode, size=call.last_number)
         elif call.name == "pwrite64":
             self._add(call, inode, at=call.last_number, data=call.texts[0][: call.result])
@@ -202,8 +215,8 @@ class Disk:
         self._bytes: dict[int, bytearray] = defaultdict(bytearray)
         self._waiting: dict[int, deque[Change]] = defaultdict(deque)
 
-    def state(self, at: int, keep: Keep) -> dict[str, bytes | None]:
-        """What a cut before line `at` of the log leaves: every path with its bytes, None: a folder. Time only goes on."""
+    def state(self, at: int, keep: Keep) -> State:
+        """What a cut before line `at` of the log leaves. Time only goes on."""
         self._go_to(at)
         entries = defaultdict(dict, {inode: dict(names) for inode, names in self._entries.items()})
         data = defaultdict(bytearray, {inode: bytearray(each) for inode, each in self._bytes.items()})

@@ -1,6 +1,7 @@
 """The run that is recorded: a site below a cloud, devices, a person and an operator, everything on one disk.
 
     python -m tests.chaos.power.story tell FOLDER        the whole run, in FOLDER/disk
+    python -m tests.chaos.power.story again FOLDER       the site alone, on what a cut has left in FOLDER/disk
     python -m tests.chaos.power.story serve ROLE FOLDER  one of its nodes
 
 What ends with an exit code instead of a reply (a backup, a restore) is written into FOLDER/said once it is over.
@@ -180,6 +181,16 @@ class Teller:
         for role in self.nodes:
             self.end(role)
 
+    def tell_again(self) -> None:
+        """A start after a cut, its work, a kill and another start; the cloud is away."""
+        self.start("site")
+        self.ask("site", 7, 1, 2)
+        assert self.call("site", "DELETE", f"/v1/questions/{name_of(7)}/1")[0] == 200
+        self.end("site", signal.SIGKILL)
+        self.start("site")
+        self.ask("site", 7, 3)
+        self.end("site")
+
 
 def sqlite_rests_s() -> float:
     """After this long without a write a log is cut."""
@@ -200,4 +211,5 @@ if __name__ == "__main__":
     verb, *rest = sys.argv[1:]
     if verb == "serve":
         sys.exit(serve_node(rest[0], Path(rest[1])))
-    Teller(Path(rest[0])).tell()
+    teller = Teller(Path(rest[0]))
+    {"tell": teller.tell, "again": teller.tell_again}[verb]()
