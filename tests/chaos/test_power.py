@@ -1,7 +1,8 @@
 """The power is cut: whatever of the unsynced writes reached the disk, the next start has all that was acknowledged.
 
 A run of two nodes, devices, a person and an operator is recorded once, then every disk is built that a cut may leave
-(tests/chaos/power). 60 cuts by default, 1,000 with `make chaos`, 10,000 with CHAOS=long.
+(tests/chaos/power), and of some the next start is recorded and cut again. 60 cuts by default, 1,000 with `make chaos`, 10,000
+with CHAOS=long.
 """
 
 from __future__ import annotations
