@@ -14,6 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from py_edge.bundle.collect import Bundle, collect
 from py_edge.bundle.parts import PARTS
+from py_edge.node.app import create_app
+from py_edge.node.settings import Settings
 from py_edge.testing import Fault, Origin
 
 pytestmark = pytest.mark.browser
@@ -77,6 +79,28 @@ def test_the_page_answers_with_the_server_gone(page: Page, own: Origin, tattler:
     page.goto(f"{own.url}test-predict.html")
     info = page.evaluate("async () => (await document.getElementById('edge').ready).info")
     assert info["version"] == 1
+
+
+def test_what_is_kept_offline_is_told_at_the_next_visit_and_goes_out_when_the_node_answers(
+    context: BrowserContext, page: Page, bundle: Bundle, tattler: Any
+) -> None:
+    """The front page of a node: asked offline, counted again after a reload; back online nobody reads that it is away."""
+    tattler.expected += ["ERR_INTERNET_DISCONNECTED", "Failed to load resource"]
+    status = page.locator("#edge [part=status]")
+    with Origin(create_app(Settings(site_dir=str(bundle.folder)))) as node:
+        page.goto(f"{node.url}index.html?src=models/device/&learn=off&audit=1")
+        page.evaluate(CONTROLLED)
+        expect(page.locator("#learnt")).to_have_text("Learning is off.")
+        context.set_offline(True)
+        page.locator("#sample").click()
+        expect(page.locator("#counts")).to_have_text("0 answered, 0 waiting, 1 not yet sent")
+        page.reload()
+        expect(page.locator("#counts")).to_have_text("0 answered, 0 waiting, 1 not yet sent")
+        expect(status).to_have_text("The node does not answer; questions are kept")
+        context.set_offline(False)
+        expect(page.locator("#counts")).to_have_text("0 answered, 1 waiting, 0 not yet sent", timeout=60_000)
+        expect(status).to_have_text("The node answers again", timeout=60_000)
+        page.close()
 
 
 def test_nothing_unverified_is_ever_kept(page: Page, own: Origin, tattler: Any) -> None:

@@ -44,6 +44,7 @@ export class PyEdgeElement extends HTMLElement {
   #begun = false;
   #most = 0;
   #troubled = false;
+  #away = "";
   #observer: IntersectionObserver | null = null;
 
   constructor() {
@@ -208,7 +209,11 @@ export class PyEdgeElement extends HTMLElement {
     }
     if (name === "trained") this.#say(`Learnt from ${(detail as Events["trained"]).examples} answers`);
     if (name === "released") this.#say(`New model, version ${(detail as Events["released"]).version}`);
-    if (name === "state" && !(detail as Events["state"]).online) this.#say(`The node ${(detail as Events["state"]).denied ? "wants a token" : "does not answer"}; questions are kept`);
+    if (name === "state") {
+      const { online, denied } = detail as Events["state"];
+      if (!online) this.#say((this.#away = `The node ${denied ? "wants a token" : "does not answer"}; questions are kept`));
+      else if (this.#status.textContent === this.#away) this.#say("The node answers again");
+    }
     if (name === "error") {
       this.#troubled = true;
       this.#bar.hidden = true;

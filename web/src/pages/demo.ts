@@ -124,7 +124,7 @@ function showCounts(): void {
 async function counts(): Promise<void> {
   if (!element.edge) return;
   const { outbox, waiting, answered } = await element.edge.counts();
-  byId("counts").textContent = `${answered} answered, ${waiting} waiting, ${outbox} not yet sent`;
+  if (answered + waiting + outbox > 0) byId("counts").textContent = `${answered} answered, ${waiting} waiting, ${outbox} not yet sent`;
 }
 
 function showCurve(): void {
@@ -203,6 +203,8 @@ const firstPrediction = element.ready.then(async (edge) => {
   await edge.predict(new Float32Array(edge.info!.input_shape.reduce((a, b) => a * b, 1)));
   timings.first_prediction_ms = performance.timeOrigin + performance.now() - begin_ms;
   showModel();
+  showCounts(); // of the visits before this one
+  if (edge.options.learn === "off") byId("learnt").textContent = "Learning is off.";
   useDesk(query.get("desk") ?? edge.source.api);
   if (!edge.source.api) showAlone();
   // Where nobody tells, the chain keeps its general names.
