@@ -19,9 +19,11 @@ class FolderBlobs:
         self._folder = folder
         try:
             make_folder(folder)
+            for each in (folder, *folder.glob("??")):
+                sync(each)  # whoever wrote into it may have been killed before that
         except OSError as error:
             raise StorageError(
-                f"cannot make the blob folder: {error.strerror}",
+                f"cannot use the blob folder: {error.strerror}",
                 where=str(folder),
                 remedy="check that it is writable",
             ) from error
@@ -34,12 +36,11 @@ class FolderBlobs:
         """See ports.BlobStore. Raises StorageError when the disk does not take it."""
         name = _sha256(data).hexdigest()
         target = self.path(name)
+        if target.exists():
+            return name
         try:
             make_folder(target.parent)
-            if target.exists():
-                sync(target.parent)  # whoever wrote it may have been killed before this
-            else:
-                write_file(target, data)
+            write_file(target, data)
         except OSError as error:
             raise StorageError(
                 f"the disk did not take a blob: {error.strerror}", where=str(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from py_edge.errors import IntegrityError, NotFoundError
 from py_edge.storage.blobs import FolderBlobs
 from py_edge.storage.in_memory import MemoryBlobs
 from py_edge.storage.ports import BlobStore
+from tests.storage.test_durable import DATA, cuts
 
 
 @pytest.mark.parametrize("kind", ["folder", "memory"])
@@ -32,3 +34,23 @@ def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError):
         blobs.get(name)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [name]
+
+
+KILLED = """
+from py_edge.storage import durable
+from py_edge.storage.blobs import FolderBlobs
+(disk / "blobs").mkdir()
+keep, durable.sync = durable.sync, lambda path: None  # killed before it came to this
+name = FolderBlobs(disk / "blobs").put(DATA)
+durable.sync = keep
+assert FolderBlobs(disk / "blobs").has(name)
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_what_a_killed_process_put_is_kept_once_it_is_found(tmp_path: Path) -> None:
+    """A blob whose file is there and whose name was not yet safe: who finds it at the start may build on it."""
+    name = sha256(DATA).hexdigest()
+    ends = [state for over, state in cuts(KILLED, tmp_path) if over]
+    assert [state.get(f"blobs/{name[:2]}/{name}") == DATA for state in ends] == [True] * len(ends)
+    assert ends

@@ -70,7 +70,8 @@ class Run:
         chance = random.Random(count)
         last = self.recorded.changes[-1].end
         anywhere = [(chance.randrange(last), str(number)) for number in range(3, 3 + count)]
-        known = sorted(set(around + behind), key=lambda cut: chance.random())
+        known = sorted(set(around + behind))
+        chance.shuffle(known)
         return sorted((Cut(*cut) for cut in (known + anywhere)[:count]), key=lambda cut: cut.at)
 
     def troubles(self, cuts: list[Cut]) -> Iterator[str]:
