@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ HISTORIES = int(os.environ.get("PY_EDGE_HISTORIES", "40"))
 PARTS = 8
 ERASING = int(os.environ.get("PY_EDGE_HISTORIES", "8"))
 LOSING = int(os.environ.get("PY_EDGE_HISTORIES", "10"))
+TOGETHER = Plan(questions=2, burst=8, contents=60, models=0.3, erasures=0.2)
+TOGETHER_LOSING = replace(TOGETHER, erasures=0.0, losses=0.4, moves=0.4)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -55,12 +58,21 @@ def test_lost_disks_and_other_parents_end_well() -> None:
     assert [(outcome.seed, outcome.troubles) for outcome in outcomes if outcome.troubles] == []
 
 
+def test_what_goes_up_together_ends_well() -> None:
+    """Devices ask eight at a time, so that questions go by the list: requests are lost, repeated, or half of them is put
+    off, nodes die with a list half taken or are too old for one, and each question ends once, at its own device."""
+    outcomes = [
+        run_history(seed, plan) for seed in range(LOSING // 2) for plan in (TOGETHER, TOGETHER_LOSING)
+    ]
+    assert [(outcome.seed, outcome.troubles) for outcome in outcomes if outcome.troubles] == []
+
+
 def test_a_person_who_slipped_corrects_it_though_the_node_between_lost_its_disk() -> None:
     """The node's new count of revisions begins below what its child had heard in the old one; the right word gets through."""
     plan = Plan(
         models=1.0, losses=0.2, slips=0.7, devices=3, tiers=6, deadlines=False, contents=9, questions=6
     )
-    assert run_history(170, plan).troubles == []
+    assert run_history(442, plan).troubles == []
 
 
 def forget_everything(patch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,7 @@ class Parent:
     single: list[int] = field(default_factory=list)
     flying: int = 0
     most_flying: int = 0
+    meanwhile: Callable[[], Awaitable[Any]] | None = None  # what happens here while a request is there
 
     async def request(self, method: str, path: str, body: bytes | None = None) -> Response:
         """See chain.ports.Network."""
@@ -48,6 +49,8 @@ class Parent:
         self.flying += len(value)
         self.most_flying = max(self.most_flying, self.flying)
         await asyncio.sleep(0.002)
+        if self.meanwhile is not None:
+            await self.meanwhile()
         self.flying -= len(value)
         said = self.says(value)
         return said if isinstance(said, Response) else Response(200, canonical_json(said))
@@ -68,11 +71,14 @@ def relay(
     questions: list[Question],
     spoil: Callable[[Transaction], Any] = lambda tx: None,
     left: int = 0,
+    meanwhile: Callable[[Tier], Awaitable[Any]] | None = None,
 ) -> tuple[MemoryStore, Upstream]:
     """Ask these, let `spoil` change the store, and send until only so many are left in the outbox."""
     store = MemoryStore()
     tier = Tier("site", 1, store, SystemClock(), random.Random(1))
     upstream = Upstream(tier, parent, store.bus)
+    if meanwhile is not None:
+        parent.meanwhile = lambda: meanwhile(tier)
 
     async def story() -> None:
         for each in questions:
@@ -153,6 +159,22 @@ def test_each_has_its_own_end() -> None:
     assert (waits["sequence"], waits["attempts"], waits["failure"]) == (3, 1, "busy")
     assert waits["next_try_ms"] >= SystemClock().now_ms() + 30_000
     assert parent.single == [2]  # the wish that it be erased above as well
+
+
+@pytest.mark.parametrize("said", [202, 422, 503, 410])
+def test_what_is_erased_while_a_list_is_on_its_way_does_not_come_back(said: int) -> None:
+    """Taken, refused, put off or gone there: no copy of it stays, its wish follows, and the others are as they were."""
+    receipt = {"state": "queued"} if said == 202 else None
+    replies = {2: batch.reply_to_one(said, receipt)}
+    parent = Parent(lambda asked: [replies.get(each["sequence"], TAKEN) for each in asked])
+    store, _ = relay(parent, [question(n) for n in (1, 2, 3)], meanwhile=lambda tier: tier.erase(DEVICE, 2))
+    assert {row["sequence"]: row["state"] for row in rows(store, QUESTIONS)} == {
+        1: "queued",
+        2: "erased",
+        3: "queued",
+    }
+    assert (parent.seen, parent.single) == ([[1, 2, 3]], [2])
+    assert rows(store, DEAD_LETTERS) == []
 
 
 def test_an_older_parent_gets_them_one_by_one_until_it_is_met_anew() -> None:

@@ -1,7 +1,8 @@
 """Many simulated histories on all cores; one that ends badly names its seed, which replays bit for bit.
 
-300 by default, 10^4 with `make chaos`, 10^5 with CHAOS=long. Seeds begin where those of tests/chain end. In every third
-history questions and whole devices are erased as well, in every third nodes lose their disk or get another parent.
+300 by default, 10^4 with `make chaos`, 10^5 with CHAOS=long. Seeds begin where those of tests/chain end. In some of them
+questions and whole devices are erased as well, in some nodes lose their disk or get another parent, in some questions
+come by the handful and go up by the list.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ PLANS = (
     Plan(erasures=0.33, leaving=0.33, devices=3, models=0.6),
     Plan(models=0.6, losses=0.5, slips=0.4),
     Plan(models=0.6, losses=0.3, moves=0.5, devices=3, slips=0.4),
+    Plan(questions=2, burst=8, contents=60, models=0.3, erasures=0.2),
+    Plan(questions=2, burst=8, contents=60, models=0.3, losses=0.4, moves=0.4),
 )
 
 

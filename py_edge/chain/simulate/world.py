@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,7 @@ class Plan:
     tiers: int = 0  # nodes between device and person; 0: drawn from 1 to 6
     devices: int = 2
     questions: int = 4
+    burst: int = 1  # so many at once, so that they go up together
     contents: int = 5  # few contents: equal questions are common
     deadlines: bool = True
     erasures: float = 0.0  # share of questions that their device erases some time after
@@ -71,8 +73,9 @@ class World:
         for place in self.nodes[:-1]:
             if plan.models and self.rng.random() < plan.models:
                 place.answerer = Model(self.rng)
+        versions = random.Random(f"{seed} versions")
         for place in self.nodes:
-            place.takes_many = self.rng.random() < 0.75
+            place.takes_many = versions.random() < 0.75
 
     @property
     def places(self) -> list[Place]:
@@ -153,8 +156,9 @@ class World:
             self.erasers.append(asyncio.create_task(self._leave(place)))
         for _ in range(self.plan.questions):
             await asyncio.sleep(self.rng.random() * CHAOS_S / self.plan.questions)
-            if place.up:
-                await self._ask(place)
+            for _ in range(self.plan.burst):
+                if place.up:
+                    await self._ask(place)
         consumer.cancel()
         await asyncio.gather(consumer, return_exceptions=True)
 
@@ -162,7 +166,7 @@ class World:
         content = {
             "shape": [1],
             "dtype": "uint8",
-            "data": f"{'ABCDEFGHIJ'[self.rng.randrange(self.plan.contents)]}A==",
+            "data": b64encode(bytes([self.rng.randrange(self.plan.contents)])).decode(),
         }
         details: dict[str, Any] = {}
         if self.plan.deadlines and self.rng.random() < 0.15:
