@@ -63,16 +63,21 @@ class Run:
         return exchanges, {words: -2 if line < cut.at else NEVER for words, line in self.said.items()}
 
     def cuts(self, count: int) -> list[Cut]:
-        """So many of all, in the order of time: around every sync and behind every reply, then anywhere."""
-        around = [(line, how) for begin, end in self.recorded.syncs for line, how in (
-            (end, "names"), (end + 1, "nothing"), (end, "1"), (begin + 1, "2"))]  # fmt: skip
-        behind = [(each.at + 1, "nothing") for each in self.exchanges if 0 <= each.at < NEVER]
+        """So many of all, in the order of time: one at each sync, then more around them and behind every reply, then
+        anywhere."""
         chance = random.Random(count)
+        firsts, others = [], [Cut(each.at + 1, "nothing") for each in self.exchanges if 0 <= each.at < NEVER]
+        for begin, end in self.recorded.syncs:
+            first, *more = chance.sample(
+                [Cut(end, "names"), Cut(end + 1, "nothing"), Cut(end, "1"), Cut(begin + 1, "2")], 4
+            )
+            firsts.append(first)
+            others += more
+        chance.shuffle(firsts)
+        chance.shuffle(others)
         last = self.recorded.changes[-1].end
-        anywhere = [(chance.randrange(last), str(number)) for number in range(3, 3 + count)]
-        known = sorted(set(around + behind))
-        chance.shuffle(known)
-        return sorted((Cut(*cut) for cut in (known + anywhere)[:count]), key=lambda cut: cut.at)
+        anywhere = [Cut(chance.randrange(last), str(number)) for number in range(3, 3 + count)]
+        return sorted([*firsts, *others, *anywhere][:count], key=lambda cut: cut.at)
 
     def troubles(self, cuts: list[Cut]) -> Iterator[str]:
         """Each broken promise, with the cut that broke it."""

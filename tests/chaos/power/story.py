@@ -164,6 +164,7 @@ class Teller:
             asking = meanwhile.submit(self.ask, "site", 0, *range(10, 20))
             self.command("backup", self.disk / "site", self.disk / "backup")
             asking.result()
+        until(lambda: self.status("site", "outbox") == 0)
         self.vote()
         self.release(2, "retrain")
         self.release(3, "rollback", {"to_version": 1, "reason": "it was better"})
