@@ -1,7 +1,8 @@
-"""A link to a parent over HTTP: httpx, bounded bodies; silence counts as a broken link, and so does a broken seal."""
+"""A link to a parent over HTTP: httpx, bounded bodies; silence, a trickle and a broken seal count as a broken link."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -11,6 +12,7 @@ from py_edge.chain.ports import Response, ServerEvent
 from py_edge.errors import IntegrityError, LimitError, NetworkError
 
 REQUEST_TIMEOUT_S = 30.0
+LEAST_BYTES_PER_S = 100  # of a body, after REQUEST_TIMEOUT_S: one that never ends would hold its row for ever
 SILENCE_S = 40.0  # the other side sends a heartbeat every 15 s
 BODY_LIMIT_BYTES = 64 << 20
 LINE_LIMIT = 4 << 20
@@ -108,8 +110,15 @@ async def _read(response: httpx.Response, path: str) -> bytes:
             "the parent packed the body in an unknown way", where=path, got=packing, want="gzip"
         )
     data = bytearray()
-    async for part in response.aiter_bytes():
-        data += part
-        if len(data) > BODY_LIMIT_BYTES:
-            raise LimitError("the parent sent too much", where=path, want=f"<= {BODY_LIMIT_BYTES} bytes")
+    patient_until = asyncio.get_running_loop().time() + REQUEST_TIMEOUT_S
+    try:
+        async with asyncio.timeout_at(patient_until) as limit:
+            async for part in response.aiter_bytes():
+                data += part
+                limit.reschedule(patient_until + len(data) / LEAST_BYTES_PER_S)
+                if len(data) > BODY_LIMIT_BYTES:
+                    want = f"<= {BODY_LIMIT_BYTES} bytes"
+                    raise LimitError("the parent sent too much", where=path, want=want)
+    except TimeoutError as error:
+        raise NetworkError("the parent sends too slowly", where=path, got=f"{len(data)} bytes") from error
     return bytes(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,14 +20,16 @@ def length(count: int) -> str:
 
 
 @contextmanager
-def raw_server(answer: bytes) -> Iterator[str]:
-    """A socket that says these bytes to whoever asks, right or wrong as they are, and closes."""
+def raw_server(*answer: bytes, every_s: float = 0.0) -> Iterator[str]:
+    """A socket that says these bytes to whoever asks, right or wrong as they are, piece after piece, and closes."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             self.request.recv(65536)
             try:
-                self.request.sendall(answer)
+                for piece in answer:
+                    self.request.sendall(piece)
+                    time.sleep(every_s)
             except OSError:
                 return  # the other side has had enough, which is what some rows want
 

@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from py_edge.errors import PyEdgeError
+from py_edge.errors import NetworkError, PyEdgeError
 from py_edge.node import network
 from py_edge.node.follow import Follower
 from py_edge.node.network import HttpNetwork
@@ -98,3 +98,23 @@ def test_a_file_that_does_not_come_whole_from_the_parent_is_not_taken(
 def test_what_comes_whole_is_taken(answer: bytes) -> None:
     """With a length, without one, packed once as told: the release is current."""
     assert _take(answer) == ("", "", True, True)
+
+
+@pytest.mark.parametrize(("piece", "patience_s", "want"), [(b"x", 1.0, 0), (b"x" * 1_000, 2.0, 50_000)])
+def test_a_reply_that_trickles_is_given_up_and_a_slow_one_is_not(
+    monkeypatch: pytest.MonkeyPatch, piece: bytes, patience_s: float, want: int
+) -> None:
+    """A byte now and then is never silence, and would hold a question for ever; what comes at a modem's pace is read."""
+    monkeypatch.setattr(network, "REQUEST_TIMEOUT_S", patience_s)
+
+    async def ask(url: str) -> int:
+        link = HttpNetwork(url)
+        try:
+            return len((await link.request("GET", "/")).body)
+        except NetworkError:
+            return 0
+        finally:
+            await link.close()
+
+    with raw_server(head(length(50 * len(piece))), *[piece] * 50, every_s=0.05) as url:
+        assert asyncio.run(ask(url)) == want
