@@ -56,8 +56,8 @@ chaos: install ## Kills, power cuts, failing disks, bad networks and simulated h
 sabotage: install ## Take one mechanism away at a time; a named test must turn red for each.
 	@$(BIN)/python -m tests.chaos.sabotage $(ARGS)
 
-kills: build ## Kill worker, tab and renderer in the middle of a fine-tune, 200 times; KILLS=200.
-	@PY_EDGE_KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest playwright/test_learn_durable.py -k many_kills -s $(ARGS)
+kills: build ## Kill worker, tab and renderer in the middle of a fine-tune, and on the way of an answer, 200 times each; KILLS=200.
+	@PY_EDGE_KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest playwright/test_learn_durable.py playwright/test_tabs.py -k "many_kills or many_tabs" -s $(ARGS)
 
 fuzz-api: install ## schemathesis over the served OpenAPI: never a 5xx; SECONDS=300.
 	@$(BIN)/python -m tests.node.fuzz_api --seconds $(or $(SECONDS),300)

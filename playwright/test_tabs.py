@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -75,6 +78,27 @@ globalThis.fetch = (url, ...rest) => {
   return new Promise(() => {});
 };""",
 }
+# It says when an answer has come, and the effect of it is counted in its own transaction, so a count stands or falls with it.
+COUNTED = """
+const add = EventSource.prototype.addEventListener;
+EventSource.prototype.addEventListener = function (kind, take) {
+  return add.call(this, kind, kind === "answer" ? (event) => { console.log("an answer"); take(event); } : take);
+};
+const put = IDBObjectStore.prototype.put;
+IDBObjectStore.prototype.put = function (value, key) {
+  if (this.name !== "examples") return put.call(this, value, key);
+  const pointers = this.transaction.objectStore("pointers"), known = pointers.get(`effects:${key}`);
+  known.addEventListener("success", () => put.call(pointers, (known.result ?? 0) + 1, `effects:${key}`));
+  return put.call(this, value, key);
+};"""
+COUNTS = """async () => {
+  const [{ name }] = (await indexedDB.databases()).filter((one) => one.name.includes("device"));
+  const db = await new Promise((resolve) => { const r = indexedDB.open(name); r.onsuccess = () => resolve(r.result); });
+  const range = IDBKeyRange.bound("effects:", "effects:~");
+  const counts = await new Promise((resolve) => { const r = db.transaction("pointers").objectStore("pointers").getAll(range); r.onsuccess = () => resolve(r.result); });
+  db.close();
+  return counts;
+}"""
 SHOWN = {"before": ([], [1]), "inside": ([], [1]), "after": ([1], [])}
 
 
@@ -140,6 +164,32 @@ def test_a_tab_killed_on_the_way_of_an_answer(
     assert (shown, tab.evaluate("() => effects")) == SHOWN[place]
     kept = tab.evaluate(KEPT)
     assert kept == {"questions": ["answered"], "examples": [1], "epoch": 2}
+
+
+@pytest.mark.slow
+def test_many_tabs_killed_somewhere_on_the_way_of_an_answer(
+    open_tab: Callable[..., Page], node: Origin, killing: ModuleType
+) -> None:
+    """PY_EDGE_KILLS kills at random moments about the transaction: each answer has had exactly one effect, counted where it
+    is made, and each is acknowledged."""
+    rng, kills = random.Random(7), int(os.environ.get("PY_EDGE_KILLS", "15"))
+    places = {"before the acknowledgement": 0, "after it": 0}
+    tab = open_tab(COUNTED)
+    with ThreadPoolExecutor(1) as person:
+        for number in range(kills):
+            tab.evaluate(ASK, [*IMAGE[:-1], number / kills])
+            until(lambda: status(node)["tasks_open"] == 1)
+            with tab.expect_console_message(lambda message: message.text == "an answer"):
+                voted = person.submit(vote, node, 1)
+            tab.wait_for_timeout(rng.uniform(0, 25))
+            killing.crash(tab)
+            voted.result()
+            places["before the acknowledgement" if status(node)["unacknowledged"] else "after it"] += 1
+            tab = open_tab(COUNTED)
+            until(lambda: status(node)["unacknowledged"] == 0)
+    until(lambda: tab.evaluate(KEPT)["questions"] == ["answered"] * kills)
+    assert tab.evaluate(COUNTS) == [1] * kills
+    print(f"{kills} kills: {places}")
 
 
 def test_an_overtaken_tab_writes_nothing(
