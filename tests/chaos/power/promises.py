@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections import defaultdict
@@ -12,6 +13,7 @@ from typing import Any
 from tests.chaos.history import Id
 from tests.chaos.power.recording import NEVER, SENDS, Call
 
+OK = (200, 201, 202)
 _REQUEST = re.compile(rb"(GET|PUT|POST|DELETE) (\S+) HTTP/1\.1\r\n")
 _STATUS = re.compile(rb"HTTP/1\.1 (\d+) ")
 
@@ -37,7 +39,8 @@ class Exchange:
     @property
     def reply(self) -> Any:
         """The body that came back."""
-        return json.loads(self.got.partition(b"\r\n\r\n")[2])
+        head, _, body = self.got.partition(b"\r\n\r\n")
+        return json.loads(gzip.decompress(body) if b"content-encoding: gzip" in head else body)
 
 
 @dataclass
@@ -81,10 +84,15 @@ def promised_before(exchanges: Iterable[Exchange], at: int) -> Promised:
     """What had been promised when line `at` of the log was reached."""
     found = Promised()
     for each in exchanges:
-        told = each.at < at and each.status in (200, 201, 202)
+        told = each.at < at and each.status in OK
         _, _, kind, name, *rest = [*each.path.partition("?")[0].split("/"), "", ""]
         if kind == "questions" and each.method == "PUT" and told:
             found.asked[each.role].add((name, int(rest[0])))
+        elif kind == "questions" and each.method == "POST" and not name and told:
+            for sent, got in zip(each.request, each.reply, strict=True):
+                found.asked[each.role] |= (
+                    {(sent["device"], sent["sequence"])} if got["status"] in OK else set()
+                )
         elif kind == "questions" and each.method == "DELETE" and each.begun < at:
             _erase(found, each.role, {(name, int(rest[0]))}, told)
         elif kind == "devices" and each.begun < at:
