@@ -16,7 +16,7 @@ from py_edge.errors import PyEdgeError
 from py_edge.fields import canonical_json, read_json
 from py_edge.records import Answer
 from py_edge.storage.ports import Reading, Row, Transaction
-from py_edge.storage.tables import ANSWERS, COUNTERS, DELIVERIES, PATHS, QUESTIONS
+from py_edge.storage.tables import ANSWERS, COUNTERS, DELIVERIES, EVENTS, PATHS, QUESTIONS
 
 _NAMES = {field.name for field in fields(Answer)}
 
@@ -56,7 +56,7 @@ def deliver(tx: Transaction, row: Row, revision: int, only: str = "") -> int:
     askers = [only] if only else [path["asker"] for path in _paths(tx, row)]
     event = 0
     for asker in askers:
-        event = tx.next_number("events")
+        event = tx.next_number(EVENTS)
         known = {"device": row["device"], "sequence": row["sequence"], "revision": revision}
         tx.insert(DELIVERIES, {"event": event, "asker": asker, **known})
         tx.notify(f"asker:{asker}")
@@ -66,7 +66,7 @@ def deliver(tx: Transaction, row: Row, revision: int, only: str = "") -> int:
 def pending(tx: Reading, asker: str, after: int = 0, limit: int = 100) -> list[Delivery]:
     """What this asker has not acknowledged, oldest first. A number that was never given here, but by a disk that is
     lost, leaves nothing out."""
-    last = tx.get(COUNTERS, "events")
+    last = tx.get(COUNTERS, EVENTS)
     after = after if last is not None and after <= last["value"] else 0
     rows = tx.select(DELIVERIES, ("asker", "=", asker), ("event", ">", after), order=("event",), limit=limit)
     return [each for each in (_load(tx, row) for row in rows) if each is not None]

@@ -11,25 +11,29 @@ from typing import Any
 from py_edge.chain.ports import Chance
 from py_edge.records import Question, digest_of_content
 from py_edge.storage.ports import Transaction
-from py_edge.storage.tables import COUNT, FACTS
+from py_edge.storage.tables import COUNT, COUNTERS, EVENT_BITS, EVENTS, FACTS
 
 
 def device_id(tx: Transaction, chance: Chance) -> str:
     """The id of this device; made and kept when there is none yet."""
-    return _made_once(tx, "device", 128, chance)
-
-
-def count_id(tx: Transaction, chance: Chance) -> str:
-    """The id of this place's count of revisions; a lost disk takes it along, so the next count has another."""
-    return _made_once(tx, COUNT, 64, chance)
-
-
-def _made_once(tx: Transaction, name: str, bits: int, chance: Chance) -> str:
-    row = tx.get(FACTS, name)
+    row = tx.get(FACTS, "device")
     if row is None:
-        row = {"name": name, "value": f"{chance.getrandbits(bits):0{bits // 4}x}"}
+        row = {"name": "device", "value": f"{chance.getrandbits(128):032x}"}
         tx.put(FACTS, row)
     return str(row["value"])
+
+
+def begin_count(tx: Transaction, chance: Chance) -> None:
+    """Once per disk: the id of this place's count of revisions, and a place far from any other for its events to begin.
+
+    A lost disk takes both along. The askers still have its numbers in their hands, and an old acknowledgement must not
+    take away what a new event has to tell.
+    """
+    if tx.get(FACTS, COUNT) is None:
+        tx.put(FACTS, {"name": COUNT, "value": f"{chance.getrandbits(64):016x}"})
+        last = tx.get(COUNTERS, EVENTS)
+        first = (last["value"] if last else 0) + chance.getrandbits(EVENT_BITS)
+        tx.put(COUNTERS, {"name": EVENTS, "value": first})
 
 
 def make_question(

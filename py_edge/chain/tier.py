@@ -20,7 +20,7 @@ from py_edge.chain.erasure import (
     some_of_device,
     wish_device_erased,
 )
-from py_edge.chain.identity import count_id, device_id
+from py_edge.chain.identity import begin_count, device_id
 from py_edge.chain.inbox import Arrival, Escalate, Place, check_hops, receipt_of, seen_before, take_question
 from py_edge.chain.ports import Answerer, Chance, Clock, Guess
 from py_edge.chain.states import PENDING, it_is_gone
@@ -271,7 +271,7 @@ class Tier:
             tell("answered", question=answer.id, trace=trace, source=answer.source, tier=answer.tier)
 
     def _take(self, tx: Transaction, arrivals: Sequence[Arrival]) -> list[tuple[Receipt, bool]]:
-        count_id(tx, self.chance)
+        begin_count(tx, self.chance)
         digests = known_digests(tx, [arrival.question.digest for arrival in arrivals])
         return [self._take_one(tx, arrival, digests) for arrival in arrivals]
 

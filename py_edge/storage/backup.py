@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import sqlite3
 import time
@@ -18,7 +19,7 @@ from typing import Any
 from py_edge.errors import IntegrityError, NotFoundError, StorageError
 from py_edge.storage.blobs import FolderBlobs
 from py_edge.storage.durable import make_folder, sync, sync_all, write_file
-from py_edge.storage.tables import COUNT
+from py_edge.storage.tables import COUNT, EVENT_BITS, EVENTS
 
 MANIFEST = "backup.json"
 
@@ -78,11 +79,14 @@ def restore_backup(source: Path, data: Path) -> Restored:
 
 
 def _count_anew(database: Path) -> None:
-    """What was said since the backup has the numbers that come next: they must belong to another count of revisions."""
+    """What was said since the backup has the numbers that come next: they must belong to another count of revisions, and
+    events go on far from there (see `chain.identity.begin_count`)."""
     writing = sqlite3.connect(database)
     try:
         with writing:
-            writing.execute("DELETE FROM facts WHERE name = ?", (COUNT,))
+            writing.execute("UPDATE facts SET value = ? WHERE name = ?", (secrets.token_hex(8), COUNT))
+            leap = secrets.randbits(EVENT_BITS)
+            writing.execute("UPDATE counters SET value = value + ? WHERE name = ?", (leap, EVENTS))
     finally:
         writing.close()
 

@@ -118,6 +118,8 @@ FACTS = Table("facts", _columns("name value"), ("name",))
 COUNT = "count"  # the fact that names the count of revisions which began with this disk, or with its backup
 # Numbers that count up: events, dead letters, votes, the sequence of the device.
 COUNTERS = Table("counters", _columns("name value#"), ("name",))
+EVENTS = "events"  # the counter of deliveries
+EVENT_BITS = 40  # events of a new disk begin below 2^40, and leap as far at a restore: 2^53 is far away
 
 ALL = (
     QUESTIONS, TRANSITIONS, PATHS, ANSWERS, INBOX, DELIVERIES, OUTBOX, DEAD_LETTERS, TASKS, LEASES, VOTES,

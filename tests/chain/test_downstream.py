@@ -54,17 +54,38 @@ def test_a_flipped_bit_never_makes_another_answer() -> None:
     asyncio.run(stories())
 
 
+async def events_of(tier: Tier, sequences: tuple[int, ...]) -> list[int]:
+    """Ask these, bring home an answer to each; gives the numbers under which they wait for their device."""
+    for sequence in sequences:
+        await tier.ask(question(sequence), DEVICE)
+        await tier.bring_home("parent", [SAID.but(sequence=sequence)])
+    return [each.event for each in await tier.deliveries(DEVICE, 0)]
+
+
 def test_who_counts_from_a_number_of_a_lost_disk_misses_nothing() -> None:
-    """The node begins anew with 1; whoever says that it knows all up to 9 is told everything, and then goes on from there."""
+    """Whoever says that it knows all up to a number that was never given here is told everything, and goes on from there."""
 
     async def story() -> None:
         tier = Tier("site", 1, MemoryStore(), SystemClock(), random.Random(0))
         assert await tier.deliveries(DEVICE, 9) == []
-        for sequence in (1, 2, 3):
-            await tier.ask(question(sequence), DEVICE)
-            await tier.bring_home("parent", [SAID.but(sequence=sequence)])
-        events = [[each.event for each in await tier.deliveries(DEVICE, after)] for after in (9, 4, 3, 2, 0)]
-        assert events == [[1, 2, 3], [1, 2, 3], [], [3], [1, 2, 3]]
+        first, second, third = await events_of(tier, (1, 2, 3))
+        whole = [first, second, third]
+        afters = (third + 5, third + 1, third, second, 0)
+        events = [[each.event for each in await tier.deliveries(DEVICE, after)] for after in afters]
+        assert events == [whole, whole, [], [third], whole]
+
+    asyncio.run(story())
+
+
+def test_an_acknowledgement_of_a_lost_disks_event_takes_nothing_of_the_new_one() -> None:
+    """It was on its way when the disk was lost: the event that the next disk has to tell has another number."""
+
+    async def story() -> None:
+        lost, new = (Tier("site", 1, MemoryStore(), SystemClock(), random.Random(seed)) for seed in (0, 1))
+        old = await events_of(lost, (1, 2))
+        events = await events_of(new, (1, 2))
+        assert await new.acknowledge(DEVICE, old) == 0
+        assert [each.event for each in await new.deliveries(DEVICE, 0)] == events
 
     asyncio.run(story())
 

@@ -160,3 +160,30 @@ def test_a_site_restored_from_an_old_backup_counts_what_it_knows_to_be_missing(
     until_status(site.http, "missing", 1)
     until_answers(site.http, DEVICE, 2)
     assert cloud.http.get("/v1/status").json()["missing"] == 0
+
+
+def test_an_acknowledgement_from_before_a_restore_takes_nothing_of_what_came_after(
+    start: Start, tmp_path: Path
+) -> None:
+    """What the node told after its backup had numbers, which are acknowledged late: what it tells now has others."""
+    site = start("site")
+    ask(site.http, question(1))
+    work_desk(site.http, first_value)
+    (first,) = until_answers(site.http, DEVICE)
+    site.stop()
+    make_backup(tmp_path / "site", tmp_path / "backup")
+    site = start("site", port=site.port)
+    ask(site.http, question(2, 22.0))
+    work_desk(site.http, first_value)
+    told = until_answers(site.http, DEVICE, 2)[1]
+    site.stop()
+    shutil.rmtree(tmp_path / "site")
+    restore_backup(tmp_path / "backup", tmp_path / "site")
+
+    site = start("site", port=site.port)
+    ask(site.http, question(3, 23.0))
+    work_desk(site.http, first_value)
+    again, new = until_answers(site.http, DEVICE, 2)
+    taken = {"device": DEVICE, "events": [told["event"]]}
+    assert site.http.post("/v1/answers/ack", json=taken).json() == {"acknowledged": 0}
+    assert again["event"] == first["event"] < told["event"] < new["event"]
