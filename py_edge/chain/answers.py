@@ -22,14 +22,14 @@ def take_home(tx: Transaction, origin: str, answer: Answer, now_ms: int) -> bool
 
     None: nobody here knows the question.
 
-    A parent that lost its disk counts anew: its old numbers say nothing about the new ones. The first final word counts,
-    whatever its number, for an older parent does not say whose count it is.
+    A parent that lost its disk counts anew: its old numbers say nothing about the new ones. A count is known by its id,
+    whatever its node is called here by now; an older parent does not give one, so its first final word counts, whatever
+    its number.
     """
     row = tx.get(QUESTIONS, answer.device, answer.sequence)
     if row is None:
         return None
-    count = f"{origin} {answer.numbered_by}".rstrip()
-    known = {"origin": count, "device": answer.device, "sequence": answer.sequence}
+    known = {"origin": answer.numbered_by or origin, "device": answer.device, "sequence": answer.sequence}
     new = tx.insert(INBOX, known | {"revision": answer.revision, "at_ms": now_ms})
     newer = (("revision", ">", answer.revision), *((name, "=", value) for name, value in known.items()))
     first_word = not answer.provisional and (row["revision"] == 0 or bool(row["provisional"]))

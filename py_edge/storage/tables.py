@@ -59,7 +59,8 @@ PATHS = Table("paths", _columns("device sequence# asker"), ("device", "sequence"
 ANSWERS = Table(
     "answers", _columns("device sequence# revision# at_ms# body"), ("device", "sequence", "revision")
 )
-# What was already taken in from above; stands in the transaction of its effect, so it happens once.
+# What was already taken in from above; stands in the transaction of its effect, so it happens once. Its origin is the
+# id of the count that `revision` belongs to, or the name of a parent that gives none.
 INBOX = Table(
     "inbox",
     _columns("origin device sequence# revision# at_ms#"),

@@ -355,6 +355,31 @@ def test_a_parent_that_lost_its_disk_can_still_correct_itself() -> None:
     asyncio.run(story())
 
 
+def test_a_parent_under_another_name_tells_nothing_anew() -> None:
+    """The child is told to find the same node elsewhere; what that node had said before its last word comes late."""
+
+    async def story() -> None:
+        tier = tier_of(MemoryStore())
+        await tier.ask(question(1), DEVICE)
+        slip = Answer(
+            DEVICE,
+            1,
+            1,
+            label="3",
+            label_index=3,
+            source="person",
+            tier=99,
+            annotators=("ann",),
+            numbered_by="b",
+        )
+        right = slip.but(revision=2, label="5", label_index=5)
+        assert await tier.bring_home("http://old", [right]) == 1
+        assert await tier.bring_home("http://new", [slip, right]) == 0
+        assert await tier.bring_home("http://new", [slip.but(revision=3)]) == 1
+
+    asyncio.run(story())
+
+
 def test_16_words_of_a_newer_version_are_understood_once(start: Start) -> None:
     """Unknown fields in question, receipt and answer mean nothing: accepted once, and not asked for again."""
     cloud = start("cloud", level=2, data="memory:")
