@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from py_edge.bundle.cache import cache_dir
@@ -173,13 +174,15 @@ def _write(target: Path, story: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _stop_on_signal() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM alike. The event stays set: what runs inside the browser's driver may swallow the exception,
-    and then the next check raises it again."""
+    """Ctrl-C and SIGTERM alike, at once, but not in the midst of the browser's driver, which would be left half done: there
+    the event is set and the next check raises. The second time does not wait for it."""
     stopped = threading.Event()
 
-    def stop(number: int, frame: object) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        again = stopped.is_set()
         stopped.set()
-        raise KeyboardInterrupt
+        if again or not _is_in_driver(frame):
+            raise KeyboardInterrupt
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -187,6 +190,12 @@ def _stop_on_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_in_driver(frame: FrameType | None) -> bool:
+    while frame is not None and not frame.f_globals.get("__name__", "").startswith("playwright."):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _say(words: str) -> None:
