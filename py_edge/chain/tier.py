@@ -102,17 +102,16 @@ class Tier:
         """The parent says there will be no answer."""
         now = self.clock.now_ms()
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction) -> bool:
+            """Whether this place knows the question, or need not."""
             row = tx.get(QUESTIONS, device, sequence)
             if state not in ("expired", "cancelled", "failed", ERASED):
-                return
+                return True
             if row is None:
-                if state != ERASED:
-                    self._miss(device, sequence)
-                return
+                return state == ERASED
             if state == ERASED:
                 self._erase(tx, device, sequence, now)
-                return
+                return True
             if row["state"] in PENDING:
                 row = end_without_answer(tx, row, state, now, "the next tier said so")
             twins = pending_twins(tx, row)
@@ -120,8 +119,10 @@ class Tier:
                 tx.get(OUTBOX, twin["device"], twin["sequence"], "question") for twin in twins
             ):
                 outbox.send_later(tx, twins[0], now)
+            return True
 
-        await self.store.write(work)
+        if not await self.store.write(work):
+            self._miss(device, sequence)
 
     async def cancel(self, device: str, sequence: int, asker: str) -> Receipt:
         """The asker does not want it any more. Raises NotFoundError, GoneError, ConflictError when it is over."""
